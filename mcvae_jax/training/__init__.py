@@ -1,0 +1,1 @@
+"""One training loop for every model: batch, step, log, evaluate, save."""
