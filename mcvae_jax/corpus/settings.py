@@ -2,20 +2,42 @@
 
 import dataclasses
 
+from mcvae_jax.errors import UserError
+
+CHOICES = {
+    "bars": ("metre", "fixed16"),
+    "dedupe": ("tune", "file", "none"),
+    "split": ("content", "name"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSettings:
-    """Everything that changes the bytes of a corpus."""
+    """Everything that changes the bytes of a corpus; the comments are the help of the command's flags."""
 
     source: str  # 'builtin', 'tunes', or the path of a folder, .zip, .tar.gz or single file
-    melody: str = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
-    bars: str = "metre"  # 'metre' or 'fixed16' (the thesis)
-    metre: str = ""  # '' takes the metre that the file states; '4/4' says it for every file
-    min_pitch: int = 0  # notes outside min_pitch..max_pitch are dropped and counted (thesis 7.2: 21 to 108)
-    max_pitch: int = 127
+    melody: str = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N'
+    bars: str = "metre"  # 'metre' (bars start on the downbeat) or 'fixed16' (the thesis: every 16 steps)
+    metre: str = ""  # '' takes the metre that each file states; '4/4' says it for every file
+    min_pitch: int = 0  # notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)
+    max_pitch: int = 127  # notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)
     max_bars: int = 339  # songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit
-    dedupe: str = "tune"  # 'tune' (any key), 'file' (checksum) or 'none'
-    held_out: float = 0.1  # share of the songs that is held out
-    split: str = "content"  # 'content' (hash of the transposition-invariant tune), or 'name' (leaks; comparison only)
-    split_seed: int = 0
-    max_similarity: float = 0.5  # held-out songs more similar than this to a training song are not scored; 1 keeps all
+    dedupe: str = "tune"  # 'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'
+    held_out: float = 0.1  # share of the songs that is held out, 0 to 1
+    split: str = "content"  # 'content' (copies stay together) or 'name' (leaks; to compare with others' splits)
+    split_seed: int = 0  # another seed is another split
+    max_similarity: float = 0.5  # held-out songs more similar than this to a training song are not scored; 1: all are
+
+    def __post_init__(self):
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
+        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+            raise UserError(
+                f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must satisfy 0 <= min <= max <= 127"
+            )
+        for name in ("held_out", "max_similarity"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
+        if self.max_bars < 0:
+            raise UserError(f"max_bars={self.max_bars} must be 0 (no limit) or more")

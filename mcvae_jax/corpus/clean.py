@@ -1,0 +1,193 @@
+"""Which songs stay, on which side of the split, and which held-out songs training has as good as seen.
+
+Everything here depends on the music alone (names break ties and nothing else), so neither the order of the
+files nor their number moves a song. Letters: S songs, N notes, H held-out songs.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from mcvae_jax.corpus.read import Skipped, Song
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
+from mcvae_jax.music.tokens import NOTE_OFF
+
+SHINGLE_NOTES = 8
+COMMON_SHINGLE = 1000  # a shingle of more training songs than this tells no tune from another
+
+DUPLICATE_FILE, DUPLICATE_TUNE, TOO_LONG = "duplicate file", "duplicate tune", "too many bars"
+
+
+class Cleaned(NamedTuple):
+    """The songs of a corpus in the order of their names, and what was dropped on the way."""
+
+    songs: list[Song]
+    contents: list[bytes]  # content_hash of each song
+    sides: np.ndarray  # uint8 (S,): TRAIN, HELD_OUT or EXCLUDED
+    similarity: np.ndarray  # float64 (S,): of held-out and excluded songs to their nearest; 0 in training
+    nearest: np.ndarray  # int64 (S,): index of the most similar training song, -1 where there is none
+    dropped: list[Skipped]
+
+
+def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
+    """Drops duplicates and songs that are too long, splits the rest, and excludes what leaks from the scores."""
+    songs = sorted(songs, key=lambda song: (song.name, song.bars.tobytes()))
+    contents = [content_hash(song.bars) for song in songs]
+    dropped: list[Skipped] = []
+
+    def keep(indices: list[int]) -> None:
+        nonlocal songs, contents
+        songs, contents = [songs[i] for i in indices], [contents[i] for i in indices]
+
+    if settings.dedupe != "none":
+        kept, repeats = drop_repeats(songs, [_file_key(song) for song in songs], DUPLICATE_FILE)
+        keep(kept)
+        dropped += repeats
+    if settings.dedupe == "tune":
+        kept, repeats = drop_repeats(songs, contents, DUPLICATE_TUNE)
+        keep(kept)
+        dropped += repeats
+    if settings.max_bars:
+        fits = [len(song.bars) <= settings.max_bars for song in songs]
+        dropped += [
+            Skipped(song.name, TOO_LONG, f"{len(song.bars)} bars, over max_bars={settings.max_bars}")
+            for song, fit in zip(songs, fits, strict=True)
+            if not fit
+        ]
+        keep(np.flatnonzero(fits).tolist())
+
+    keys = contents if settings.split == "content" else [_name_bytes(song.name) for song in songs]
+    sides = np.array([split_side(key, settings.held_out, settings.split_seed) for key in keys], np.uint8)
+    similarity, nearest = compare_held_out(songs, sides)
+    sides[similarity > settings.max_similarity] = EXCLUDED
+    return Cleaned(songs, contents, sides, similarity, nearest, dropped)
+
+
+def song_content(bars: np.ndarray) -> np.ndarray:
+    """What a song is in any key: its steps from first onset to last release, pitches relative to the first.
+
+    bars is uint8 (n, 16) of canonical tokens; the result is int16 (steps,), empty for silence. Pitches lie in
+    -127..127, so they are never confused with NOTE OFF (128) and NO EVENT (129). A last note that nothing
+    ends lasts to the end of its bar.
+    """
+    tokens = bars.reshape(-1)
+    onsets = np.flatnonzero(tokens < NOTE_OFF)
+    if not len(onsets):
+        return np.zeros(0, "<i2")
+    releases = np.flatnonzero(tokens[onsets[-1] :] == NOTE_OFF)
+    end = onsets[-1] + releases[0] if len(releases) else len(tokens)
+    content = tokens[onsets[0] : end].astype("<i2")
+    content[onsets - onsets[0]] -= content[0]
+    return content
+
+
+def content_hash(bars: np.ndarray) -> bytes:
+    """16 bytes that transposition, and silence before and after the song, do not change."""
+    return blake2b(song_content(bars).tobytes(), digest_size=16).digest()
+
+
+def drop_repeats(
+    songs: Sequence[Song], keys: Sequence[bytes], reason: str
+) -> tuple[list[int], list[Skipped]]:
+    """Indices of one song for each key, in order, and the others as skipped.
+
+    The one that stays is chosen by its content: the fewest bars, then the smallest hash of its bars (no key or
+    register is preferred). Songs with equal bars are the same music, and the smallest name stays.
+    """
+    best: dict[bytes, tuple] = {}
+    for i, (song, key) in enumerate(zip(songs, keys, strict=True)):
+        rank = (len(song.bars), blake2b(song.bars.tobytes()).digest(), song.name, i)
+        best[key] = min(best.get(key, rank), rank)
+    kept = sorted(rank[-1] for rank in best.values())
+    repeats = [
+        Skipped(song.name, reason, f"the same as {songs[best[key][-1]].name}")
+        for i, (song, key) in enumerate(zip(songs, keys, strict=True))
+        if best[key][-1] != i
+    ]
+    return kept, repeats
+
+
+def split_side(key: bytes, held_out: float, seed: int) -> int:
+    """TRAIN or HELD_OUT, from a hash of the key and the seed: whatever else is in the corpus, it stays."""
+    digest = blake2b(key, digest_size=8, salt=seed.to_bytes(16, "little", signed=True)).digest()
+    return HELD_OUT if int.from_bytes(digest, "little") < held_out * 2**64 else TRAIN
+
+
+def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each song: similarity to its nearest training song, and that song's index (0 and -1 in training)."""
+    similarity, nearest = np.zeros(len(songs)), np.full(len(songs), -1)
+    held_out, train = np.flatnonzero(sides != TRAIN), np.flatnonzero(sides == TRAIN)
+    if len(held_out) and len(train):
+        similarity[held_out], which = most_similar(
+            [note_shingles(songs[i].bars) for i in held_out], [note_shingles(songs[i].bars) for i in train]
+        )
+        nearest[held_out] = np.where(which < 0, -1, train[which])
+    return similarity, nearest
+
+
+def note_shingles(bars: np.ndarray) -> np.ndarray:
+    """Hashes (uint64, sorted, distinct) of all windows of 8 consecutive notes.
+
+    A window is its 7 pairs of (interval in semitones, steps from onset to onset), so it depends neither on the
+    key nor on where the bar lines stand. A song of fewer notes is one window, so that only the same few notes
+    match it.
+    """
+    tokens = bars.reshape(-1)
+    onsets = np.flatnonzero(tokens < NOTE_OFF)
+    if not len(onsets):
+        return np.zeros(0, np.uint64)
+    intervals = np.diff(tokens[onsets].astype(np.int64))
+    moves = _scramble((intervals * 2**32 + np.diff(onsets)).astype(np.uint64))
+    length = min(SHINGLE_NOTES - 1, len(moves))
+    count = len(moves) - length + 1
+    hashes = np.full(count, length, np.uint64)
+    for k in range(length):
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + moves[k : k + count]
+    hashes = np.sort(_scramble(hashes))
+    return hashes[np.append(True, hashes[1:] != hashes[:-1])]
+
+
+def most_similar(
+    held_out: Sequence[np.ndarray], train: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest share of each held-out song's shingles that stand in one training song, and which song that is.
+
+    Shingles of more than COMMON_SHINGLE training songs count nowhere; a song without any other has similarity 0.
+    Among equally similar songs the first is named. Returns float64 (H,) and int64 (H,), -1 where nothing is
+    shared. A binary search finds the training songs of each shingle, so no two songs are compared in full.
+    """
+    codes = np.concatenate(train)
+    order = np.argsort(codes)
+    codes, owners = codes[order], np.repeat(np.arange(len(train)), [len(s) for s in train])[order]
+    similarity, nearest = np.zeros(len(held_out)), np.full(len(held_out), -1)
+    for i, shingles in enumerate(held_out):
+        first = np.searchsorted(codes, shingles, "left")
+        counts = np.searchsorted(codes, shingles, "right") - first
+        telling = counts <= COMMON_SHINGLE
+        first, counts = first[telling], counts[telling]
+        if counts.any():
+            starts = np.cumsum(counts) - counts
+            found = owners[np.repeat(first - starts, counts) + np.arange(counts.sum())]
+            shared = np.bincount(found)
+            nearest[i] = shared.argmax()
+            similarity[i] = shared[nearest[i]] / len(counts)
+    return similarity, nearest
+
+
+def _scramble(x: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): nearby numbers become unrelated ones."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _file_key(song: Song) -> bytes:
+    """The same for the same song of the same file: a book of tunes has one checksum for all of them."""
+    return song.checksum + song.bars.tobytes()
+
+
+def _name_bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
