@@ -1,15 +1,16 @@
 """What every reader of music returns: tracks of notes in ticks, with the metre and tempo that the file states."""
 
+import enum
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Track(NamedTuple):
-    """One track (or staff) of a score; notes are sorted by onset, then pitch. N is the number of notes."""
+    """One track (or staff) of a score; notes are sorted by onset. N is the number of notes."""
 
     name: str
-    channel: int  # MIDI channel 0-15; -1 where the source has none
+    channel: int  # MIDI channel 0-15; -1 where the source has none or the reader was not asked for it
     is_drum: bool
     start: np.ndarray  # int64 (N,), ticks
     end: np.ndarray  # int64 (N,), ticks
@@ -17,7 +18,7 @@ class Track(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A piece of music as its file tells it."""
+    """A piece of music as its file tells it; only tracks that hold notes are listed."""
 
     tracks: tuple[Track, ...]
     ticks_per_quarter: int
@@ -26,3 +27,38 @@ class Score(NamedTuple):
     keys: tuple[tuple[int, str], ...] = ()  # tick and name ('G', 'Em'); empty where none is stated
     title: str = ""
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
+
+
+class Reason(enum.StrEnum):
+    """Why a file or a song is skipped; the report counts by these."""
+
+    UNREADABLE = "unreadable"
+    BROKEN_LINK = "broken link"
+    LINK_LOOP = "link to a folder above it"
+    TOO_LARGE = "file too large"
+    EMPTY = "empty file"
+    NOT_MUSIC = "not a music file"
+    DAMAGED = "damaged or truncated"
+    SMPTE = "SMPTE time division"
+    TOO_MANY_TRACKS = "too many tracks"
+    TOO_LONG = "too long"
+    NO_NOTES = "no notes"
+    DRUMS_ONLY = "drums only"
+    NO_MELODY = "no such melody track"
+    NO_NOTES_IN_RANGE = "no notes in the pitch range"
+    METRE = "metre does not fill 16 steps"
+    MIXED_METRES = "metre changes off the bar line"
+    CRASHED = "crashed the reader"
+    TOO_SLOW = "took too long to read"
+
+
+class Skip(Exception):
+    """A file or song that cannot be used; the run goes on without it."""
+
+    def __init__(self, reason: Reason, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)

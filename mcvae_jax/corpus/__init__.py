@@ -1,0 +1,1 @@
+"""Many songs: a source -> a cleaned, split, saved corpus."""

@@ -1,0 +1,1 @@
+"""One song: bytes -> score -> melody -> tokens -> bars, and back."""

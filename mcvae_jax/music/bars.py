@@ -1,0 +1,104 @@
+"""Tokens <-> bars of 16 steps, and a melody's way from its score into them (thesis 6.1.1)."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from mcvae_jax.music.metre import BAR, find_downbeat
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, canonical, notes_to_tokens, to_steps
+
+MAX_STEPS = 1 << 21  # 131,072 bars; the thesis met a song of 88,000 (7.1)
+MOVE_BINS = 8  # of a sixteenth of a step each: an onset moves by half a step at most
+
+
+class BarSettings(Protocol):
+    """What cutting into bars asks of the settings; CorpusSettings has it."""
+
+    bars: str
+    metre: str
+    min_pitch: int
+    max_pitch: int
+
+
+class Stats(NamedTuple):
+    """What became of a melody's notes on their way to the grid."""
+
+    onsets: int  # notes of the melody within the pitch range
+    moved: int  # onsets that did not lie on a step
+    moves: tuple[int, ...]  # onsets by how far they moved, MOVE_BINS bins from 0 to 1/2 step
+    out_of_range: int  # notes dropped by the pitch range
+    covered: int  # notes lost to a higher or longer note in the same step
+    shortened: int  # notes that the next onset cut, in steps
+
+
+def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[np.ndarray, Stats]:
+    """The bars of a melody, by the policy `settings.bars`.
+
+    `fixed16` cuts every 16 steps from tick 0, whatever the metre (the thesis); `metre` counts from a downbeat, so bars
+    start on downbeats. Either way a song starts with the bar of its first note: only whole silent bars are cut, since
+    a rest before the first note, a pickup's above all, is music.
+
+    Returns: bars, uint8 (n, 16), n >= 1; Stats.
+    Raises Skip: too long, no notes in the range, or a metre that does not fit.
+    """
+    start, end, pitch = melody.start, melody.end, melody.pitch
+    in_range = (pitch >= settings.min_pitch) & (pitch <= settings.max_pitch)
+    if not in_range.all():
+        start, end, pitch = start[in_range], end[in_range], pitch[in_range]
+    if not len(start):
+        raise Skip(Reason.NO_NOTES_IN_RANGE)
+    whole = score.ticks_per_quarter * BAR // STEPS_PER_QUARTER
+    if int(end.max()) > MAX_STEPS // BAR * whole:
+        raise Skip(Reason.TOO_LONG, f"a note beyond bar {MAX_STEPS // BAR:,}")
+    origin = find_downbeat(score, melody, settings.metre) if settings.bars == "metre" else 0
+    first = to_steps(start - origin, score.ticks_per_quarter)
+    origin += int(first.min()) // BAR * whole  # to the bar of the first note
+    first -= int(first.min()) // BAR * BAR
+    tokens = notes_to_tokens(start - origin, end - origin, pitch, score.ticks_per_quarter)
+    stats = _stats(start - origin, end - origin, first, tokens, score.ticks_per_quarter)
+    return tokens_to_bars(tokens), stats._replace(out_of_range=len(in_range) - len(start))
+
+
+def tokens_to_bars(tokens: np.ndarray) -> np.ndarray:
+    """Canonical tokens, uint8 (T,), as bars, uint8 (n, 16), from the bar of the first note to that of the last.
+
+    Steps after the last note are silence: NOTE_OFF on the first, then NO_EVENT. Silence alone gives no bars.
+    """
+    events = np.flatnonzero(tokens <= NOTE_OFF)
+    if not len(events):
+        return np.empty((0, BAR), np.uint8)
+    begin = int(events[0]) // BAR * BAR
+    end = int(events[-1]) if tokens[events[-1]] == NOTE_OFF else len(tokens)
+    bars = np.full(-((begin - end) // BAR) * BAR, NO_EVENT, np.uint8)
+    bars[: end - begin] = tokens[begin:end]
+    if end - begin < len(bars):
+        bars[end - begin] = NOTE_OFF
+    return bars.reshape(-1, BAR)
+
+
+def bars_to_tokens(bars: np.ndarray) -> np.ndarray:
+    """The canonical tokens, uint8 (16 n,), of bars, uint8 (n, 16)."""
+    return canonical(bars.reshape(-1))
+
+
+def _stats(start: np.ndarray, end: np.ndarray, first: np.ndarray, tokens: np.ndarray, per_quarter: int) -> Stats:
+    """What the grid did to notes (ticks from the first bar on) with first steps `first`."""
+    moves = np.abs(STEPS_PER_QUARTER * start - per_quarter * first)  # in step / per_quarter
+    bins = np.minimum(moves * (2 * MOVE_BINS) // per_quarter, MOVE_BINS - 1)
+    kept = np.count_nonzero(tokens < NOTE_OFF)
+    return Stats(
+        onsets=len(start),
+        moved=int(np.count_nonzero(moves)),
+        moves=tuple(np.bincount(bins, minlength=MOVE_BINS).tolist()),
+        out_of_range=0,
+        covered=len(start) - kept,
+        shortened=_shortened(end, first, per_quarter),
+    )
+
+
+def _shortened(end: np.ndarray, first: np.ndarray, per_quarter: int) -> int:
+    """Notes, sorted by onset, whose end lies after the next step at which a note starts."""
+    last = to_steps(end, per_quarter)
+    following = first[1:]
+    return int(np.count_nonzero((following > first[:-1]) & (last[:-1] > following)))

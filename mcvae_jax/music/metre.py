@@ -1,0 +1,117 @@
+"""Where bars start: the metre that a file states, pickups, and performances recorded across their bar lines."""
+
+import re
+
+import numpy as np
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
+
+BAR = 16  # steps
+_TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are music in three (BUILD_NOTES.md)
+
+
+def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
+    """The tick of a downbeat, so that bars of 16 steps before and after it start on downbeats.
+
+    A stated pickup says where the first downbeat is, and so does a first time signature that holds for less than 16
+    steps; else bars count from the first time signature. Of bars shorter than 16 steps, the first that starts with a
+    note of the melody, or comes after its pickup, begins a bar of 16. Where the onsets show that the time signature
+    does not stand on a beat, or where it states no more than a beat (1/4), the file is a performance set down across
+    the bar lines: then the grid is that of its onsets, and a downbeat is where its long low notes start.
+
+    Args:
+      melody: the chosen track, with at least one note.
+      metre: 'N/D' in place of what the file states; '' takes the file's, or 4/4 where it states none.
+    Raises Skip where the metre does not fill 16 steps, or changes off the bar line of 16 steps.
+    """
+    signatures = _in_force(score, melody, metre)
+    if len(signatures) > 1 and signatures[1][0] - signatures[0][0] < 4 * score.ticks_per_quarter:
+        signatures = signatures[1:]
+    for _, numerator, denominator in signatures:
+        if not fills_bar(numerator, denominator):
+            raise Skip(Reason.METRE, f"{numerator}/{denominator}")
+    origin, numerator, denominator = signatures[0]
+    if score.pickup >= 0:
+        origin = score.pickup
+    if any((tick - origin) % (4 * score.ticks_per_quarter) for tick, _, _ in signatures[1:]):
+        raise Skip(Reason.MIXED_METRES)
+    if score.pickup >= 0:
+        return origin
+    shift = _grid_shift(score, origin)
+    if shift or 4 * numerator <= denominator:
+        return _accented(score, origin + shift, check_triple=not metre)
+    return _first_bar(origin, 4 * score.ticks_per_quarter * numerator // denominator, score, melody)
+
+
+def parse_metre(metre: str) -> tuple[int, int]:
+    """Numerator and denominator of 'N/D'; raises UserError."""
+    match = re.fullmatch(r"([1-9]\d?)/(1|2|4|8|16|32)", metre)
+    if not match:
+        raise UserError(f"metre={metre!r} is not a metre; say for example '4/4', or '' for what each file states")
+    return int(match[1]), int(match[2])
+
+
+def fills_bar(numerator: int, denominator: int) -> bool:
+    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 4/8, 8/4 ... but not 3/4, 6/8, 12/8."""
+    steps, rest = divmod(BAR * numerator, denominator)
+    return not rest and (BAR % steps == 0 or steps % BAR == 0)
+
+
+def _in_force(score: Score, melody: Track, metre: str) -> list[tuple[int, int, int]]:
+    """The time signatures (tick, numerator, denominator) that hold while the melody sounds; at least one."""
+    if metre:
+        return [(0, *parse_metre(metre))]
+    last_at = {tick: (tick, numerator, denominator) for tick, numerator, denominator in score.time_signatures.tolist()}
+    rows = [last_at[tick] for tick in sorted(last_at)]
+    if not rows or rows[0][0] > 0:
+        rows.insert(0, (0, 4, 4))  # what a MIDI file means that states none
+    first, last = int(melody.start[0]), int(melody.end[-1])
+    ends = [tick for tick, _, _ in rows[1:]] + [last + 1]
+    return [row for row, end in zip(rows, ends, strict=True) if end > first and row[0] < last] or rows[:1]
+
+
+def _first_bar(origin: int, bar: int, score: Score, melody: Track) -> int:
+    """The first bar line, counted in bars of `bar` ticks from `origin`, at which the melody starts or after it."""
+    half_step = score.ticks_per_quarter // (2 * STEPS_PER_QUARTER)
+    bars_before = -((origin + half_step - int(melody.start[0])) // bar)
+    return origin + bars_before * bar
+
+
+def _grid_shift(score: Score, origin: int) -> int:
+    """Ticks from `origin` to the grid of sixteenths on which the onsets lie; 0 where `origin` is on it.
+
+    `origin` stands unless the onsets agree on another grid within a thirtieth of a step, or fewer than two in five
+    lie within an eighth of a step of its own (a quarter would by chance).
+    """
+    onsets = np.concatenate([track.start for track in score.tracks if not track.is_drum]) - origin
+    step = score.ticks_per_quarter / STEPS_PER_QUARTER
+    phase = onsets * (1 / step)
+    phase -= np.rint(phase)
+    if np.count_nonzero(np.abs(phase) < 1 / 64) > 0.9 * len(phase):
+        return 0
+    mean = np.exp(2j * np.pi * phase).mean()
+    shift = float(np.angle(mean)) / (2 * np.pi)
+    agree = abs(mean) > 0.95 and abs(shift) > 1 / 30
+    near = np.count_nonzero(np.abs(phase) < 1 / 8)
+    return round(shift * step) if agree or near < 0.4 * len(phase) else 0
+
+
+def _accented(score: Score, origin: int, check_triple: bool) -> int:
+    """The tick of the step, of the 16 from `origin` on, that bears the most accent through the score.
+
+    Accent is the length of a note (up to half a bar) times its depth below C4, in semitones. Raises Skip where
+    `check_triple` and the accents come every 12 steps rather than every 16.
+    """
+    notes = [track for track in score.tracks if not track.is_drum]
+    start, end, pitch = (np.concatenate([getattr(t, name) for t in notes]) for name in ("start", "end", "pitch"))
+    step = to_steps(start - origin, score.ticks_per_quarter)
+    length = np.minimum((end - start) * (STEPS_PER_QUARTER / score.ticks_per_quarter), BAR // 2)
+    accent = length * np.clip(60 - pitch, 1, 36)
+    in_four = np.bincount(step % BAR, accent, minlength=BAR)
+    if check_triple:
+        in_three = np.bincount(step % 12, accent, minlength=12)
+        if in_three.max() / in_three.mean() > _TRIPLE * in_four.max() / in_four.mean():
+            raise Skip(Reason.METRE, "its accents come every three quarters")
+    return origin + int(np.argmax(in_four)) * score.ticks_per_quarter // STEPS_PER_QUARTER
