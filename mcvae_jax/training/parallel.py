@@ -24,6 +24,7 @@ AXIS = "data"
 class Layout(NamedTuple):
     """How a run lies on its devices. `init_fn`, `update_fn` and `sums_fn` are those of update.py."""
 
+    name: str  # for people
     devices: int
     replicated: NamedSharding  # of every array of the state
     init_state: Callable[[Callable], Any]  # init_fn() -> the same state on every device
@@ -39,7 +40,7 @@ def make_layout(mode: str, devices: Sequence[jax.Device] | None = None) -> Layou
     """The layout for 'jit' or 'pmap' over the devices given, or over all that there are."""
     if mode not in ("jit", "pmap"):
         raise UserError(f"config.train.parallel is {mode!r}; it must be 'jit' or 'pmap'.")
-    if mode == "pmap" and jax.process_count() > 1:
+    if mode == "pmap" and not is_alone():
         raise UserError("config.train.parallel='pmap' serves one process; use 'jit' for several.")
     devices = list(jax.devices() if devices is None else devices)
     mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
@@ -55,6 +56,7 @@ def make_layout(mode: str, devices: Sequence[jax.Device] | None = None) -> Layou
         compile_update = functools.partial(_pmap, devices=devices, donate=(0,))
         compile_sums = functools.partial(_pmap, devices=devices, donate=())
     return Layout(
+        name=f"{mode} on {count} {devices[0].platform} device{'s' if count > 1 else ''}",
         devices=count,
         replicated=replicated,
         init_state=lambda init_fn: jax.jit(init_fn, out_shardings=replicated)(),
@@ -92,25 +94,37 @@ def is_first_process() -> bool:
     return jax.process_index() == 0
 
 
+def is_alone() -> bool:
+    """True where there is one process."""
+    return jax.process_count() == 1
+
+
 def agree_to_stop(asked: bool, step: int) -> bool:
     """Whether all processes stop at this step; in one process, whether it was asked to."""
-    return multihost_utils.reached_preemption_sync_point(step) if jax.process_count() > 1 else asked
+    return asked if is_alone() else multihost_utils.reached_preemption_sync_point(step)
 
 
-def _whole_batch(tree: Any) -> Any:
-    return tree
+def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
+    """fn(x, batch, reduce) -> program(x, batch), under the name of fn."""
+
+    def program(x: Any, batch: Any) -> Any:
+        return fn(x, batch, reduce)
+
+    program.__name__ = fn.__name__
+    return program
 
 
 def _jit(fn: Callable, sharding: NamedSharding, donate: tuple[int, ...]) -> Callable:
     """fn(x, batch, reduce) as a program that sees the whole batch: nothing is left to add over devices."""
-    return jax.jit(lambda x, batch: fn(x, batch, _whole_batch), out_shardings=sharding, donate_argnums=donate)
+    program = _with_reduce(fn, lambda tree: tree)
+    return jax.jit(program, out_shardings=sharding, donate_argnums=donate)
 
 
 def _pmap(fn: Callable, devices: list[jax.Device], donate: tuple[int, ...]) -> Callable:
     """fn(x, batch, reduce) as a program for one device's share."""
-    reduce = functools.partial(jax.lax.psum, axis_name=AXIS)
+    program = _with_reduce(fn, functools.partial(jax.lax.psum, axis_name=AXIS))
     return jax.pmap(
-        lambda x, batch: fn(x, batch, reduce),
+        program,
         axis_name=AXIS,
         in_axes=(None, 0),
         out_axes=None,
@@ -127,9 +141,9 @@ def _place_whole(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def _place_global(batch: Batch, sharding: NamedSharding, count: int) -> Any:
-    """(B, ...) -> (B, ...) split over the devices; a process holds the whole batch and places its own part."""
+    """(B, ...) -> (B, ...) split over the devices; a process knows all of it and places its own part."""
     check_batch_size(len(batch["weight"]), count)
-    if jax.process_count() == 1:
+    if is_alone():
         return jax.device_put(batch, sharding)
     return {k: jax.make_array_from_callback(v.shape, sharding, v.__getitem__) for k, v in batch.items()}
 

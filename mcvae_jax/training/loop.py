@@ -1,0 +1,246 @@
+"""The loop: batch, step, log, evaluate, save; it knows no model by name.
+
+Order of what a run starts from: 1. the newest good checkpoint of its workdir; 2. the best parameters of
+--init_from; 3. random parameters. The step is the whole state beside the parameters and the optimiser, so a run
+that was killed and started again ends with the same bits as one that was not.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.errors import UserError
+from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
+from mcvae_jax.training.optimizer import make_optimizer
+from mcvae_jax.training.signals import StopSignals
+from mcvae_jax.training.task import Batch, Params, Task
+from mcvae_jax.training.update import State, init_state, make_update
+from mcvae_jax.workdir import Record, Workdir, differences, write_json
+
+Say = Callable[[str], None]
+
+
+class Outcome(NamedTuple):
+    """How a call of `train` ended."""
+
+    step: int
+    signal: int  # the signal that stopped it; 0 where it reached its last step
+
+
+class Run(NamedTuple):
+    """What the functions below share: the task, where it runs and where it writes."""
+
+    task: Task
+    config: Any
+    layout: parallel.Layout
+    workdir: Workdir
+    checkpoints: Checkpoints
+    say: Say
+
+
+def check_config(config: Any) -> None:
+    """UserError for values of config.train, config.optimizer and config.seed that cannot work."""
+    for name in ("steps", "batch_size", "log_every", "eval_every", "save_every"):
+        if config.train[name] < 1:
+            raise UserError(f"config.train.{name} is {config.train[name]}; it must be at least 1.")
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"config.seed is {config.seed}; it must be from 0 to 2**32 - 1.")
+    make_optimizer(config.optimizer)
+    layout = parallel.make_layout(config.train.parallel)
+    parallel.check_batch_size(config.train.batch_size, layout.devices)
+
+
+def train(
+    task: Task,
+    config: Any,
+    folder: Path | str,
+    say: Say = print,
+    init_from: str = "",
+    command: str = "",
+) -> Outcome:
+    """Trains to config.train.steps, or goes on from where the workdir stands, and writes its results.
+
+    Args:
+      task: model, losses and data.
+      config: the whole config; read here are seed, train.* and optimizer.*, all of it is recorded.
+      folder: the workdir.
+      say: takes each line for the user; only the first process speaks.
+      init_from: a workdir whose best parameters are the start.
+      command: what was typed, recorded for `inspect`.
+
+    Raises:
+      UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
+    """
+    check_config(config)
+    first = parallel.is_first_process()
+    workdir = Workdir(folder)
+    with workdir.locked() if first else contextlib.nullcontext():
+        record = Record(config.to_dict(), task.data, init_from, command)
+        record = workdir.claim(record) if first else record
+        with Checkpoints(workdir.checkpoints) as checkpoints:
+            layout = parallel.make_layout(config.train.parallel)
+            run = Run(task, config, layout, workdir, checkpoints, say if first else lambda line: None)
+            steps, newest = config.train.steps, checkpoints.newest() or 0
+            if newest > steps:
+                raise UserError(
+                    f"{folder} is trained to step {newest} already, beyond config.train.steps={steps}; "
+                    "ask for more steps, or take another --workdir."
+                )
+            if newest == steps and _is_finished(run):
+                run.say(
+                    f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do."
+                )
+                return Outcome(steps, 0)
+            outcome = _train_steps(run, record.init_from)
+            if not outcome.signal:
+                _write_results(run)
+            return outcome
+
+
+def _train_steps(run: Run, start_from: str) -> Outcome:
+    """From where the workdir stands to the last step, or to a signal."""
+    task, config, layout, checkpoints = run.task, run.config, run.layout, run.checkpoints
+    optimizer = make_optimizer(config.optimizer)
+    state = _first_state(run, optimizer, start_from)
+    step, steps, received = int(state.step), config.train.steps, 0
+    if step == steps:
+        return Outcome(step, 0)
+    update_fn = layout.compile_update(make_update(task, optimizer, config.seed))
+    evaluate = make_evaluation(task, layout, config.seed)
+    journal = Journal(task, config, run.workdir, run.say, step)
+    lowest = _lowest_objective(checkpoints)
+    try:
+        with StopSignals() as signals:
+            for batch in _prefetch(lambda s: layout.place_batch(task.batch(s)), step, steps):
+                state, report = update_fn(state, batch)
+                step += 1
+                journal.note(step, report)
+                scores = None
+                if step % config.train.eval_every == 0 or step == steps:
+                    journal.flush()
+                    scores = evaluate(state.params, step)
+                    journal.write_held_out(step, scores)
+                improved = scores is not None and scores[OBJECTIVE] < lowest
+                lowest = scores[OBJECTIVE] if improved else lowest
+                stop = parallel.agree_to_stop(bool(signals.received), step)
+                if improved or stop or step % config.train.save_every == 0 or step == steps:
+                    journal.flush()  # whether the update was finite is known before its state is saved
+                    checkpoints.save(step, {"params": state.params, "opt_state": state.opt_state}, scores)
+                if stop and step < steps:
+                    received = signals.received or signal.SIGTERM
+                    break
+            journal.close()
+            checkpoints.wait()
+    except NotFinite as error:
+        raise UserError(_explain_not_finite(run, error)) from error
+    if received:
+        run.say(f"Stopped at step {step}/{steps} and saved. The same command again goes on from there.")
+    return Outcome(step, received)
+
+
+def _lowest_objective(checkpoints: Checkpoints) -> float:
+    best = checkpoints.best()
+    return np.inf if best is None else checkpoints.metrics(best)[OBJECTIVE]
+
+
+def _explain_not_finite(run: Run, error: NotFinite) -> str:
+    run.checkpoints.wait()
+    good = run.checkpoints.newest()
+    kept = "there is no checkpoint yet" if good is None else f"the last good checkpoint is step {good}"
+    start = (
+        "" if good is None else f" (--init_from={run.workdir.folder} starts there from the best parameters)"
+    )
+    return (
+        f"Not finite at {error}. It was not saved; {kept}. Take another --workdir with a lower "
+        f"--config.optimizer.learning_rate or --config.optimizer.clip_norm{start}."
+    )
+
+
+def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
+    """The newest good checkpoint, or the start of a run; damaged checkpoints are removed."""
+    state = run.layout.init_state(lambda: init_state(run.task, optimizer, run.config.seed))
+    wanted = target({"params": state.params, "opt_state": state.opt_state}, run.layout.replicated)
+    for step in reversed(run.checkpoints.steps()):
+        try:
+            items = run.checkpoints.restore(step, wanted).items
+        except DamagedCheckpoint as error:
+            run.say(f"{error} It is removed.")
+            run.checkpoints.delete(step)
+            continue
+        run.say(f"Going on from step {step} of {run.workdir.folder}.")
+        return State(run.layout.place_state(np.int32(step)), items["params"], items["opt_state"])
+    count = sum(x.size for x in jax.tree.leaves(state.params))
+    run.say(f"{count:,} parameters, {run.layout.name}; the first update compiles.")
+    if start_from:
+        step, params = _params_of(start_from, wanted["params"], run.config)
+        run.say(f"Starting from the best parameters of {start_from} (its step {step}).")
+        return state._replace(params=params)
+    return state
+
+
+def _params_of(folder: str, wanted: Params, config: Any) -> tuple[int, Params]:
+    """Step and best parameters of another workdir; UserError names the model fields where it does not fit."""
+    other = Workdir(folder)
+    record = other.read()
+    with Checkpoints(other.checkpoints, read_only=True) as checkpoints:
+        try:
+            restored = checkpoints.restore("best", {"params": wanted})
+        except DamagedCheckpoint:
+            raise
+        except UserError as error:
+            fields = differences(record.config.get("model", {}), config.model.to_dict())
+            reason = "; ".join(f"model.{f}" for f in fields) or str(error)
+            raise UserError(
+                f"--init_from={folder} does not fit this model (there -> here): {reason}"
+            ) from error
+    return restored.step, restored.items["params"]
+
+
+def _prefetch(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
+    """make(start), ..., make(stop - 1), each made by another thread while the one before it is in use."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(make, start)
+        for step in range(start + 1, stop + 1):
+            batch = future.result()
+            if step < stop:
+                future = pool.submit(make, step)
+            yield batch
+
+
+def _is_finished(run: Run) -> bool:
+    """Whether all results of the last step are there."""
+    summary = run.workdir.read_summary()
+    files = [run.workdir.results / name for name in summary.get("files", ())]
+    return summary.get("step") == run.config.train.steps and all(path.exists() for path in files)
+
+
+def _write_results(run: Run) -> None:
+    """What the task says of its best parameters, the learning curve, and last of all the summary."""
+    wanted = jax.eval_shape(run.task.init, jax.random.key(0))
+    best = run.checkpoints.restore("best", {"params": target(wanted, run.layout.replicated)})
+    if not parallel.is_first_process():
+        return
+    results = run.workdir.results
+    results.mkdir(exist_ok=True)
+    run.workdir.summary.unlink(missing_ok=True)
+    figures = run.task.finish(jax.device_get(best.items["params"]), results, run.say)
+    lines = metrics.read_metrics(run.workdir.metrics)
+    metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
+    summary = {
+        "step": run.config.train.steps,
+        "best_step": best.step,
+        "held_out": best.metrics,
+        "seconds": max((line["seconds"] for line in lines), default=0.0),
+        "results": figures,
+        "files": sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file()),
+    }
+    write_json(run.workdir.summary, summary)
+    run.say(f"Done: step {run.config.train.steps}, best at step {best.step}. Results in {results}.")

@@ -1,0 +1,145 @@
+"""Log writers: metrics.jsonl, the progress line, TensorBoard, the learning-curve picture."""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax.errors import UserError
+
+TRAIN, HELD_OUT = "train", "held_out"
+BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
+COLOURS = {TRAIN: "#4878a8", HELD_OUT: "#d1603d"}
+
+
+class MetricsLog:
+    """Appends metrics to a JSON-lines file and, if asked for, to TensorBoard."""
+
+    def __init__(self, path: Path, last_step: int, tensorboard: Path | None = None):
+        """Drops lines beyond `last_step`, which the run will write again, and a half-written last one."""
+        kept = [line for line in read_metrics(path) if line["step"] <= last_step]
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        os.replace(partial, path)
+        self.seconds = max((line["seconds"] for line in kept), default=0.0)  # training time of earlier starts
+        self._file = path.open("a")
+        self._tensorboard = _tensorboard_writer(tensorboard, last_step) if tensorboard else None
+
+    def write(self, step: int, split: str, values: dict[str, float]) -> None:
+        """One line; values that are not finite become null."""
+        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
+        self._file.write(json.dumps({"step": step, "split": split} | finite) + "\n")
+        self._file.flush()
+        if self._tensorboard:
+            for name, value in values.items():
+                self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        if self._tensorboard:
+            self._tensorboard.close()
+
+
+def read_metrics(path: Path) -> list[dict]:
+    """The complete lines of a metrics file, in order; none where there is no file."""
+    lines = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # cut off by the end of a process
+            continue
+    return lines
+
+
+def add_sums(total: dict[str, np.ndarray] | None, sums: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Adds sums over examples in float64; None is nothing yet."""
+    fetched = {k: np.asarray(v, np.float64) for k, v in jax.device_get(sums).items()}
+    return fetched if total is None else {k: total[k] + v for k, v in fetched.items()}
+
+
+def compile_scalars(fn: Callable[..., dict[str, jax.Array]]) -> Callable[..., dict[str, float]]:
+    """fn compiled, its scalars as floats in the order in which fn names them (jit alone would sort them)."""
+    names = []
+
+    @jax.jit
+    def values(*args):
+        scalars = fn(*args)
+        names[:] = scalars
+        return tuple(scalars.values())
+
+    def scalars_of(*args) -> dict[str, float]:
+        numbers = jax.device_get(values(*args))
+        return {name: float(number) for name, number in zip(names, numbers, strict=True)}
+
+    return scalars_of
+
+
+def as_float32(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sums in the precision that objectives are compiled for."""
+    return {k: v.astype(np.float32) for k, v in sums.items()}
+
+
+def terms(metrics: dict[str, float]) -> str:
+    """'loss 12.3  kl 4.56'."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def clock(seconds: float) -> str:
+    """312 -> '5:12', 3725 -> '1:02:05'."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) -> None:
+    """A panel for each metric, training and held-out over the step, with the best step marked; a PNG."""
+    names = list(
+        dict.fromkeys(n for split in (HELD_OUT, TRAIN) for e in lines if e["split"] == split for n in e)
+    )
+    names = [n for n in names if n not in BOOKKEEPING]
+    columns = min(3, max(1, len(names)))
+    rows = max(1, -(-len(names) // columns))
+    figure = Figure(figsize=(4.2 * columns, 2.7 * rows + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _draw_panel(axes, name, lines, best_step)
+        if i >= len(names) - columns:
+            axes.set_xlabel("step")
+        if i == 0:
+            axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_panel(axes, name: str, lines: list[dict], best_step: int | None) -> None:
+    for split, style in (
+        (TRAIN, {"linewidth": 1.0}),
+        (HELD_OUT, {"linewidth": 1.6, "marker": "o", "markersize": 3}),
+    ):
+        points = [(e["step"], e[name]) for e in lines if e["split"] == split and e.get(name) is not None]
+        if points:
+            label = {TRAIN: "training", HELD_OUT: "held-out"}[split]
+            axes.plot(*zip(*points, strict=True), color=COLOURS[split], label=label, **style)
+    if best_step is not None:
+        axes.axvline(best_step, color="0.6", linewidth=0.8, linestyle="--", label="best", zorder=0)
+    axes.set_title(name.replace("_", " "), fontsize=10)
+    axes.tick_params(labelsize=8)
+    axes.grid(color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _tensorboard_writer(folder: Path, last_step: int):
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "config.train.tensorboard needs tensorboardX: pip install tensorboardX, or turn it off."
+        ) from error
+    return SummaryWriter(str(folder), purge_step=last_step + 1)

@@ -1,0 +1,152 @@
+"""The folder of one training run. Training writes it; sampling, evaluation and inspect read it.
+
+config.json     what was asked for: the config, the identity of the data, the command
+checkpoints/    the newest and the best (checkpoints.py)
+metrics.jsonl   one line a log entry, training and held-out
+results/        what the end of the run wrote; summary.json is written last
+tensorboard/    if asked for
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mcvae_jax.errors import UserError
+
+# Fields that may change from one start of a run to the next. They change how far it goes and what it tells of
+# itself, and no parameter at any step (`parallel`: to rounding).
+FREE_FIELDS = (
+    "train.steps",
+    "train.log_every",
+    "train.eval_every",
+    "train.save_every",
+    "train.tensorboard",
+    "train.parallel",
+)
+
+
+class Record(NamedTuple):
+    """What config.json holds."""
+
+    config: dict
+    data: dict  # JSON facts that identify the data
+    init_from: str  # the workdir whose best parameters were the start; '' for none
+    command: str  # what was typed; '' from a notebook
+
+
+class Workdir:
+    """The paths of a run's folder, and its record."""
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.json"
+        self.checkpoints = self.folder / "checkpoints"
+        self.metrics = self.folder / "metrics.jsonl"
+        self.results = self.folder / "results"
+        self.summary = self.results / "summary.json"
+        self.tensorboard = self.folder / "tensorboard"
+
+    def read(self) -> Record:
+        """The record of a folder that a run has claimed; UserError for any other folder."""
+        if not self.config.is_file():
+            what = "has no config.json, so it is no workdir" if self.folder.is_dir() else "does not exist"
+            raise UserError(f"{self.folder} {what}; give the --workdir of a training run.")
+        try:
+            return Record(**json.loads(self.config.read_text()))
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.config} is damaged ({error}); restore it or train in another workdir."
+            ) from error
+
+    def read_summary(self) -> dict:
+        """What the finished run wrote last: {} where it has not."""
+        return json.loads(self.summary.read_text()) if self.summary.exists() else {}
+
+    def claim(self, record: Record) -> Record:
+        """Makes this folder the run's, or checks that it is already; returns the record from now on.
+
+        Raises:
+          UserError: the folder belongs to a run of other model, data, loss or optimiser fields.
+        """
+        record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
+        if self.config.exists():
+            old = self.read()
+            self._check_same(old, record)
+            record = record._replace(init_from=old.init_from, command=record.command or old.command)
+        elif self.folder.exists() and any(p.name != "lock" for p in self.folder.iterdir()):
+            raise UserError(
+                f"{self.folder} holds other files and no config.json; give an empty or new --workdir."
+            )
+        write_json(self.config, record._asdict())
+        return record
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second run out of the folder; the lock ends with the process, however that ends."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise UserError(f"Cannot write to the workdir {self.folder}: {error.strerror}.") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"Another process is training in {self.folder}; wait or stop it.") from error
+            yield
+
+    def _check_same(self, old: Record, new: Record) -> None:
+        changes = differences(old.config, new.config, FREE_FIELDS)
+        if changes:
+            raise UserError(
+                f"{self.folder} holds a run of another configuration: {'; '.join(changes)}. Take another "
+                f"--workdir (--init_from={self.folder} there starts from its parameters), or give the old values."
+            )
+        changes = differences(old.data, new.data)
+        if changes:
+            raise UserError(
+                f"{self.folder} was trained on other data: {'; '.join(changes)}. Take another --workdir "
+                f"(--init_from={self.folder} there starts from its parameters), or restore the data."
+            )
+        if new.init_from and new.init_from != old.init_from:
+            started = f"from {old.init_from}" if old.init_from else "from random parameters"
+            raise UserError(
+                f"{self.folder} was started {started}; for another --init_from take another --workdir."
+            )
+
+
+def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:
+    """'field: old -> new' for every field that differs, nested ones as 'a.b'; at most eight, then a count."""
+    old, new = flatten(old), flatten(new)
+    names = [n for n in sorted(old.keys() | new.keys()) if n not in free and old.get(n, "") != new.get(n, "")]
+    lines = [f"{n}: {_show(old, n)} -> {_show(new, n)}" for n in names]
+    return lines[:8] + ([f"and {len(lines) - 8} more"] if len(lines) > 8 else [])
+
+
+def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """{'a': {'b': 1}} -> {'a.b': 1}."""
+    flat = {}
+    for name, value in tree.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes the whole file or nothing, whenever the process may end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def _as_json(tree: dict) -> dict:
+    """What reading back the JSON of it gives (tuples become lists), so that old and new compare."""
+    return json.loads(json.dumps(tree))
+
+
+def _show(flat: dict, name: str) -> str:
+    return json.dumps(flat[name]) if name in flat else "absent"
