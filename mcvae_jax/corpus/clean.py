@@ -33,7 +33,7 @@ class Cleaned(NamedTuple):
 
 
 def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
-    """Drops duplicates and songs that are too long, splits the rest, and excludes what leaks from the scores."""
+    """Drops duplicates and songs that are too long, splits the rest, and finds held-out songs that leak."""
     songs = sorted(songs, key=lambda song: (song.name, song.bars.tobytes()))
     contents = [content_hash(song.bars) for song in songs]
     dropped: list[Skipped] = []
@@ -94,7 +94,7 @@ def drop_repeats(
 ) -> tuple[list[int], list[Skipped]]:
     """Indices of one song for each key, in order, and the others as skipped.
 
-    The one that stays is chosen by its content: the fewest bars, then the smallest hash of its bars (no key or
+    The one that stays is chosen by content: the fewest bars, then the smallest hash of its bars (so no key or
     register is preferred). Songs with equal bars are the same music, and the smallest name stays.
     """
     best: dict[bytes, tuple] = {}
@@ -117,7 +117,7 @@ def split_side(key: bytes, held_out: float, seed: int) -> int:
 
 
 def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each song: similarity to its nearest training song, and that song's index (0 and -1 in training)."""
+    """For each song: similarity to its nearest training song, and that one's index (0 and -1 in training)."""
     similarity, nearest = np.zeros(len(songs)), np.full(len(songs), -1)
     held_out, train = np.flatnonzero(sides != TRAIN), np.flatnonzero(sides == TRAIN)
     if len(held_out) and len(train):
@@ -131,9 +131,8 @@ def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarr
 def note_shingles(bars: np.ndarray) -> np.ndarray:
     """Hashes (uint64, sorted, distinct) of all windows of 8 consecutive notes.
 
-    A window is its 7 pairs of (interval in semitones, steps from onset to onset), so it depends neither on the
-    key nor on where the bar lines stand. A song of fewer notes is one window, so that only the same few notes
-    match it.
+    A window is its 7 pairs of (interval in semitones, steps from onset to onset), so neither the key nor the
+    place of the bar lines matters. A song of fewer notes is one window: only the same few notes match it.
     """
     tokens = bars.reshape(-1)
     onsets = np.flatnonzero(tokens < NOTE_OFF)
@@ -155,7 +154,7 @@ def most_similar(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Largest share of each held-out song's shingles that stand in one training song, and which song that is.
 
-    Shingles of more than COMMON_SHINGLE training songs count nowhere; a song without any other has similarity 0.
+    Shingles of more than COMMON_SHINGLE training songs count nowhere; a song of no others has similarity 0.
     Among equally similar songs the first is named. Returns float64 (H,) and int64 (H,), -1 where nothing is
     shared. A binary search finds the training songs of each shingle, so no two songs are compared in full.
     """

@@ -24,9 +24,9 @@ class CorpusSettings:
     max_bars: int = 339  # songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit
     dedupe: str = "tune"  # 'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'
     held_out: float = 0.1  # share of the songs that is held out, 0 to 1
-    split: str = "content"  # 'content' (copies stay together) or 'name' (leaks; to compare with others' splits)
+    split: str = "content"  # 'content' (copies stay together) or 'name' (leaks; for comparisons alone)
     split_seed: int = 0  # another seed is another split
-    max_similarity: float = 0.5  # held-out songs more similar than this to a training song are not scored; 1: all are
+    max_similarity: float = 0.5  # held-out songs more like a training song than this are not scored
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -34,7 +34,7 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise UserError(
-                f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must satisfy 0 <= min <= max <= 127"
+                f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127"
             )
         for name in ("held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:

@@ -1,14 +1,14 @@
 """The files of a corpus: written whole or not at all, read through memory maps, without pickle.
 
-    corpus.json    format, version, settings, source fingerprint, identity, checksums, counts
-    tokens.npy     uint8 (bars, 16): all songs one after the other
-    offsets.npy    int64 (songs + 1,): song i is tokens[offsets[i]:offsets[i + 1]]
-    bar_ids.npy    int32 (bars,): index of each bar in distinct.npy
-    distinct.npy   uint8 (distinct bars, 16)
-    sides.npy      uint8 (songs,): TRAIN, HELD_OUT or EXCLUDED
-    songs.jsonl    a line a song: name, title, bars, side, content hash, nearest training song
-    skipped.jsonl  a line for everything that was left out: name, reason, detail
-    report.*       what report.py makes of it
+corpus.json    format, version, settings, source fingerprint, identity, checksums, counts
+tokens.npy     uint8 (bars, 16): all songs one after the other
+offsets.npy    int64 (songs + 1,): song i is tokens[offsets[i]:offsets[i + 1]]
+bar_ids.npy    int32 (bars,): index of each bar in distinct.npy
+distinct.npy   uint8 (distinct bars, 16)
+sides.npy      uint8 (songs,): TRAIN, HELD_OUT or EXCLUDED
+songs.jsonl    a line a song: name, title, bars, side, content hash, nearest training song
+skipped.jsonl  a line for everything that was left out: name, reason, detail
+report.*       what report.py makes of it
 """
 
 import contextlib
@@ -69,7 +69,9 @@ class Corpus:
             settings = CorpusSettings(**header["settings"])
             return cls(folder, settings, header["fingerprint"], header["identity"], **arrays)
         except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
-            raise UserError(f"the corpus {folder} is damaged ({error}); delete it and build it again") from error
+            raise UserError(
+                f"the corpus {folder} is damaged ({error}); delete it and build it again"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.sides)
@@ -112,7 +114,9 @@ def read_header(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"the corpus {folder} is damaged (corpus.json: {error}); build it again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder")
+        raise UserError(
+            f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder"
+        )
     if header.get("version") != VERSION:
         raise UserError(
             f"the corpus {folder} has format version {header.get('version')} and this program reads version"
@@ -122,7 +126,7 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def distinct_bars(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (n, 16) -> the distinct rows in lexicographic order, uint8 (D, 16), and the row of each bar, int32 (n,)."""
+    """uint8 (n, 16) -> the distinct bars, sorted, uint8 (D, 16), and the row of each bar, int32 (n,)."""
     halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
     order = np.lexsort((halves[:, 1], halves[:, 0]))
     ranked = halves[order]
@@ -150,7 +154,7 @@ def write_corpus(
     skipped: Iterable[dict[str, Any]],
     finish: Callable[[Path], None] = lambda _: None,
 ) -> Corpus:
-    """Writes a corpus beside its place, lets `finish` add files to it, and moves it into place as the last act.
+    """Writes a corpus beside its place, lets `finish` add files to it, and then moves it into place.
 
     songs are uint8 (n, 16); records and skipped are the lines of songs.jsonl and skipped.jsonl. A corpus that
     stands there is replaced; anything else there is a UserError (see check_place).
@@ -186,7 +190,7 @@ def write_corpus(
 
 
 def check_place(folder: Path) -> None:
-    """UserError unless a corpus may be written to folder: it is absent, empty, or a corpus and nothing else."""
+    """UserError unless a corpus may be written to folder: absent, empty, or a corpus and nothing else."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -201,18 +205,20 @@ def check_place(folder: Path) -> None:
                 raise UserError(f"{folder}/corpus.json was not written by mcvae_jax; choose another folder")
     if foreign := sorted(names - FILES):
         raise UserError(
-            f"the corpus {folder} would be replaced, and {foreign[0]!r} in it is no part of it; move that away"
+            f"the corpus {folder} would be replaced, but {foreign[0]!r} in it is no part of it; move that"
         )
 
 
 @contextlib.contextmanager
 def replacing(folder: Path):
-    """A new hidden folder beside `folder`, which takes its place when the block ends well and vanishes otherwise."""
+    """A hidden folder beside `folder`, which takes its place when the block ends well, and else vanishes."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     except OSError as error:
-        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
+        raise UserError(
+            f"cannot write to {folder.parent} ({error.strerror}); choose another folder"
+        ) from error
     try:
         new, old = work / "new", work / "old"
         new.mkdir()

@@ -1,0 +1,67 @@
+"""`python -m mcvae_jax.corpus --source=FOLDER --out=CORPUS`: builds a corpus and prints its report."""
+
+import argparse
+import dataclasses
+import inspect
+import re
+import sys
+
+from mcvae_jax.corpus.build import build_corpus
+from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
+from mcvae_jax.errors import UserError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Every field of CorpusSettings is a flag, and the comment beside it the flag's help."""
+    parser = argparse.ArgumentParser("python -m mcvae_jax.corpus", description=__doc__)
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(CorpusSettings), re.MULTILINE))
+    for field in dataclasses.fields(CorpusSettings):
+        required = field.default is dataclasses.MISSING
+        default = "" if required else f" (default: {field.default!r})"
+        parser.add_argument(
+            f"--{field.name}",
+            type=field.type,
+            required=required,
+            default=None if required else field.default,
+            choices=CHOICES.get(field.name),
+            metavar=field.name.upper() if field.name not in CHOICES else None,
+            help=comments[field.name].replace("%", "%%") + default,
+        )
+    parser.add_argument(
+        "--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced"
+    )
+    parser.add_argument("--workers", type=int, help="processes that read (default: one for each core)")
+    parser.add_argument(
+        "--pictures", action=argparse.BooleanOptionalAction, default=True, help="draw report.png"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0, or 2 with one line on stderr for a mistake that the user can mend."""
+    flags = parse(argv)
+    try:
+        settings = CorpusSettings(
+            **{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)}
+        )
+        corpus = build_corpus(
+            settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures
+        )
+    except UserError as error:
+        show(str(error), sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        show("interrupted; no corpus was written", sys.stderr)
+        return 130
+    show((corpus.folder / "report.txt").read_text("utf-8"), sys.stdout)
+    return 0
+
+
+def show(text: str, stream) -> None:
+    """Prints names of any bytes on any terminal."""
+    encoding = stream.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

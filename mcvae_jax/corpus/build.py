@@ -1,0 +1,152 @@
+"""Source and settings -> a corpus folder."""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from mcvae_jax.corpus.clean import Cleaned, clean
+from mcvae_jax.corpus.read import BUILT_IN, Skipped, Song, is_music, read_songs
+from mcvae_jax.corpus.report import make_report, write_report
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import HELD_OUT, SIDE_NAMES, TRAIN, Corpus, check_place, read_header, write_corpus
+from mcvae_jax.errors import UserError
+
+Say = Callable[[str], None]
+SECONDS_BETWEEN_LINES = 2.0
+
+
+def build_corpus(
+    settings: CorpusSettings,
+    folder: str | os.PathLike,
+    workers: int | None = None,
+    progress: Say | None = None,
+    pictures: bool = True,
+) -> Corpus:
+    """Reads, cleans, splits, saves and reports.
+
+    Args:
+      workers: processes that read; None takes every core.
+      progress: gets a line now and then; None is silence.
+      pictures: whether report.png is drawn.
+    Raises UserError where nothing can be read or written; what stood in `folder` is then untouched.
+    """
+    say = progress or (lambda _: None)
+    check_place(Path(folder).resolve())
+    fingerprint = source_fingerprint(settings)
+    songs, skipped = read_all(settings, workers, say)
+    cleaned = clean(songs, settings)
+    if not cleaned.songs:
+        raise UserError(nothing_left(settings, [*skipped, *cleaned.dropped]))
+    for side in (TRAIN, HELD_OUT):
+        if side not in cleaned.sides:
+            say(f"warning: no song of {len(cleaned.songs)} is {SIDE_NAMES[side]}; try another split_seed")
+    report = make_report(songs, cleaned, skipped, settings)
+    corpus = write_corpus(
+        folder,
+        settings,
+        fingerprint,
+        [song.bars for song in cleaned.songs],
+        cleaned.sides,
+        song_records(cleaned),
+        [skip._asdict() for skip in [*skipped, *cleaned.dropped]],
+        lambda place: write_report(report, place, pictures),
+    )
+    say(f"corpus of {len(corpus)} songs and {len(corpus.tokens)} bars: {folder}")
+    return corpus
+
+
+def ensure_corpus(
+    settings: CorpusSettings,
+    folder: str | os.PathLike,
+    workers: int | None = None,
+    progress: Say | None = None,
+) -> Corpus:
+    """Opens the corpus in `folder`; builds it where there is none, or where settings or source changed.
+
+    A corpus whose source is not there is opened as it stands, so that it can travel alone.
+    """
+    say = progress or (lambda _: None)
+    folder = Path(folder)
+    if not (folder / "corpus.json").exists():
+        return build_corpus(settings, folder, workers, progress)
+    try:
+        if not (reason := what_changed(read_header(folder), settings)):
+            return Corpus.open(folder)
+    except UserError as error:
+        reason = str(error)
+    say(f"building the corpus {folder} again: {reason}")
+    return build_corpus(settings, folder, workers, progress)
+
+
+def what_changed(header: dict, settings: CorpusSettings) -> str:
+    """Why the corpus with this corpus.json does not serve `settings`; '' where it does."""
+    old, new = header["settings"], dataclasses.asdict(settings)
+    changes = [f"{k} was {old.get(k)!r}, is {new[k]!r}" for k in new if old.get(k) != new[k]]
+    if not changes and source_fingerprint(settings) not in ("", header["fingerprint"]):
+        changes = [f"the files of {settings.source} changed"]
+    return "; ".join(changes)
+
+
+def source_fingerprint(settings: CorpusSettings) -> str:
+    """A hash of the names, sizes and times of the files of the source; '' where it is built in or absent."""
+    source = Path(settings.source)
+    if settings.source in BUILT_IN or not source.exists():
+        return ""
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_music(path))
+    digest = blake2b(digest_size=16)
+    for path in files:
+        with contextlib.suppress(OSError):  # a broken link
+            status = path.stat()
+            name = os.fsencode(path.relative_to(source))
+            digest.update(name + f" {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[list[Song], list[Skipped]]:
+    """Everything that the source holds, with a line on the way every two seconds."""
+    songs: list[Song] = []
+    skipped: list[Skipped] = []
+    start = last = time.monotonic()
+    for item in read_songs(settings, workers):
+        (songs if isinstance(item, Song) else skipped).append(item)
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last, done = now, len(songs) + len(skipped)
+            say(f"read {done:,} files, {len(skipped):,} skipped, {done / (now - start):,.0f} a second")
+    done, seconds = len(songs) + len(skipped), time.monotonic() - start
+    say(f"read {done:,} files, {len(skipped):,} skipped, in {seconds:.1f} s")
+    return songs, skipped
+
+
+def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
+    """The line of an empty corpus."""
+    if not skipped:
+        return f"{settings.source} holds no music file that can be read"
+    counts = Counter(skip.reason for skip in skipped).most_common()
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in counts)
+    first = f"{skipped[0].name!r}: {skipped[0].reason}, {skipped[0].detail}"
+    return f"no song of {settings.source} is left ({reasons}); the first of them is {first}"
+
+
+def song_records(cleaned: Cleaned) -> list[dict]:
+    """The lines of songs.jsonl; those of songs outside training also name the nearest training song."""
+    records = []
+    for i, song in enumerate(cleaned.songs):
+        record = {
+            "name": song.name,
+            "title": song.title,
+            "bars": len(song.bars),
+            "side": SIDE_NAMES[cleaned.sides[i]],
+            "content": cleaned.contents[i].hex(),
+            "checksum": song.checksum.hex(),
+        }
+        if cleaned.nearest[i] >= 0:
+            record["similarity"] = round(float(cleaned.similarity[i]), 4)
+            record["nearest"] = cleaned.songs[cleaned.nearest[i]].name
+        records.append(record)
+    return records

@@ -1,0 +1,181 @@
+"""A source becomes a corpus folder, once, and again when something changed; the command says what it did."""
+
+import dataclasses
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+
+from mcvae_jax.corpus import __main__ as command
+from mcvae_jax.corpus import build
+from mcvae_jax.corpus.build import build_corpus, ensure_corpus
+from mcvae_jax.corpus.read import Skipped, Song
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.bars import MOVE_BINS, Stats
+
+
+def fake_songs(count=30, names="song {}.mid"):
+    stats = Stats(
+        onsets=16, moved=0, moves=(16,) + (0,) * (MOVE_BINS - 1), out_of_range=0, covered=0, shortened=0
+    )
+    bars = np.random.default_rng(0).integers(60, 80, (count, 4, 16)).astype(np.uint8)
+    return [Song(names.format(i), bytes([i]) * 16, bars[i], stats, f"title {i}") for i in range(count)]
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A folder with one file to look at, and a reader that returns `items` and counts its calls."""
+
+    class Source:
+        items = [*fake_songs(), Skipped("bad.mid", "no notes", "0 notes")]
+        calls = 0
+        folder = tmp_path / "music"
+
+        def read(self, settings, workers=None):
+            self.calls += 1
+            yield from self.items
+
+    source = Source()
+    source.folder.mkdir()
+    (source.folder / "song.mid").write_bytes(b"MThd")
+    monkeypatch.setattr(build, "read_songs", source.read)
+    return source
+
+
+def settings_of(source, **fields):
+    return CorpusSettings(str(source.folder), **fields)
+
+
+def test_a_corpus_holds_what_was_read(source, tmp_path):
+    lines = []
+    corpus = build_corpus(settings_of(source), tmp_path / "corpus", progress=lines.append)
+    assert len(corpus) == 30 and {TRAIN, HELD_OUT} == set(corpus.sides)
+    by_name = {song.name: song for song in fake_songs()}
+    for i, record in enumerate(corpus.records()):
+        song = by_name[record["name"]]
+        np.testing.assert_array_equal(corpus.song(i), song.bars)
+        assert (record["title"], record["bars"]) == (song.title, 4)
+        assert record["side"] == {TRAIN: "train", HELD_OUT: "held out"}[corpus.sides[i]]
+    (skipped,) = [json.loads(line) for line in open(tmp_path / "corpus" / "skipped.jsonl")]
+    assert skipped == {"name": "bad.mid", "reason": "no notes", "detail": "0 notes"}
+    assert {"report.txt", "report.json", "report.png"} < set(os.listdir(tmp_path / "corpus"))
+    assert any(line.startswith("read 31 files, 1 skipped") for line in lines)
+
+
+def test_identity_depends_on_the_music_and_not_on_the_order_of_the_files(source, tmp_path):
+    def identity(items):
+        source.items = items
+        return build_corpus(settings_of(source), tmp_path / "corpus", pictures=False).identity
+
+    songs = fake_songs()
+    first = identity(songs)
+    assert identity(songs[::-1]) == first
+    assert identity(songs[1:]) != first
+    higher = songs[3]._replace(bars=(songs[3].bars + 1).astype(np.uint8))
+    assert identity([*songs[:3], higher, *songs[4:]]) != first
+
+
+def test_nothing_is_written_outside_whatever_the_names_are(source, tmp_path):
+    source.items = fake_songs(names="../../{}/\x1b[2J\udcff.mid")
+    place = tmp_path / "deep" / "corpus"
+    corpus = build_corpus(settings_of(source), place)
+    assert {r["name"] for r in corpus.records()} == {s.name for s in source.items}
+    assert sorted(os.listdir(tmp_path)) == ["deep", "music"] and os.listdir(tmp_path / "deep") == ["corpus"]
+
+
+def test_an_empty_result_is_one_line_with_the_reasons(source, tmp_path):
+    source.items = [Skipped(f"{i}.mid", "no notes", "") for i in range(3)] + [Skipped("x", "empty file", "")]
+    with pytest.raises(UserError, match="no notes: 3, empty file: 1"):
+        build_corpus(settings_of(source), tmp_path / "corpus")
+    source.items = fake_songs()
+    with pytest.raises(UserError, match="too many bars: 30"):
+        build_corpus(settings_of(source, max_bars=2), tmp_path / "corpus")
+    source.items = []
+    with pytest.raises(UserError, match="no music file"):
+        build_corpus(settings_of(source), tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_place_that_is_taken_is_refused_before_reading(source, tmp_path):
+    with pytest.raises(UserError, match="neither empty nor a corpus"):
+        build_corpus(settings_of(source), source.folder)
+    assert source.calls == 0 and os.listdir(source.folder) == ["song.mid"]
+
+
+def test_ensure_builds_once_and_again_when_something_changed(source, tmp_path):
+    place, lines = tmp_path / "corpus", []
+
+    def ensure(**fields):
+        lines.clear()
+        before = source.calls
+        corpus = ensure_corpus(settings_of(source, **fields), place, progress=lines.append)
+        assert corpus.settings == settings_of(source, **fields)
+        return source.calls - before
+
+    assert ensure() == 1
+    assert ensure() == 0 and lines == []
+    assert ensure(max_bars=100) == 1
+    assert "max_bars was 339, is 100" in lines[0]
+    assert ensure(max_bars=100) == 0
+    (source.folder / "new.mid").write_bytes(b"MThd")
+    assert ensure(max_bars=100) == 1 and "changed" in lines[0]
+    (place / "tokens.npy").write_bytes(b"")
+    assert ensure(max_bars=100) == 1 and "damaged" in lines[0]
+    assert ensure(max_bars=100) == 0
+
+
+def test_a_file_that_is_no_music_does_not_change_the_source(source, tmp_path):
+    ensure_corpus(settings_of(source), source.folder / "corpus")
+    (source.folder / "notes.txt").write_text("remember the milk")
+    ensure_corpus(settings_of(source), source.folder / "corpus")
+    assert source.calls == 1
+
+
+def test_a_corpus_travels_without_its_source(source, tmp_path):
+    identity = ensure_corpus(settings_of(source), tmp_path / "corpus").identity
+    source.folder.rename(tmp_path / "elsewhere")
+    assert ensure_corpus(settings_of(source), tmp_path / "corpus").identity == identity and source.calls == 1
+
+
+def test_command(source, tmp_path, capsys):
+    place = tmp_path / "corpus"
+    assert (
+        command.main([f"--source={source.folder}", f"--out={place}", "--bars=fixed16", "--no-pictures"]) == 0
+    )
+    out, err = capsys.readouterr()
+    assert "as read" in out and "read 31 files" in err
+    assert Corpus.open(place).settings == settings_of(source, bars="fixed16")
+    assert not (place / "report.png").exists()
+
+
+def test_command_says_mistakes_in_one_line(source, tmp_path, capsys):
+    flags = [f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"]
+    assert command.main([*flags, "--held_out=7"]) == 2
+    assert command.main([flags[0], f"--out={source.folder}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    with pytest.raises(SystemExit, match="2"):
+        command.main([*flags, "--bars=waltz"])
+
+
+def test_command_when_interrupted(source, tmp_path, capsys, monkeypatch):
+    def interrupted(settings, workers=None):
+        yield fake_songs()[0]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "read_songs", interrupted)
+    assert command.main([f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted; no corpus was written"
+    assert os.listdir(tmp_path) == ["music"]
+
+
+def test_every_setting_is_a_flag_with_its_comment_as_help(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["--help"])
+    text = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for field in dataclasses.fields(CorpusSettings):
+        assert f"--{field.name} " in text
+    assert "songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit (default: 339)" in text
