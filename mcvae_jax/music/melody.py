@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.score import Reason, Score, Skip, Track, merge
 
 HOW = "melody={!r} is unknown; say 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N' (N from 0)"
 _MELODY_NAMES = re.compile(r"melod|vocal|\bvox\b|\bvoice|\blead\b|\bsing|\bsoprano\b", re.IGNORECASE)
@@ -27,7 +27,7 @@ def choose_melody(score: Score, how: str) -> Track:
     if kind == "auto":
         return _most_melodic(pitched)
     if kind == "skyline":
-        return _skyline(merge(pitched, "skyline"))
+        return _skyline(merge(pitched))
     if kind == "index":
         chosen = [t for t in score.tracks[int(argument) : int(argument) + 1] if not t.is_drum]
     elif kind == "channel":
@@ -37,7 +37,7 @@ def choose_melody(score: Score, how: str) -> Track:
     if not chosen:
         names = ", ".join(repr(track.name) for track in score.tracks[:8])
         raise Skip(Reason.NO_MELODY, f"{how} among {names}")
-    return merge(chosen, chosen[0].name)
+    return merge(chosen)
 
 
 def parse_how(how: str) -> tuple[str, str]:
@@ -55,15 +55,6 @@ def parse_how(how: str) -> tuple[str, str]:
     elif not (argument.isascii() and argument.isdigit()) or (kind == "channel" and int(argument) > 15):
         raise UserError(HOW.format(how) if kind == "index" else f"melody={how!r}: channels count from 0 to 15")
     return kind, argument
-
-
-def merge(tracks: list[Track], name: str) -> Track:
-    """All notes of `tracks` as one track."""
-    if len(tracks) == 1:
-        return tracks[0]
-    start, end, pitch = (np.concatenate([getattr(t, k) for t in tracks]) for k in ("start", "end", "pitch"))
-    order = np.lexsort((pitch, start))
-    return Track(name, tracks[0].channel, tracks[0].is_drum, start[order], end[order], pitch[order])
 
 
 def _most_melodic(tracks: list[Track]) -> Track:

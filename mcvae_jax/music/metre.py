@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.score import Reason, Score, Skip, Track, merge
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
 
 BAR = 16  # steps
@@ -39,9 +39,10 @@ def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
         raise Skip(Reason.MIXED_METRES)
     if score.pickup >= 0:
         return origin
-    shift = _grid_shift(score, origin)
+    notes = merge([track for track in score.tracks if not track.is_drum])
+    shift = _grid_shift(notes.start - origin, score.ticks_per_quarter)
     if shift or 4 * numerator <= denominator:
-        return _accented(score, origin + shift, check_triple=not metre)
+        return origin + shift + _accented(notes, origin + shift, score.ticks_per_quarter, check_triple=not metre)
     return _first_bar(origin, 4 * score.ticks_per_quarter * numerator // denominator, score, melody)
 
 
@@ -79,39 +80,36 @@ def _first_bar(origin: int, bar: int, score: Score, melody: Track) -> int:
     return origin + bars_before * bar
 
 
-def _grid_shift(score: Score, origin: int) -> int:
-    """Ticks from `origin` to the grid of sixteenths on which the onsets lie; 0 where `origin` is on it.
+def _grid_shift(onsets: np.ndarray, per_quarter: int) -> int:
+    """Ticks from tick 0 to the grid of sixteenths on which the onsets, in ticks (N,), lie; 0 where it is at tick 0.
 
-    `origin` stands unless the onsets agree on another grid within a thirtieth of a step, or fewer than two in five
-    lie within an eighth of a step of its own (a quarter would by chance).
+    Tick 0 stands unless the onsets agree on another grid, more than a thirtieth of a step away, or fewer than two in
+    five lie within an eighth of a step of its own (a quarter would by chance).
     """
-    onsets = np.concatenate([track.start for track in score.tracks if not track.is_drum]) - origin
-    step = score.ticks_per_quarter / STEPS_PER_QUARTER
-    phase = onsets * (1 / step)
+    phase = onsets * (STEPS_PER_QUARTER / per_quarter)
     phase -= np.rint(phase)
-    if np.count_nonzero(np.abs(phase) < 1 / 64) > 0.9 * len(phase):
+    near = np.count_nonzero(np.abs(phase) < 1 / 8) / len(phase)
+    if near > 0.9:
         return 0
-    mean = np.exp(2j * np.pi * phase).mean()
-    shift = float(np.angle(mean)) / (2 * np.pi)
-    agree = abs(mean) > 0.95 and abs(shift) > 1 / 30
-    near = np.count_nonzero(np.abs(phase) < 1 / 8)
-    return round(shift * step) if agree or near < 0.4 * len(phase) else 0
+    turns = 2 * np.pi * phase
+    east, north = np.cos(turns).mean(), np.sin(turns).mean()
+    shift = np.arctan2(north, east) / (2 * np.pi)
+    agree = np.hypot(east, north) > 0.95 and abs(shift) > 1 / 30
+    return round(shift * per_quarter / STEPS_PER_QUARTER) if agree or near < 0.4 else 0
 
 
-def _accented(score: Score, origin: int, check_triple: bool) -> int:
-    """The tick of the step, of the 16 from `origin` on, that bears the most accent through the score.
+def _accented(notes: Track, origin: int, per_quarter: int, check_triple: bool) -> int:
+    """Ticks from `origin` to that of the next 16 steps which bears the most accent through the score.
 
     Accent is the length of a note (up to half a bar) times its depth below C4, in semitones. Raises Skip where
     `check_triple` and the accents come every 12 steps rather than every 16.
     """
-    notes = [track for track in score.tracks if not track.is_drum]
-    start, end, pitch = (np.concatenate([getattr(t, name) for t in notes]) for name in ("start", "end", "pitch"))
-    step = to_steps(start - origin, score.ticks_per_quarter)
-    length = np.minimum((end - start) * (STEPS_PER_QUARTER / score.ticks_per_quarter), BAR // 2)
-    accent = length * np.clip(60 - pitch, 1, 36)
+    step = to_steps(notes.start - origin, per_quarter)
+    length = np.minimum(notes.end - notes.start, per_quarter * (BAR // 2) // STEPS_PER_QUARTER)
+    accent = length * np.maximum(60 - notes.pitch, 1)
     in_four = np.bincount(step % BAR, accent, minlength=BAR)
     if check_triple:
         in_three = np.bincount(step % 12, accent, minlength=12)
         if in_three.max() / in_three.mean() > _TRIPLE * in_four.max() / in_four.mean():
             raise Skip(Reason.METRE, "its accents come every three quarters")
-    return origin + int(np.argmax(in_four)) * score.ticks_per_quarter // STEPS_PER_QUARTER
+    return int(np.argmax(in_four)) * per_quarter // STEPS_PER_QUARTER

@@ -7,6 +7,7 @@ at the tick of its note-on makes a note of zero ticks, which the grid then gives
 
 import itertools
 import os
+import re
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ MAX_TRACKS = 1024
 _MAJOR_KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR_KEYS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
 _PROGRAM, _PRESSURE = 0xC0, 0xD0  # the two kinds of channel message with one data byte
+_TEMPO = re.compile(rb"\xff\x51\x03.{3}", re.DOTALL)
 
 
 def read_midi(data: bytes, channels: bool = False) -> Score:
@@ -120,11 +122,15 @@ def _keys(parsed) -> tuple[tuple[int, str], ...]:
 
 def _may_overflow(data: bytes) -> bool:
     """Whether a track may pass tick 2^31, where symusic's counter wraps round without a word."""
-    high = np.frombuffer(data, np.uint8) >= 128  # a delta of n bytes has n - 1 high ones
+    return _most_ticks(data) >= 1 << 31 and _most_ticks(_TEMPO.sub(b"", data)) >= 1 << 31
+
+
+def _most_ticks(data: bytes) -> int:
+    """No less than the ticks of all tracks together: a delta of n bytes has n - 1 that are 128 or more."""
+    high = np.frombuffer(data, np.uint8) >= 128
     high2 = high[1:] & high[:-1]
     high3 = high2[1:] & high2[:-1]
-    bound = (len(data) << 14) + (int(high2.sum()) << 21) + (int(high3.sum()) << 28)
-    return bound >= 1 << 31
+    return (len(data) << 14) + (np.count_nonzero(high2) << 21) + (np.count_nonzero(high3) << 28)
 
 
 def _may_split(parsed, data: bytes) -> bool:

@@ -1,0 +1,160 @@
+"""A source of music -> songs of bars, on all cores; what cannot be used is named and counted, and the run goes on."""
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mcvae_jax.corpus import pool
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.sources import MIDI_SUFFIXES, NOTATION_SUFFIXES, File, Skipped, list_files
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.bars import Stats, melody_to_bars
+from mcvae_jax.music.melody import choose_melody, parse_how
+from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.midi import read_midi
+from mcvae_jax.music.score import Reason, Score, Skip
+
+BUILT_IN = ("builtin", "tunes")
+_CHUNK = 64  # files that a worker gets at a time
+_CHUNK_BYTES = 4 << 20  # of files in memory
+_SECONDS = 30.0  # for a chunk of MIDI files, and for a file alone
+_NOTATION_SECONDS = 900.0  # for a file of notation, which may be a book of a thousand tunes
+
+
+class Song(NamedTuple):
+    """One melody in bars."""
+
+    name: str  # the path inside the source; '#k' is added for tune k of a book
+    checksum: bytes  # 16 bytes of BLAKE2b of the file
+    bars: np.ndarray  # uint8 (n, 16), n >= 1
+    stats: Stats
+    title: str
+
+
+def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
+    """Every song of `settings.source`, and every file or tune that is none, sorted by name.
+
+    The result does not depend on `workers`: None reads in a process for each core, where a file that crashes or
+    hangs its reader costs only itself; 1 reads in this process, which starts at once but has no such protection.
+
+    Raises UserError where the source does not exist or holds no music files, or a setting cannot be meant.
+    """
+    parse_how(settings.melody)
+    if settings.metre:
+        parse_metre(settings.metre)
+    results = _read_built_in(settings) if settings.source in BUILT_IN else _read_files(settings, workers)
+    return _not_empty(results, settings.source)
+
+
+def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Skipped]:
+    """The songs of one file. Never raises: whatever goes wrong inside a library is that file's reason."""
+    if isinstance(file, Skipped):
+        return [file]
+    try:
+        data = file.read()
+        if not data:
+            raise Skip(Reason.EMPTY)
+        scores = _scores(data, file.suffix, settings)
+    except Skip as skip:
+        return [Skipped(file.name, skip.reason, skip.detail)]
+    except OSError as error:
+        reason = Reason.BROKEN_LINK if isinstance(error, FileNotFoundError) else Reason.UNREADABLE
+        return [Skipped(file.name, reason, error.strerror or type(error).__name__)]
+    checksum = _checksum(data)
+    names = [file.name] if len(scores) == 1 else [f"{file.name}#{k}" for k in range(1, len(scores) + 1)]
+    return [score_to_song(score, name, checksum, settings) for score, name in zip(scores, names, strict=True)]
+
+
+def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: CorpusSettings) -> Song | Skipped:
+    """The melody of a score in bars, or why there is none."""
+    try:
+        if isinstance(score, Skip):
+            raise score
+        bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
+    except Skip as skip:
+        return Skipped(name, skip.reason, skip.detail)
+    return Song(name, checksum, bars, stats, score.title)
+
+
+def _scores(data: bytes, suffix: str, settings: CorpusSettings) -> list[Score | Skip]:
+    if suffix in MIDI_SUFFIXES:
+        return [read_midi(data, channels=settings.melody.startswith("channel:"))]
+    from mcvae_jax.music.notation import read_notation  # music21 takes seconds to import
+
+    return read_notation(data, suffix)
+
+
+def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:
+    files, is_sorted = list_files(settings.source)
+    results = _read_all(files, settings, workers)
+    return results if is_sorted else iter(sorted(results, key=lambda item: item.name))
+
+
+def _read_all(
+    files: Iterator[File | Skipped], settings: CorpusSettings, workers: int | None
+) -> Iterator[Song | Skipped]:
+    chunks = _chunks(files)
+    read = functools.partial(read_file, settings=settings)
+    if workers == 1:
+        results = (read(file) for chunk in chunks for file in chunk)
+    else:
+        results = pool.map_chunks(read, chunks, workers or _cores(), _seconds, _failed)
+    for songs in results:
+        yield from songs
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _chunks(files: Iterable[File | Skipped]) -> Iterator[list[File | Skipped]]:
+    """The files in chunks of a size that suits a worker; a file of notation stands alone."""
+    chunk: list[File | Skipped] = []
+    size = 0
+    for file in files:
+        alone = isinstance(file, File) and file.suffix not in MIDI_SUFFIXES
+        if chunk and (alone or len(chunk) == _CHUNK or size > _CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(file)
+        size += len(file.data or b"") if isinstance(file, File) else 0
+        if alone:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _seconds(chunk: list[File | Skipped]) -> float:
+    notation = any(isinstance(file, File) and file.suffix not in MIDI_SUFFIXES for file in chunk)
+    return _NOTATION_SECONDS if notation else _SECONDS
+
+
+def _failed(file: File, how: str) -> list[Skipped]:
+    if how == pool.CRASHED:
+        return [Skipped(file.name, Reason.CRASHED, "the process that read it died")]
+    return [Skipped(file.name, Reason.TOO_SLOW, f"over {_seconds([file]):.0f} s")]
+
+
+def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:
+    from mcvae_jax.corpus.builtin import builtin_scores
+
+    for name, score in builtin_scores(settings.source):
+        yield score_to_song(score, name, _checksum(name.encode()), settings)
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _not_empty(results: Iterator[Song | Skipped], source: str) -> Iterator[Song | Skipped]:
+    empty = True
+    for result in results:
+        empty = False
+        yield result
+    if empty:
+        raise UserError(f"{source!r} holds no music files; they are known by {', '.join(MIDI_SUFFIXES + NOTATION_SUFFIXES)}")
