@@ -1,8 +1,8 @@
 """Checkpoints on disk, for training and sampling alike: the only import of Orbax.
 
 A checkpoint is a step number, two trees ('params' and 'opt_state') and, where the step was evaluated, its
-held-out metrics. The newest and the best are kept. A checkpoint appears under its final name only when all of it
-is on disk, so what a killed process leaves half written is never taken for one.
+held-out metrics. The newest and the best are kept. A checkpoint appears under its final name only when all of
+it is on disk, so what a killed process leaves half written is never taken for one.
 """
 
 from collections.abc import Sequence
@@ -73,6 +73,10 @@ class Checkpoints:
         """The held-out metrics of a step, None where it was not evaluated."""
         return self._manager.metrics(step)
 
+    def shapes(self, step: int, item: str) -> dict[str, tuple[int, ...]]:
+        """'a/b/kernel' -> shape, of an item of a checkpoint."""
+        return _shapes(self._manager.item_metadata(step)[item])
+
     def save(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None = None) -> None:
         """Copies the trees (to host memory where need be) and returns; another thread writes them."""
         args = ocp.args.Composite(**{name: ocp.args.StandardSave(items[name]) for name in ITEMS})
@@ -102,8 +106,7 @@ class Checkpoints:
         if step is None or step not in self.steps():
             raise UserError(f"{self.folder} holds no {_describe(which)} (it has steps {self.steps()}).")
         try:
-            metadata = self._manager.item_metadata(step)
-            stored = {name: _shapes(metadata[name]) for name in targets}
+            stored = {name: self.shapes(step, name) for name in targets}
         except Exception as error:  # Orbax, tensorstore and json raise many kinds
             raise self._damaged(step, error) from error
         for name, tree in targets.items():

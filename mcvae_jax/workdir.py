@@ -26,6 +26,7 @@ FREE_FIELDS = (
     "train.save_every",
     "train.tensorboard",
     "train.parallel",
+    "corpus_folder",  # where the data lie; Record.data says which they are
 )
 
 
@@ -66,21 +67,44 @@ class Workdir:
         """What the finished run wrote last: {} where it has not."""
         return json.loads(self.summary.read_text()) if self.summary.exists() else {}
 
+    def check(self, config: dict) -> None:
+        """UserError where this folder cannot be the workdir of such a run; a folder that is not there can."""
+        if self.config.exists():
+            changes = differences(self.read().config, _as_json(config), FREE_FIELDS)
+            if changes:
+                raise UserError(
+                    f"{self.folder} holds a run of another configuration: {'; '.join(changes)}. "
+                    f"{self._way_out()} or give the old values."
+                )
+        elif self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; give a folder as --workdir.")
+        elif self.folder.exists() and any(path.name != "lock" for path in self.folder.iterdir()):
+            raise UserError(
+                f"{self.folder} holds other files and no config.json; give an empty or new --workdir."
+            )
+
     def claim(self, record: Record) -> Record:
         """Makes this folder the run's, or checks that it is already; returns the record from now on.
 
         Raises:
-          UserError: the folder belongs to a run of other model, data, loss or optimiser fields.
+          UserError: the folder belongs to a run of other fields, other data or another start.
         """
+        self.check(record.config)
         record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
         if self.config.exists():
             old = self.read()
-            self._check_same(old, record)
+            changes = differences(old.data, record.data)
+            if changes:
+                raise UserError(
+                    f"{self.folder} was trained on other data: {'; '.join(changes)}. {self._way_out()} "
+                    "or restore the data."
+                )
+            if record.init_from not in ("", old.init_from):
+                started = f"from {old.init_from}" if old.init_from else "from random parameters"
+                raise UserError(
+                    f"{self.folder} was started {started}; for another start take another --workdir."
+                )
             record = record._replace(init_from=old.init_from, command=record.command or old.command)
-        elif self.folder.exists() and any(p.name != "lock" for p in self.folder.iterdir()):
-            raise UserError(
-                f"{self.folder} holds other files and no config.json; give an empty or new --workdir."
-            )
         write_json(self.config, record._asdict())
         return record
 
@@ -99,24 +123,8 @@ class Workdir:
                 raise UserError(f"Another process is training in {self.folder}; wait or stop it.") from error
             yield
 
-    def _check_same(self, old: Record, new: Record) -> None:
-        changes = differences(old.config, new.config, FREE_FIELDS)
-        if changes:
-            raise UserError(
-                f"{self.folder} holds a run of another configuration: {'; '.join(changes)}. Take another "
-                f"--workdir (--init_from={self.folder} there starts from its parameters), or give the old values."
-            )
-        changes = differences(old.data, new.data)
-        if changes:
-            raise UserError(
-                f"{self.folder} was trained on other data: {'; '.join(changes)}. Take another --workdir "
-                f"(--init_from={self.folder} there starts from its parameters), or restore the data."
-            )
-        if new.init_from and new.init_from != old.init_from:
-            started = f"from {old.init_from}" if old.init_from else "from random parameters"
-            raise UserError(
-                f"{self.folder} was started {started}; for another --init_from take another --workdir."
-            )
+    def _way_out(self) -> str:
+        return f"Take another --workdir (--init_from={self.folder} starts there from these parameters),"
 
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:

@@ -1,8 +1,8 @@
 """The loop: batch, step, log, evaluate, save; it knows no model by name.
 
 Order of what a run starts from: 1. the newest good checkpoint of its workdir; 2. the best parameters of
---init_from; 3. random parameters. The step is the whole state beside the parameters and the optimiser, so a run
-that was killed and started again ends with the same bits as one that was not.
+--init_from; 3. random parameters. The step is the whole state beside the parameters and the optimiser, so a
+run that was killed and started again ends with the same bits as one that was not.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
@@ -58,11 +59,19 @@ def check_config(config: Any) -> None:
     parallel.check_batch_size(config.train.batch_size, layout.devices)
 
 
+def check_start(config: Any, folder: Path | str, init_from: str) -> None:
+    """What can be told before the data is read: UserError where this run cannot start."""
+    check_config(config)
+    Workdir(folder).check(config.to_dict())
+    if init_from:
+        Workdir(init_from).read()
+
+
 def train(
     task: Task,
     config: Any,
     folder: Path | str,
-    say: Say = print,
+    say: Say = say_at_once,
     init_from: str = "",
     command: str = "",
 ) -> Outcome:
@@ -79,7 +88,7 @@ def train(
     Raises:
       UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
     """
-    check_config(config)
+    check_start(config, folder, init_from)
     first = parallel.is_first_process()
     workdir = Workdir(folder)
     with workdir.locked() if first else contextlib.nullcontext():

@@ -84,9 +84,17 @@ def pad_batch(batch: Batch, devices: int) -> Batch:
     return {k: np.concatenate([v, np.zeros((extra, *v.shape[1:]), v.dtype)]) for k, v in batch.items()}
 
 
-def start_distributed() -> None:
-    """Joins this process to the others (named by the cluster, or by JAX_COORDINATOR_ADDRESS and its kin)."""
-    jax.distributed.initialize()
+def start_distributed(how: str) -> None:
+    """Joins this process to the others: 'auto' asks the cluster, 'HOST:PORT,PROCESSES,ID' says it by hand."""
+    try:
+        if how == "auto":
+            jax.distributed.initialize()
+        else:
+            address, count, number = how.split(",")
+            jax.distributed.initialize(address, int(count), int(number))
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--distributed={how}: {reason}; give auto or HOST:PORT,PROCESSES,ID.") from error
 
 
 def is_first_process() -> bool:

@@ -1,0 +1,36 @@
+"""What the commands share: one clear line for a user's mistake, and no chatter of libraries."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from mcvae_jax.errors import UserError
+
+
+def run_command(main: Callable[[list[str]], int | None]) -> None:
+    """Exits with what main(arguments) returns; 2 after the one line of a UserError, 130 after Ctrl-C."""
+    _quiet()
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def _quiet() -> None:
+    """Only errors of absl, Orbax and JAX are shown."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in ("absl", "jax", "orbax"):
+        logging.getLogger(name).setLevel(logging.ERROR)

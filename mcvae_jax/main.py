@@ -1,0 +1,36 @@
+"""Trains a model and writes its results into a workdir; the same command again goes on from where it stopped.
+
+python -m mcvae_jax.main --config=configs/vae.py[:PRESET] [options]
+
+  --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
+  --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
+  --init_from=WORKDIR    starts from the best parameters of another run
+  --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
+
+python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
+"""
+
+import shlex
+
+from mcvae_jax.command import run_command, say
+from mcvae_jax.options import parse
+from mcvae_jax.training import loop, parallel, tasks
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command; the exit status, 128 + the signal where one stopped it."""
+    if {"--help", "-h"} & set(argv):
+        say(__doc__.strip())
+        return 0
+    options = parse(argv)
+    if options.distributed:
+        parallel.start_distributed(options.distributed)
+    loop.check_start(options.config, options.workdir, options.init_from)
+    task = tasks.make_task(options.config, say)
+    command = shlex.join(["python", "-m", "mcvae_jax.main", *argv])
+    outcome = loop.train(task, options.config, options.workdir, say, options.init_from, command)
+    return 128 + outcome.signal if outcome.signal else 0
+
+
+if __name__ == "__main__":
+    run_command(main)
