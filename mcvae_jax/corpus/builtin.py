@@ -1,0 +1,193 @@
+"""Music that needs no download: the fiddle tunes that the music21 package carries, and about twenty of our own.
+
+`builtin` reads two collections from the installed music21 package (nothing of them is copied into this project):
+
+Ryan's Mammoth Collection (Boston: Elias Howe, 1883), 1,059 ABC files. The tunes and the print are in the public domain.
+    Most transcriptions are signed, above all 'Contributed by Ray Davies' (about 500), John Chambers, John Walsh, Bob
+    Puckette, Bob Safranek, Ivan Bradley; the files state no licence and no restriction.
+O'Neill's Music of Ireland (Chicago: Lyon & Healy, 1903; the files call it oneills1850 after its 1,850 numbers), 37 books
+    of 2,009 transcriptions, as some numbers come twice. The tunes and the print are in the public domain. Nearly all are
+    signed 'Transcribed by ...' (Henrik Norbeck, Bob Safranek, Trish O'Neil, John Chambers, Dan G. Petersen, Michael
+    Hogan, Stephen Foy, John B. Walsh and others); the files state no licence and no restriction.
+
+music21's corpus/license.txt says of its corpus as a whole: 'The music21 creators assume no copyright or change in
+licensing for content distributed in the corpus.' and 'The encodings may be under copyright but have been licensed for
+use, though there may be restrictions on commercial use.' Whoever needs certainty for commercial use must ask the
+transcribers, or train on `tunes` or on their own files.
+
+`tunes` is tunes/tunes.txt: melodies in the public domain, written out for this project and under its licence.
+"""
+
+import gzip
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mcvae_jax.corpus import pool
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+
+COLLECTIONS = ("ryansMammoth", "oneills1850")
+CACHE_FORMAT = 1  # to be raised when the same music21 gives other scores than before
+_CHUNK = 32  # files that a worker gets at a time
+_SECONDS = 300.0  # for a chunk, which takes about a second
+
+_SIXTEENTH = TICKS_PER_QUARTER // 4
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_NOTE = re.compile(r"(?:([A-G])([#b]?)(\d)|r):(\d+)")
+
+
+def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
+    """Names and scores of 'builtin' (collection/file, with '#k' for tune k of a book) or 'tunes' (tunes/title).
+
+    'builtin' is read on all cores the first time and then comes from a cache: MCVAE_CACHE, else mcvae_jax in
+    XDG_CACHE_HOME or ~/.cache. Raises UserError where the music21 package or its corpus is missing.
+    """
+    if which == "tunes":
+        yield from own_tunes()
+        return
+    cache = _cache_file()
+    try:
+        yield from _unpack(cache.read_bytes())
+        return
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zlib.error):
+        pass  # no cache, or a damaged one
+    entries = []
+    for entry in read_collections():
+        entries.append(entry)
+        yield entry
+    _write_atomically(cache, _pack(entries))
+
+
+def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | Skip]]:
+    """The fiddle tunes of the music21 package, parsed by `workers` processes (None: one for each core)."""
+    spec = importlib.util.find_spec("music21")  # finds the package without importing it
+    folder = Path(spec.submodule_search_locations[0]) / "corpus" if spec else Path()
+    files = [path for name in COLLECTIONS for path in sorted((folder / name).glob("*.abc"))]
+    if not files:
+        raise UserError("the built-in tunes come with the music21 package, which is not there: pip install music21")
+    chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
+    workers = workers or os.cpu_count() or 1
+    for entries in pool.map_chunks(read_book, iter(chunks), workers, lambda _: _SECONDS, _failed):
+        yield from entries
+
+
+def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
+    """The tunes of one ABC file, named after its collection (its folder) and itself."""
+    from mcvae_jax.music.notation import read_notation
+
+    name = f"{path.parent.name}/{path.name}"
+    scores = read_notation(path.read_bytes(), ".abc")
+    return [(name if len(scores) == 1 else f"{name}#{k}", score) for k, score in enumerate(scores, 1)]
+
+
+def _failed(path: Path, how: str) -> list[tuple[str, Skip]]:
+    return [(f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))]
+
+
+# The cache: JSON, gzipped; onsets as differences and ends as lengths, which packs well.
+
+
+def _cache_file() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("MCVAE_CACHE") or Path(home) / "mcvae_jax")
+    return folder / f"builtin-music21-{importlib.metadata.version('music21')}-format{CACHE_FORMAT}.json.gz"
+
+
+def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
+    rows = []
+    for name, score in entries:
+        if isinstance(score, Skip):
+            rows.append({"name": name, "reason": score.reason, "detail": score.detail})
+            continue
+        tracks = [
+            [t.name, t.is_drum, np.diff(t.start, prepend=0).tolist(), (t.end - t.start).tolist(), t.pitch.tolist()]
+            for t in score.tracks
+        ]
+        marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
+        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
+    return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
+
+
+def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
+    entries: list[tuple[str, Score | Skip]] = []
+    for row in json.loads(gzip.decompress(data)):
+        if "reason" in row:
+            entries.append((row["name"], Skip(Reason(row["reason"]), row["detail"])))
+            continue
+        tracks = []
+        for name, is_drum, *columns in row["tracks"]:
+            gaps, lengths, pitch = (np.array(column, np.int64) for column in columns)
+            start = np.cumsum(gaps)
+            tracks.append(Track(name, -1, is_drum, start, start + lengths, pitch))
+        time_signatures, tempos, keys = row["marks"]
+        score = Score(
+            tracks=tuple(tracks),
+            ticks_per_quarter=TICKS_PER_QUARTER,
+            time_signatures=np.array(time_signatures, np.int64).reshape(-1, 3),
+            tempos=np.array(tempos, np.float64).reshape(-1, 2),
+            keys=tuple((tick, key) for tick, key in keys),
+            title=row["title"],
+            pickup=row["pickup"],
+        )
+        entries.append((row["name"], score))
+    return entries
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Best effort: without a place for a cache the tunes are parsed again next time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError:
+        pass
+
+
+# Our own tunes.
+
+
+def own_tunes() -> Iterator[tuple[str, Score]]:
+    """The tunes of tunes/tunes.txt, in its order."""
+    text = (Path(__file__).parent / "tunes" / "tunes.txt").read_text(encoding="utf-8")
+    for block in re.split(r"\n(?=title:)", text)[1:]:
+        lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+        fields = dict(line.split(": ", 1) for line in lines)
+        yield f"tunes/{fields['title']}", piece_to_score(fields_to_piece(fields))
+
+
+def fields_to_piece(fields: dict[str, str]) -> Piece:
+    """The fields of a tune (title, metre, key, form, and a field for each section) as measures in playing order."""
+    numerator, denominator = map(int, fields["metre"].split("/"))
+    measures: list[Measure] = []
+    bars: list[list[Note]] = []
+    for section in fields["form"].split():
+        for k, bar in enumerate(fields[section].split("|")):
+            notes, length = bar_to_notes(bar)
+            measures.append(Measure(length, (numerator, denominator), begins_section=k == 0))
+            bars.append(notes)
+    return Piece(measures, [Part("melody", False, bars)], [(0, fields["key"])], [], fields["title"])
+
+
+def bar_to_notes(bar: str) -> tuple[list[Note], int]:
+    """'C4:4 Bb4:2 r:2' -> its notes and its length in ticks."""
+    notes: list[Note] = []
+    onset = 0
+    for word in bar.split():
+        step, accidental, octave, length = _NOTE.fullmatch(word).groups()
+        duration = int(length) * _SIXTEENTH
+        if step:
+            pitch = 12 * (int(octave) + 1) + _STEPS[step] + {"#": 1, "b": -1, "": 0}[accidental]
+            notes.append(Note(onset, duration, pitch, tied=False))
+        onset += duration
+    return notes, onset

@@ -1,0 +1,266 @@
+"""Measures as they are written -> notes as they are played: repeats followed, downbeats on a regular grid.
+
+Everything here is in ticks and knows nothing of file formats; music21 stays in notation.py.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+
+# 2^5 * 3^2 * 5 * 7: 128th notes, and tuplets of 3, 5, 6, 7 and 9 down to 32nds, are whole ticks, so that
+# measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
+TICKS_PER_QUARTER = 10080
+MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+
+
+class Note(NamedTuple):
+    """A note within its measure, in ticks."""
+
+    onset: int
+    duration: int
+    pitch: int
+    tied: bool  # holds on into the next note of this pitch
+
+
+class Measure(NamedTuple):
+    """What stands between two barlines, for all parts."""
+
+    length: int  # ticks that are written, which may be more or less than the metre says
+    metre: tuple[int, int] | None  # numerator, denominator; None where none is stated
+    begins_section: bool = False  # a double bar or a repeat sign stands before it
+    repeat_start: bool = False
+    repeat_times: int = 0  # how often the section that ends here is played; 0 where no repeat ends
+    endings: frozenset[int] = frozenset()  # the turns in which it is played; empty is all
+
+
+class Part(NamedTuple):
+    """One staff or voice: the notes of every measure."""
+
+    name: str
+    is_drum: bool
+    measures: list[list[Note]]
+
+
+class Piece(NamedTuple):
+    """A piece as written; all parts have as many measures as `measures`."""
+
+    measures: list[Measure]
+    parts: list[Part]
+    keys: list[tuple[int, str]]  # measure index and name ('G', 'Em')
+    tempos: list[tuple[int, float]]  # measure index and quarter notes per minute
+    title: str
+
+
+class Layout(NamedTuple):
+    """Where each played measure starts, and the time signatures that then hold."""
+
+    placed: list[tuple[int, int]]  # measure index and tick
+    time_signatures: list[tuple[int, int, int]]  # tick, numerator, denominator
+    pickup: int  # -1 where no metre is stated
+
+
+def play_order(measures: list[Measure]) -> list[int]:
+    """The measure indices in the order in which they sound.
+
+    A repeat without a start goes back to the end of the last repeat or to the last double bar, as fiddle books
+    mean it. Written directions (D.C., D.S., Fine) are not followed. Raises Skip beyond MAX_PLAYED measures.
+    """
+    order: list[int] = []
+    start, turn, start_is_stated = 0, 1, False
+    i = 0
+    while i < len(measures):
+        measure = measures[i]
+        opens = measure.begins_section and not measure.endings and not start_is_stated
+        if i != start and (measure.repeat_start or opens):
+            start, turn = i, 1
+        start_is_stated = start_is_stated or measure.repeat_start
+        if measure.endings and turn not in measure.endings:
+            i += 1
+            continue
+        order.append(i)
+        if len(order) > MAX_PLAYED:
+            raise Skip(Reason.TOO_LONG, f"its repeats give more than {MAX_PLAYED:,} measures")
+        times = _times(measure, measures[i + 1] if i + 1 < len(measures) else None)
+        if turn < times:
+            i, turn = start, turn + 1
+        else:
+            i += 1
+            if times:
+                start, turn, start_is_stated = i, 1, False
+    return order
+
+
+def _times(measure: Measure, following: Measure | None) -> int:
+    """How often the section that ends with `measure` is played; 0 where none ends."""
+    next_endings = following.endings if following else frozenset()
+    leaves_ending = measure.endings and next_endings != measure.endings
+    if not (measure.repeat_times or leaves_ending):
+        return 0
+    return max(measure.repeat_times, *measure.endings, *(next_endings if leaves_ending else ()), 1)
+
+
+def bar_ticks(metre: tuple[int, int]) -> int:
+    """Length of a full bar of `metre` in ticks."""
+    return TICKS_PER_QUARTER * 4 * metre[0] // metre[1]
+
+
+def _metre_of(ticks: int) -> tuple[int, int]:
+    """The metre that a bar of `ticks` fills, in the largest note value that divides it (at the least 64ths)."""
+    for denominator in (4, 8, 16, 32, 64):
+        numerator, rest = divmod(ticks * denominator, 4 * TICKS_PER_QUARTER)
+        if not rest:
+            break
+    return max(1, numerator), denominator
+
+
+class _Grid:
+    """The clock of `lay_out`: the next free tick, and how far the bar has gone since its downbeat."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.fill = 0
+        self.metre: tuple[int, int] | None = None
+        self.time_signatures: list[tuple[int, int, int]] = []
+
+    def room(self) -> int:
+        """Ticks to the next downbeat; 0 on a downbeat."""
+        return bar_ticks(self.metre) - self.fill if self.fill else 0
+
+    def state(self, metre: tuple[int, int]) -> None:
+        """From here on (a downbeat) bars have this metre."""
+        if not self.time_signatures or self.time_signatures[-1][1:] != metre:
+            self.time_signatures.append((self.position, *metre))
+        self.metre = metre
+
+    def pad(self) -> None:
+        """A silence to the next downbeat."""
+        self.position += self.room()
+        self.fill = 0
+
+    def give_up_bar(self) -> None:
+        """The bar is over although the metre says otherwise: state its true length, and begin anew."""
+        metre, start = self.metre, self.position - self.fill
+        self.time_signatures = [s for s in self.time_signatures if s[0] < start]
+        self.time_signatures.append((start, *_metre_of(self.fill)))
+        self.fill = 0
+        self.state(metre)
+
+    def advance(self, length: int) -> None:
+        """A measure of `length` has been placed at `position`."""
+        self.position += length
+        self.fill += length
+        bar = bar_ticks(self.metre)
+        if self.fill % bar == 0:
+            self.fill = 0
+        elif self.fill > bar:
+            self.give_up_bar()
+
+
+def lay_out(piece: Piece, order: list[int]) -> Layout:
+    """Place the measures of `order` so that downbeats stay a whole number of bars apart.
+
+    Transcribers leave the last bar of a section short by its pickup, or full, or short without one. At the
+    border of sections (double bars, repeats, changes of ending) a short last bar that the next pickup does not
+    complete is filled with silence. A pickup after a full bar takes its time from that bar's last note, as a
+    player does it, and is left out where that note is no longer than itself. Elsewhere a bar that does not fit
+    its metre is stated as what it is, by a time signature of its own, so that whoever needs a regular grid can
+    see that there is none.
+    """
+    grid = _Grid()
+    placed: list[tuple[int, int]] = []
+    pickup = -1
+    for k, index in enumerate(order):
+        measure = piece.measures[index]
+        before = placed[-1][0] if placed else None
+        if measure.metre is None:
+            grid.pad()
+        else:
+            begins = before is None or index != before + 1 or measure.begins_section
+            leads = _leads(piece.measures, index, order[k + 1] if k + 1 < len(order) else None)
+            if measure.metre != grid.metre:
+                grid.pad()
+                grid.state(measure.metre)
+            if before is None:
+                bar = bar_ticks(measure.metre)
+                pickup = measure.length % bar if leads or measure.length > bar else 0
+                grid.fill = -pickup % bar
+            elif begins and leads:
+                if not _squeeze_in(piece, grid, before, measure.length):
+                    continue
+            elif grid.fill and (grid.fill + measure.length) % bar_ticks(measure.metre):
+                if begins:
+                    grid.pad()
+                elif measure.length > grid.room():
+                    grid.give_up_bar()
+        placed.append((index, grid.position))
+        grid.advance(measure.length)
+    return Layout(placed, grid.time_signatures, pickup)
+
+
+def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
+    """Whether measure `index` is a pickup: shorter than a bar, and a full bar goes on from it."""
+    bar = bar_ticks(measures[index].metre)
+    if measures[index].length >= bar or following != index + 1:
+        return False
+    return measures[following].length >= bar and not measures[following].begins_section
+
+
+def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int) -> bool:
+    """Move the grid to where a pickup of `length` after measure `before` starts; False where there is no room."""
+    overlap = length - grid.room()
+    last_onset = max((n.onset for part in piece.parts for n in part.measures[before]), default=0)
+    if overlap > 0 and overlap >= piece.measures[before].length - last_onset:
+        return False
+    grid.position -= overlap
+    grid.fill = bar_ticks(grid.metre) - length
+    return True
+
+
+def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
+    """The notes of a part as played; ties become one note, a measure cuts what still sounds before it."""
+    rows: list[list[int]] = []  # start, end, pitch
+    held: dict[int, list[int]] = {}  # pitch -> the row that a tie leaves open
+    first = 0  # where the previous measure's rows begin
+    for index, start in placed:
+        for row in rows[first:]:
+            row[1] = min(row[1], start)
+        first = len(rows)
+        for note in part.measures[index]:
+            onset = start + note.onset
+            row = held.pop(note.pitch, None)
+            if row is None or row[1] != onset:
+                row = [onset, onset, note.pitch]
+                rows.append(row)
+            row[1] = onset + note.duration
+            if note.tied:
+                held[note.pitch] = row
+    rows.sort(key=lambda row: (row[0], row[2]))
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return Track(part.name, -1, part.is_drum, table[:, 0], table[:, 1], table[:, 2])
+
+
+def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
+    """Marks at measure indices -> marks at the ticks where those measures are first played."""
+    ticks: dict[int, int] = {}
+    for index, start in placed:
+        ticks.setdefault(index, start)
+    return sorted((ticks[index], value) for index, value in marks if index in ticks)
+
+
+def piece_to_score(piece: Piece) -> Score:
+    """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
+    layout = lay_out(piece, play_order(piece.measures))
+    tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
+    if not tracks:
+        raise Skip(Reason.NO_NOTES)
+    return Score(
+        tracks=tuple(tracks),
+        ticks_per_quarter=TICKS_PER_QUARTER,
+        time_signatures=np.array(layout.time_signatures, np.int64).reshape(-1, 3),
+        tempos=np.array(_first_played(piece.tempos, layout.placed), np.float64).reshape(-1, 2),
+        keys=tuple(_first_played(piece.keys, layout.placed)),
+        title=piece.title,
+        pickup=layout.pickup,
+    )
