@@ -8,6 +8,7 @@ import sys
 
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
+from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
 
 
@@ -58,8 +59,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def show(text: str, stream) -> None:
-    """Prints names of any bytes on any terminal."""
+    """Prints text in which names of any bytes may stand, on any terminal."""
     encoding = stream.encoding or "ascii"
+    text = "\n".join(printable(line) for line in text.splitlines())
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 

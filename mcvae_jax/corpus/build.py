@@ -10,10 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mcvae_jax.corpus.clean import Cleaned, clean
-from mcvae_jax.corpus.read import BUILT_IN, Skipped, Song, is_music, read_songs
+from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.store import HELD_OUT, SIDE_NAMES, TRAIN, Corpus, check_place, read_header, write_corpus
+from mcvae_jax.corpus.sources import File, Skipped, list_files
+from mcvae_jax.corpus.store import HELD_OUT, SIDE_NAMES, TRAIN, Corpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 
 Say = Callable[[str], None]
@@ -37,6 +38,8 @@ def build_corpus(
     """
     say = progress or (lambda _: None)
     check_place(Path(folder).resolve())
+    if workers is not None and workers < 1:
+        raise UserError(f"workers={workers} must be 1 or more")
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
     cleaned = clean(songs, settings)
@@ -75,35 +78,37 @@ def ensure_corpus(
     if not (folder / "corpus.json").exists():
         return build_corpus(settings, folder, workers, progress)
     try:
-        if not (reason := what_changed(read_header(folder), settings)):
-            return Corpus.open(folder)
+        corpus = Corpus.open(folder)
+        reason = what_changed(corpus, settings)
     except UserError as error:
         reason = str(error)
+    if not reason:
+        return corpus
     say(f"building the corpus {folder} again: {reason}")
     return build_corpus(settings, folder, workers, progress)
 
 
-def what_changed(header: dict, settings: CorpusSettings) -> str:
-    """Why the corpus with this corpus.json does not serve `settings`; '' where it does."""
-    old, new = header["settings"], dataclasses.asdict(settings)
-    changes = [f"{k} was {old.get(k)!r}, is {new[k]!r}" for k in new if old.get(k) != new[k]]
-    if not changes and source_fingerprint(settings) not in ("", header["fingerprint"]):
+def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
+    """Why the corpus does not serve `settings`; '' where it does."""
+    old, new = dataclasses.asdict(corpus.settings), dataclasses.asdict(settings)
+    changes = [f"{name} was {old[name]!r}, is {new[name]!r}" for name in new if old[name] != new[name]]
+    if not changes and source_fingerprint(settings) not in ("", corpus.fingerprint):
         changes = [f"the files of {settings.source} changed"]
     return "; ".join(changes)
 
 
 def source_fingerprint(settings: CorpusSettings) -> str:
     """A hash of the names, sizes and times of the files of the source; '' where it is built in or absent."""
-    source = Path(settings.source)
-    if settings.source in BUILT_IN or not source.exists():
+    source = settings.source
+    if source in BUILT_IN or not os.path.exists(source):
         return ""
-    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_music(path))
+    files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]
     digest = blake2b(digest_size=16)
-    for path in files:
-        with contextlib.suppress(OSError):  # a broken link
-            status = path.stat()
-            name = os.fsencode(path.relative_to(source))
-            digest.update(name + f" {status.st_size} {status.st_mtime_ns}\n".encode())
+    for file in files:
+        if isinstance(file, File):
+            with contextlib.suppress(OSError):  # gone since it was listed
+                status = os.stat(file.path)
+                digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -125,8 +130,6 @@ def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[l
 
 def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
     """The line of an empty corpus."""
-    if not skipped:
-        return f"{settings.source} holds no music file that can be read"
     counts = Counter(skip.reason for skip in skipped).most_common()
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in counts)
     first = f"{skipped[0].name!r}: {skipped[0].reason}, {skipped[0].detail}"

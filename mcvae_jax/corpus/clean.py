@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcvae_jax.corpus.read import Skipped, Song
+from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.music.tokens import NOTE_OFF
 

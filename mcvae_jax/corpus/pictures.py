@@ -1,5 +1,6 @@
 """report.png: the report's numbers as eight panels (thesis Figs 7.1 to 7.4)."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
         [["box", "boxes", "lengths"], ["density"] * 3, ["tokens", "moves", "left_out"]]
     )
     read, cleaned, short = (report[key] for key in ("as_read", "cleaned", f"cleaned_to_{SECOND_LIMIT}"))
-    limit = f"cleaned, <= {report['max_bars']} bars" if report["max_bars"] else "cleaned, no limit"
+    limit = f"cleaned,\n<= {report['max_bars']} bars" if report["max_bars"] else "cleaned,\nno limit"
     _boxes(panels["box"], {"as read": read})
     panels["box"].set_title("Bars per song as read (Fig 7.1)")
-    _boxes(panels["boxes"], {limit: cleaned, f"cleaned, <= {SECOND_LIMIT} bars": short})
+    _boxes(panels["boxes"], {limit: cleaned, f"cleaned,\n<= {SECOND_LIMIT} bars": short})
     panels["boxes"].set_title("Bars per song after cleaning (Fig 7.2)")
     _lengths(panels["lengths"], read, cleaned, report["max_bars"])
     _density(panels["density"], read, cleaned)
@@ -41,8 +42,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
     _moves(panels["moves"], report["quantisation"])
     _left_out(panels["left_out"], report)
     figure.suptitle(
-        f"As read: {read['songs']:,} songs, {read['bars']:,} bars. After cleaning: {cleaned['songs']:,} songs,"
-        f" {cleaned['bars']:,} bars, of which {cleaned['repeated_share']:.0%} repeat.",
+        f"As read: {read['songs']:,} songs, {read['bars']:,} bars. After cleaning: {cleaned['songs']:,}"
+        f" songs, {cleaned['bars']:,} bars, of which {cleaned['repeated_share']:.0%} repeat an earlier one.",
         fontsize=14,
     )
     figure.savefig(path, dpi=100)
@@ -104,7 +105,7 @@ def _tokens(axes: Axes, cleaned: dict[str, Any]) -> None:
     )
     axes.bar_label(bars, [f"{count:,} ({count / total:.1%})" for _, count in common], padding=3)
     axes.set_xticks([])
-    axes.margins(x=0.45)
+    axes.margins(x=0.6)
     axes.set(title="Commonest tokens after cleaning (7.3)")
 
 
@@ -126,7 +127,7 @@ def _left_out(axes: Axes, report: dict[str, Any]) -> None:
     fates = [(name, side["songs"], CLEANED) for name, side in report["split"].items()]
     fates += [(reason, count, READ) for reason, count in report["left_out"].items()]
     names, counts, colors = zip(*fates[::-1], strict=True)
-    bars = axes.barh(names, counts, color=colors)
+    bars = axes.barh([textwrap.fill(name, 20) for name in names], counts, color=colors)
     axes.bar_label(bars, [f"{count:,}" for count in counts], padding=3)
     axes.margins(x=0.15)
     axes.set(title="What became of the songs", xlabel="songs (blue) and what was left out (grey)")

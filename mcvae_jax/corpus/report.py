@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.corpus.clean import Cleaned
-from mcvae_jax.corpus.read import Skipped, Song
+from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.sources import Skipped, printable
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES, distinct_bars
 from mcvae_jax.music.bars import Stats
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
@@ -83,7 +84,7 @@ def quantisation(stats: Sequence[Stats]) -> dict[str, Any]:
 
     'moves' counts the onsets in equal bins of how far they moved, from 0 to half a step.
     """
-    totals = {name: sum(getattr(s, name) for s in stats) for name in Stats._fields if name != "moves"}
+    totals = {name: int(sum(getattr(s, name) for s in stats)) for name in Stats._fields if name != "moves"}
     moves = np.sum([s.moves for s in stats], axis=0)
     return totals | {"share_moved": totals["moved"] / max(totals["onsets"], 1), "moves": moves.tolist()}
 
@@ -123,11 +124,6 @@ def token_name(token: int) -> str:
     if token >= NOTE_OFF:
         return {NOTE_OFF: "NOTE OFF", NO_EVENT: "NO EVENT"}[token]
     return f"{PITCH_CLASSES[token % 12]}{token // 12 - 1}"
-
-
-def printable(text: str) -> str:
-    """Text with what a terminal would act upon, or could not show, as backslash escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _overview(report: dict[str, Any]) -> list[str]:
