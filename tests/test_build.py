@@ -177,3 +177,19 @@ def test_every_setting_is_a_flag_with_its_comment_as_help(capsys):
     for field in dataclasses.fields(CorpusSettings):
         assert f"--{field.name} " in text
     assert "songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit (default: 339)" in text
+
+
+@pytest.mark.parametrize(
+    ("folder", "songs", "bars", "distinct"),
+    [("nottingham", 1034, 35076, 12384), ("pop909", 909, 65352, 28943)],
+)
+def test_real_music_has_the_counts_of_an_independent_reader(tmp_path, folder, songs, bars, distinct):
+    """The counts stand in the README of the test music; chords in the melody may be read in more than one way."""
+    if not (root := os.environ.get("MCVAE_TEST_MIDI")):
+        pytest.skip("MCVAE_TEST_MIDI names no folder of MIDI files (nottingham/ and pop909/)")
+    settings = CorpusSettings(os.path.join(root, folder), bars="fixed16")
+    corpus = build_corpus(settings, tmp_path / "corpus", workers=1, pictures=False)
+    read = json.loads((tmp_path / "corpus" / "report.json").read_text())["as_read"]
+    assert read["songs"] == songs
+    assert abs(read["bars"] - bars) <= 2 and abs(read["distinct_bars"] - distinct) <= 10
+    assert 0.98 * songs < len(corpus) < songs and corpus.tokens.max() == 129
