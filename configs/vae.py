@@ -1,0 +1,135 @@
+"""The bar VAE (thesis 4.4, 5.4.1, 6.2).
+
+    python -m mcvae_jax.main --config=configs/vae.py                   built-in fiddle tunes, a laptop
+    python -m mcvae_jax.main --config=configs/vae.py:smoke             our own 20 tunes, under a minute
+    python -m mcvae_jax.main --config=configs/vae.py:thesis            the sizes and rates of the thesis
+    python -m mcvae_jax.main --config=configs/vae.py:accelerator       a GPU or TPU
+    python -m mcvae_jax.main --config=configs/vae.py --config.corpus.source=FOLDER --workdir=DIR   your own music
+
+Every field can be changed on the command line: --config.model.units=512.
+"""
+
+import ml_collections
+
+PRESETS = ("default", "thesis", "smoke", "accelerator")
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The config of one of PRESETS; ValueError for any other name."""
+    if preset not in PRESETS:
+        raise ValueError(f"configs/vae.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    config = ml_collections.ConfigDict()
+    config.task = "vae"
+    config.seed = 0  # of parameters, batches and noise
+
+    config.corpus_folder = ""  # where the corpus is kept; '' is a folder in the user's cache, named by its settings
+    config.corpus = corpus = ml_collections.ConfigDict()
+    corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 20), or a folder, .zip, .tar.gz or file
+    corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
+    corpus.bars = "metre"  # 'metre': bars of the music that fill 16 steps; 'fixed16': cut every 16 steps (thesis)
+    corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
+    corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
+    corpus.max_pitch = 127
+    corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
+    corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
+    corpus.held_out = 0.1  # share of the songs that is held out
+    corpus.split = "content"  # 'content': by a hash of the tune; 'name': by file name, which leaks (comparison only)
+    corpus.split_seed = 0
+    corpus.max_similarity = 0.5  # held-out songs more similar to a training song are not scored; 1 keeps all
+
+    config.data = data = ml_collections.ConfigDict()
+    data.sampler = "bar"  # 'bar': every bar once an epoch; 'song': every song as likely, whatever its length (thesis 7)
+    data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
+    data.highest_shift = 6
+    data.min_pitch = 0  # no shift takes a song out of these bounds
+    data.max_pitch = 127
+
+    config.model = model = ml_collections.ConfigDict()
+    model.units = 256  # of every LSTM layer and direction
+    model.latent = 64  # dimensions of z
+    model.layers = 2
+    model.merge = "add"  # the encoder's four final states are added (thesis 3.1.4), or 'concat'
+    model.matmul_dtype = "float32"  # operands of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+
+    config.dropout = dropout = ml_collections.ConfigDict()
+    dropout.inputs = 0.0  # share of the encoder's tokens that is dropped
+    dropout.words = 0.0  # share of the decoder's previous tokens that is dropped
+    dropout.gates = 0.0  # share of the squash gates that is dropped (thesis 4.4.8)
+
+    config.loss = loss = ml_collections.ConfigDict()
+    loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
+    loss.beta = 0.2  # the final weight of the KL
+    loss.beta_schedule = "constant"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
+    loss.beta_steps = 1  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
+    loss.gamma = 1.0  # capacity: weight of the distance
+    loss.capacity = 25.0  # capacity: the final C, nats per bar
+    loss.capacity_steps = 1  # capacity: C rises from 0 over this many steps
+    loss.free_bits = "none"  # 'none', 'per_bar' (MusicVAE), 'per_dim' (Kingma 2016)
+    loss.free_nats = 0.0  # lambda: nats per bar or per dimension
+
+    config.token_weights = weights = ml_collections.ConfigDict()
+    weights.note = 1.0  # weights of the tokens in the training loss alone (thesis 7.3), never in a reported bound
+    weights.note_off = 1.0
+    weights.no_event = 1.0
+
+    config.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.name = "adam"
+    optimizer.learning_rate = 2e-3
+    optimizer.schedule = "exponential"  # 'constant', 'cosine', 'exponential': from learning_rate at the end of the
+    optimizer.warmup_steps = 100  # warm-up down to final_learning_rate at decay_steps
+    optimizer.decay_steps = 2500
+    optimizer.final_learning_rate = 1e-4
+    optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
+    optimizer.amsgrad = False
+    optimizer.b1 = 0.9
+    optimizer.b2 = 0.999
+    optimizer.eps = 1e-8
+
+    config.train = train = ml_collections.ConfigDict()
+    train.steps = 1500
+    train.batch_size = 256
+    train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
+    train.log_every = 20  # steps
+    train.eval_every = 250
+    train.save_every = 250
+    train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
+
+    config.held_out = held_out = ml_collections.ConfigDict()
+    held_out.bars = 4096  # distinct held-out bars, spread evenly, that are scored while training; at the end all are
+    held_out.importance_samples = 64  # draws for each bar of the importance-weighted bound
+    held_out.importance_bars = 512  # distinct bars that it is measured on
+
+    if preset == "thesis":  # its text and notebooks
+        corpus.bars = "fixed16"
+        corpus.held_out = 0.1
+        data.lowest_shift = data.highest_shift = 0
+        model.units = 512
+        dropout.inputs = 0.3
+        optimizer.learning_rate = 1e-4
+        optimizer.schedule = "constant"
+        optimizer.warmup_steps = 0
+        optimizer.amsgrad = True
+        train.batch_size = 64
+        train.steps = 100_000
+    elif preset == "smoke":
+        corpus.source = "tunes"
+        model.units = 64
+        model.latent = 16
+        train.batch_size = 64
+        train.steps = 150
+        train.eval_every = train.save_every = 50
+        optimizer.learning_rate = 5e-3
+        optimizer.decay_steps = 150
+        optimizer.warmup_steps = 10
+        held_out.importance_samples = 8
+    elif preset == "accelerator":
+        model.units = 512
+        model.matmul_dtype = "bfloat16"
+        train.batch_size = 4096
+        train.steps = 20_000
+        train.eval_every = train.save_every = 1000
+        optimizer.learning_rate = 2e-3
+        optimizer.warmup_steps = 500
+        optimizer.decay_steps = 20_000
+    return config

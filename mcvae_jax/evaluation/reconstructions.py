@@ -1,0 +1,80 @@
+"""Held-out bars beside what the VAE makes of them: as MIDI to listen to, and as a picture."""
+
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax.corpus.store import HELD_OUT, Corpus
+from mcvae_jax.models.vae import VAE
+from mcvae_jax.music.midi import write_midi
+from mcvae_jax.music.pianoroll import draw_pianoroll
+from mcvae_jax.music.score import Score, Track
+from mcvae_jax.music.tokens import NOTE_OFF, STEPS_PER_QUARTER, canonical, tokens_to_notes
+
+TICKS_PER_QUARTER = 480
+
+
+def write_reconstructions(
+    vae: VAE, params: Any, corpus: Corpus, folder: Path, songs: int = 6, bars: int = 8
+) -> list[dict[str, Any]]:
+    """Writes the first bars of held-out songs and their greedy reconstructions from mu into `folder`.
+
+    Files: NN-original.mid, NN-reconstruction.mid, and reconstructions.png with both side by side.
+
+    Returns:
+      For each song its 'name', 'bars', 'tokens' and 'token_accuracy'; songs are spread evenly over the held-out ones.
+    """
+    held_out = corpus.songs(HELD_OUT)
+    chosen = held_out[np.unique(np.linspace(0, len(held_out) - 1, min(songs, len(held_out))).astype(np.int64))]
+    names = [corpus.records()[i]["name"] for i in chosen]
+    originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
+    padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
+    mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
+    decoded = np.asarray(vae.apply(params, mu, padded.shape[1], method="greedy"), np.uint8).reshape(-1, bars, 16)
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs, records = [], []
+    for n, (name, original, guess) in enumerate(zip(names, originals, decoded, strict=True), 1):
+        guess = guess[: len(original)]
+        pairs.append((original.reshape(-1), canonical(guess.reshape(-1))))
+        write_melody(folder / f"{n:02d}-original.mid", pairs[-1][0], name)
+        write_melody(folder / f"{n:02d}-reconstruction.mid", pairs[-1][1], f"{name}, reconstructed")
+        records.append(
+            {
+                "name": name,
+                "bars": len(original),
+                "tokens": original.size,
+                "token_accuracy": float(np.mean(guess == original)),
+            }
+        )
+    _draw(pairs, records, folder / "reconstructions.png")
+    return records
+
+
+def write_melody(path: Path, tokens: np.ndarray, title: str, quarters_per_minute: float = 110.0) -> None:
+    """Writes tokens, uint8 (T,), as a MIDI file with one track, in 4/4."""
+    step = TICKS_PER_QUARTER // STEPS_PER_QUARTER
+    start, end, pitch = tokens_to_notes(tokens)
+    melody = Track("Melody", 0, False, start * step, end * step, pitch)
+    score = Score(
+        (melody,), TICKS_PER_QUARTER, np.array([[0, 4, 4]]), np.array([[0.0, quarters_per_minute]]), title=title
+    )
+    write_midi(path, score)
+
+
+def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, Any]], path: Path) -> None:
+    figure = Figure(figsize=(14, 1.9 * len(pairs) + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(pairs), 2, squeeze=False, sharey="row")
+    for row, (original, guess), record in zip(axes, pairs, records, strict=True):
+        pitches = np.concatenate([t[t < NOTE_OFF] for t in (original, guess)])
+        span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
+        draw_pianoroll(row[0], original, span)
+        draw_pianoroll(row[1], guess, span, compare=original)
+        row[0].set_title(f"{record['name']}: original", fontsize=8)
+        row[1].set_title(f"reconstruction: {record['token_accuracy']:.1%} of tokens; red notes differ", fontsize=8)
+    figure.supxlabel("bar", fontsize=8)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,157 @@
+"""The evidence lower bound of single bars, and what is minimised instead of it (thesis 4.12 to 4.14, 8.3.1).
+
+Reconstruction is the sum over the 16 steps of a bar, KL the sum over the latent dimensions, both in nats per bar. Sums
+over examples come first (`elbo_sums`), the scalar after all devices have added theirs (`objective`): capacity and free
+bits are no sums over examples, so they act on the sums of the whole batch.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.models.gaussian import kl_to_standard
+
+Array = jax.Array
+Sums = dict[str, Array]
+
+BETA_SCHEDULES = ("constant", "linear", "exponential", "cyclical")
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is minimised: reconstruction + beta * KL, or reconstruction + gamma * |KL - C|."""
+
+    kind: str = "beta"  # 'beta' or 'capacity'
+    beta: float = 0.2  # the final weight of the KL
+    beta_schedule: str = "constant"  # one of BETA_SCHEDULES
+    beta_steps: int = 1  # linear: length of the rise; cyclical: length of a cycle, whose first half rises
+    beta_rate: float = 0.99999  # exponential (MusicVAE): beta * (1 - beta_rate ** step)
+    gamma: float = 1.0  # capacity: weight of the distance
+    capacity: float = 25.0  # capacity: the final C, nats per bar
+    capacity_steps: int = 1  # capacity: C rises from 0 to its final value over this many steps
+    free_bits: str = "none"  # 'none', 'per_bar' (MusicVAE), 'per_dim' (Kingma et al. 2016, arXiv:1606.04934)
+    free_nats: float = 0.0  # lambda, in nats per bar or per dimension
+
+    def __post_init__(self):
+        checks = (
+            (self.kind in ("beta", "capacity"), f"loss.kind is 'beta' or 'capacity', not {self.kind!r}"),
+            (
+                self.beta_schedule in BETA_SCHEDULES,
+                f"loss.beta_schedule is one of {', '.join(BETA_SCHEDULES)}, not {self.beta_schedule!r}",
+            ),
+            (
+                self.free_bits in ("none", "per_bar", "per_dim"),
+                f"loss.free_bits is 'none', 'per_bar' or 'per_dim', not {self.free_bits!r}",
+            ),
+            (self.beta >= 0, f"loss.beta is {self.beta}; a negative weight would reward a large KL"),
+            (self.gamma > 0, f"loss.gamma is {self.gamma}; it must be above 0"),
+            (self.capacity >= 0, f"loss.capacity is {self.capacity}; a KL is never below 0"),
+            (self.free_nats >= 0, f"loss.free_nats is {self.free_nats}; it must not be below 0"),
+            (min(self.beta_steps, self.capacity_steps) >= 1, "loss.beta_steps and loss.capacity_steps start at 1"),
+            (0 < self.beta_rate < 1, f"loss.beta_rate is {self.beta_rate}; it lies between 0 and 1"),
+            (
+                self.kind == "beta" or self.free_bits == "none",
+                "loss.free_bits belong to loss.kind='beta'; with 'capacity', C already says how much KL is free",
+            ),
+        )
+        for holds, message in checks:
+            if not holds:
+                raise UserError(message)
+
+
+def beta_at(settings: ObjectiveSettings, step: Array) -> Array:
+    """The weight of the KL at a step."""
+    step = jnp.asarray(step, jnp.float32)
+    if settings.beta_schedule == "linear":
+        share = jnp.minimum(step / settings.beta_steps, 1.0)
+    elif settings.beta_schedule == "exponential":
+        share = 1.0 - jnp.exp(step * math.log(settings.beta_rate))
+    elif settings.beta_schedule == "cyclical":
+        # Fu et al. 2019, arXiv:1903.10145: rise over the first half of each cycle, stay over the second.
+        share = jnp.minimum(2.0 * jnp.mod(step, settings.beta_steps) / settings.beta_steps, 1.0)
+    else:
+        share = jnp.ones_like(step)
+    return settings.beta * share
+
+
+def capacity_at(settings: ObjectiveSettings, step: Array) -> Array:
+    """C of equation 4.14 at a step, nats per bar: it rises from 0 (thesis 8.3.1)."""
+    share = jnp.minimum(jnp.asarray(step, jnp.float32) / settings.capacity_steps, 1.0)
+    return settings.capacity * share
+
+
+def elbo_sums(
+    logits: Array, bars: Array, mu: Array, log_var: Array, weight: Array, *, token_weights: Array, free_nats: float
+) -> Sums:
+    """Sums over bars, each bar times its weight.
+
+    Args:
+      logits: (B, T, V).
+      bars: integers (B, T) below V.
+      mu, log_var: (B, Z) of the approximate posterior.
+      weight: (B,); 0 for padding.
+      token_weights: (V,) weights of the tokens in the training loss alone (thesis 7.3); ones leave the bound as it is.
+      free_nats: lambda of `per_bar` free bits.
+
+    Returns:
+      'weight', the sum of the weights; 'reconstruction' and 'kl' in nats; 'weighted_reconstruction', with the token
+      weights; 'kl_per_dim' (Z,); 'kl_above_free', the sum of max(KL - free_nats, 0); 'tokens', how many tokens the
+      largest logit names rightly.
+    """
+    bars = bars.astype(jnp.int32)
+    log_p = jax.nn.log_softmax(logits)
+    nats = -jnp.take_along_axis(log_p, bars[..., None], axis=-1)[..., 0]
+    kl = kl_to_standard(mu, log_var)
+    kl_of_bar = jnp.sum(kl, axis=-1)
+    right = jnp.argmax(logits, axis=-1) == bars
+    return {
+        "weight": jnp.sum(weight),
+        "reconstruction": jnp.sum(weight * jnp.sum(nats, axis=-1)),
+        "weighted_reconstruction": jnp.sum(weight * jnp.sum(nats * token_weights[bars], axis=-1)),
+        "kl": jnp.sum(weight * kl_of_bar),
+        "kl_per_dim": weight @ kl,
+        "kl_above_free": jnp.sum(weight * jnp.maximum(kl_of_bar - free_nats, 0.0)),
+        "tokens": jnp.sum(weight * jnp.mean(right, axis=-1)),
+    }
+
+
+def objective(settings: ObjectiveSettings, sums: Sums, step: Array) -> tuple[Array, Sums]:
+    """What training minimises at a step, from the sums over the whole batch; and the terms to log, in nats per bar."""
+    mean = {name: value / sums["weight"] for name, value in sums.items()}
+    if settings.kind == "capacity":
+        target = capacity_at(settings, step)
+        penalty = settings.gamma * jnp.abs(mean["kl"] - target)
+        extra = {"capacity": target}
+    else:
+        beta = beta_at(settings, step)
+        if settings.free_bits == "per_dim":
+            kl = jnp.sum(jnp.maximum(mean["kl_per_dim"], settings.free_nats))
+        elif settings.free_bits == "per_bar":
+            kl = mean["kl_above_free"]
+        else:
+            kl = mean["kl"]
+        penalty = beta * kl
+        extra = {"beta": beta}
+    return mean["weighted_reconstruction"] + penalty, _terms(mean) | extra
+
+
+def held_out_objective(settings: ObjectiveSettings, sums: Sums) -> tuple[Array, Sums]:
+    """The objective at the final beta or capacity, without free bits and token weights; `best` is its minimum."""
+    mean = {name: value / sums["weight"] for name, value in sums.items()}
+    if settings.kind == "capacity":
+        penalty = settings.gamma * jnp.abs(mean["kl"] - settings.capacity)
+    else:
+        penalty = settings.beta * mean["kl"]
+    return mean["reconstruction"] + penalty, _terms(mean)
+
+
+def _terms(mean: Sums) -> Sums:
+    return {
+        "reconstruction": mean["reconstruction"],
+        "kl": mean["kl"],
+        "bound": mean["reconstruction"] + mean["kl"],
+        "accuracy": mean["tokens"],
+    }

@@ -1,0 +1,180 @@
+"""One LSTM layer (thesis 3.1.4, equations 3.5 to 3.10), with a backward pass that is written by hand.
+
+Every recurrent model of the project runs through `lstm`: replace it here, and all of them are faster. The input
+projection stays outside, because for tokens it is a row of a table and for a latent vector it is the same at each
+step; both are cheaper than a product per step.
+
+The four gates are four arrays from end to end. One wide array that is split in each step costs XLA on a CPU three
+times as much as all tanh and sigmoid together (BUILD_NOTES.md, "The LSTM").
+
+Letters: T steps, B sequences, H units, I inputs, V rows of a table. Gates stand in the order of PyTorch: input, forget,
+squash (the thesis' name for the candidate), output.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Gates = tuple[Array, Array, Array, Array]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def matmul(x: Array, w: Array, dtype: jnp.dtype) -> Array:
+    """x (..., I) times w (I, O): operands in `dtype`, sums and result (..., O) in float32."""
+    return jnp.matmul(x.astype(dtype), w.astype(dtype), preferred_element_type=jnp.float32)
+
+
+def _matmul_forward(x, w, dtype):
+    return matmul(x, w, dtype), (x, w)
+
+
+def _matmul_backward(dtype, saved, d_y):
+    x, w = saved
+    return matmul(d_y, w.T, dtype), _weight_gradient(x, d_y, dtype)
+
+
+matmul.defvjp(_matmul_forward, _matmul_backward)
+
+
+def _weight_gradient(x: Array, d_y: Array, dtype: jnp.dtype) -> Array:
+    """The sum over all leading axes of the outer products of x (..., I) and d_y (..., O): (I, O)."""
+    # A transpose of the flat (N, I) array would be folded into the product, which then misses the fast bfloat16
+    # kernel of a CPU (measured: 23 ms against 10 ms); a transpose before the reshape is not folded.
+    rows = jnp.moveaxis(x.astype(dtype), -1, 0).reshape(x.shape[-1], -1)
+    columns = d_y.astype(dtype).reshape(-1, d_y.shape[-1])
+    return jnp.matmul(rows, columns, preferred_element_type=jnp.float32)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def token_rows(table: Array, tokens: Array, dtype: jnp.dtype) -> Array:
+    """Rows of a table: what a one-hot vector times the matrix would be, without the one-hot vector.
+
+    Args:
+      table: (V, O).
+      tokens: integers (...,) below V.
+      dtype: of the product in the backward pass.
+
+    Returns:
+      (..., O) float32.
+    """
+    return table[tokens]
+
+
+def _token_rows_forward(table, tokens, dtype):
+    return table[tokens], (tokens, table.shape[0])
+
+
+def _token_rows_backward(dtype, saved, d_rows):
+    # A scatter-add adds in an order that a GPU leaves open; a product gives the same bits each time.
+    tokens, rows = saved
+    indicator = (jnp.arange(rows)[:, None] == tokens.reshape(-1)).astype(dtype)
+    return matmul(indicator, d_rows.reshape(-1, d_rows.shape[-1]), dtype), None
+
+
+token_rows.defvjp(_token_rows_forward, _token_rows_backward)
+
+
+def lstm(
+    gates: Gates,
+    w_h: Array,
+    h0: Array,
+    c0: Array,
+    *,
+    dtype: jnp.dtype,
+    gate_mask: Array | None = None,
+    reverse: bool = False,
+) -> tuple[Array, tuple[Array, Array]]:
+    """Runs one LSTM layer over a sequence.
+
+    Args:
+      gates: four arrays (T, B, H) float32, the projected inputs with the bias.
+      w_h: (4, H, H) float32, recurrent weights, one matrix for each gate.
+      h0: (B, H) float32, first hidden state.
+      c0: (B, H) float32, first cell state.
+      dtype: of the operands of all products; sums and states are float32.
+      gate_mask: (B, H) or None: multiplies the squash gate at every step, which is dropout on the internal gates and
+        not on the cell state (thesis 4.4.8; Semeniuta et al. 2016, arXiv:1603.05118). It is noise: no gradient
+        flows into it.
+      reverse: runs from the last step to the first; outputs stay in the order of the inputs.
+
+    Returns:
+      hidden states (T, B, H), and the final (h, c), each (B, H); all float32.
+
+    Raises:
+      ValueError: where the shapes do not fit.
+    """
+    units = h0.shape[-1]
+    if len(gates) != 4 or gates[0].shape[-1] != units or w_h.shape != (4, units, units):
+        raise ValueError(f"gates {gates[0].shape} and w_h {w_h.shape} do not fit {units} units")
+    if gate_mask is None:
+        gate_mask = jnp.ones((), jnp.float32)
+    return _lstm(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+
+
+def sigmoid(x: Array) -> Array:
+    """The logistic function as a tanh, which is the faster of the two on a CPU."""
+    return 0.5 * jnp.tanh(0.5 * x) + 0.5
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
+def _lstm(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+    hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+    return hidden, final
+
+
+def _run(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+    wide = jnp.concatenate(list(w_h), axis=-1)
+
+    def step(state, gates_t):
+        h, c = state
+        recurrent = jnp.split(matmul(h, wide, dtype), 4, axis=-1)
+        i, f, s, o = (x + y for x, y in zip(gates_t, recurrent, strict=True))
+        i, f, s, o = sigmoid(i), sigmoid(f), jnp.tanh(s), sigmoid(o)
+        c = f * c + i * (gate_mask * s)
+        h = o * jnp.tanh(c)
+        return (h, c), (h, c, (i, f, s, o))
+
+    final, (hidden, cells, activations) = jax.lax.scan(step, (h0, c0), gates, reverse=reverse)
+    return hidden, final, (cells, activations)
+
+
+def _lstm_forward(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+    hidden, final, (cells, activations) = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+    return (hidden, final), (hidden, cells, activations, w_h, h0, c0, gate_mask)
+
+
+def _lstm_backward(dtype, reverse, saved, cotangents):
+    """The scan returns the gate gradients alone; the weight gradient is one product over all steps after it."""
+    hidden, cells, activations, w_h, h0, c0, gate_mask = saved
+    d_hidden, d_final = cotangents
+    tall = jnp.concatenate([w.T for w in w_h], axis=0)
+
+    def before(first, later):
+        """What each step saw from the step before it."""
+        return jnp.concatenate([later[1:], first[None]] if reverse else [first[None], later[:-1]])
+
+    def step(carry, saved_t):
+        d_h, d_c = carry
+        d_hidden_t, c, c_before, (i, f, s, o) = saved_t
+        tanh_c = jnp.tanh(c)
+        d_h = d_h + d_hidden_t
+        d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
+        d_gates = (
+            d_c * gate_mask * s * i * (1 - i),
+            d_c * c_before * f * (1 - f),
+            d_c * gate_mask * i * (1 - s * s),
+            d_h * tanh_c * o * (1 - o),
+        )
+        return (matmul(jnp.concatenate(d_gates, axis=-1), tall, dtype), d_c * f), d_gates
+
+    (d_h0, d_c0), d_gates = jax.lax.scan(
+        step, d_final, (d_hidden, cells, before(c0, cells), activations), reverse=not reverse
+    )
+    hidden_before = before(h0, hidden)
+    d_w_h = jnp.stack([_weight_gradient(hidden_before, d, dtype) for d in d_gates])
+    return d_gates, d_w_h, d_h0, d_c0, jnp.zeros_like(gate_mask)
+
+
+_lstm.defvjp(_lstm_forward, _lstm_backward)

@@ -1,0 +1,139 @@
+"""The bar VAE as a task: corpus -> batches of bars, ELBO sums and objective, held-out results."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.bars import importance_bound, score_bars
+from mcvae_jax.evaluation.reconstructions import write_reconstructions
+from mcvae_jax.models import elbo
+from mcvae_jax.models.vae import VAE, Dropout, draw_noise, make_vae
+from mcvae_jax.music.metre import BAR
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
+from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches
+from mcvae_jax.training.task import Batch, Sums, Task, example_keys
+
+Say = Callable[[str], None]
+
+
+def make_task(config: Any, say: Say) -> Task:
+    """The task of configs/vae.py; builds the corpus where it does not stand yet.
+
+    Raises:
+      UserError: a field of the config that cannot work, before any work.
+    """
+    vae = make_vae(config.model)
+    dropout = Dropout(**config.dropout)
+    settings = elbo.ObjectiveSettings(**config.loss)
+    data = DataSettings(config.train.batch_size, config.seed, **config.data)
+    token_weights = _token_weights(config.token_weights)
+    corpus_settings = CorpusSettings(**config.corpus)
+    if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
+        raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
+    folder = config.corpus_folder or default_folder(corpus_settings)
+    corpus = ensure_corpus(corpus_settings, folder, progress=say)
+    held_out = len(corpus.bars(HELD_OUT))
+    if not held_out:
+        raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
+    size = min(1024, config.held_out.bars)
+    say(
+        f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
+        f" identity {corpus.identity[:12]}"
+    )
+
+    return Task(
+        init=lambda key: init(vae, key),
+        sums=make_sums(vae, dropout, settings, token_weights),
+        objective=lambda sums, step: elbo.objective(settings, sums, step),
+        held_out_objective=lambda sums: elbo.held_out_objective(settings, sums),
+        batch=BarBatches(corpus, corpus.songs(TRAIN), data),
+        held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, size, config.held_out.bars),
+        finish=lambda params, folder, say: finish(vae, params, corpus, config.held_out, folder, say),
+        data={"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)},
+    )
+
+
+def default_folder(settings: CorpusSettings) -> Path:
+    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings."""
+    name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
+    digest = hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
+    return Path("corpora") / f"{name}-{digest}"
+
+
+def init(vae: VAE, key: jax.Array) -> Any:
+    """Fresh parameters."""
+    return vae.init(key, jnp.zeros((1, BAR), jnp.int32), draw_noise(vae, key[None], BAR, Dropout()))
+
+
+def make_sums(
+    vae: VAE, dropout: Dropout, settings: elbo.ObjectiveSettings, token_weights: jax.Array
+) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
+    """The function sums(params, batch, key, train) of the task: see `elbo.elbo_sums` for what it returns."""
+
+    def sums(params, batch, key, train):
+        keys = example_keys(key, batch["index"])
+        noise = draw_noise(vae, keys, batch["bars"].shape[1], dropout if train else Dropout())
+        mu, log_var, logits = vae.apply(params, batch["bars"], noise)
+        return elbo.elbo_sums(
+            logits,
+            batch["bars"],
+            mu,
+            log_var,
+            batch["weight"],
+            token_weights=token_weights if train else jnp.ones(OUTCOMES),
+            free_nats=settings.free_nats,
+        )
+
+    return sums
+
+
+def finish(vae: VAE, params: Any, corpus: Corpus, held_out: Any, folder: Path, say: Say) -> dict:
+    """Held-out results of the best parameters: held_out.json, and reconstructions as MIDI files and a picture."""
+    scores = score_bars(vae, params, distinct_batches(corpus, HELD_OUT, 512))
+    few = distinct_batches(corpus, HELD_OUT, 256, held_out.importance_bars)
+    scores["importance_weighted"] = importance_bound(vae, params, few, held_out.importance_samples)
+    scores["reconstructions"] = write_reconstructions(vae, params, corpus, folder / "reconstructions")
+    (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
+    for line in summary(scores):
+        say(line)
+    return scores
+
+
+def summary(scores: dict) -> list[str]:
+    """The held-out results in a few lines for people."""
+    tight = scores["importance_weighted"]
+    lines = [
+        f"held out ({scores['bars']:.0f} bars): reconstruction {scores['reconstruction_nats']:.2f} + KL"
+        f" {scores['kl_nats']:.2f} = bound {scores['bound_nats']:.2f} nats per bar ({scores['bound_bits']:.2f} bits)",
+        f"importance-weighted with {tight['samples']} draws: {tight['bound_nats']:.2f} nats per bar"
+        f" (one draw: {tight['elbo_nats']:.2f}; {tight['bars']:.0f} bars)",
+        f"active units: {scores['active_units']} of {scores['latent']}",
+        f"{'':22}  {'tokens':>7}  {'whole bars':>10}  {'onset and pitch F1':>18}",
+    ]
+    for name in ("teacher_forced", "greedy", "always_no_event"):
+        row = scores[name]
+        lines.append(
+            f"{name.replace('_', ' '):22}  {row['token_accuracy']:7.1%}  {row['bar_accuracy']:10.1%}"
+            f"  {row['onset_pitch_f1']:18.1%}"
+        )
+    return lines
+
+
+def _token_weights(weights: Any) -> jax.Array:
+    """(V,) weights of the training loss from config.token_weights: note, note_off, no_event."""
+    if min(weights.note, weights.note_off, weights.no_event) < 0:
+        raise UserError("config.token_weights must not be negative")
+    values = np.full(OUTCOMES, weights.note, np.float32)
+    values[NOTE_OFF], values[NO_EVENT] = weights.note_off, weights.no_event
+    return jnp.asarray(values)
