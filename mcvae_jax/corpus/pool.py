@@ -1,7 +1,7 @@
 """Worker processes that may die: a task that crashes or hangs its worker costs that task alone.
 
-The workers are plain child processes of this interpreter, fed through pipes. They import only what the function needs,
-and not the caller's main module, so notebooks and scripts need no `if __name__ == "__main__"`.
+The workers are plain child processes of this interpreter, fed through pipes. They import only what the
+function needs, and not the caller's main module, so notebooks and scripts need no guard around their code.
 """
 
 import contextlib
@@ -38,13 +38,15 @@ def map_chunks(
     try:
         while True:
             for worker in pool:
-                if following and worker.idle and following[0] < emitted + 4 * workers:  # bounds what waits in `done`
+                if following and worker.idle and following[0] < emitted + 4 * workers:  # bounds `done`
                     worker.send(*following, seconds(following[1]))
                     following = next(chunks, None)
             for worker in _ready(pool):
                 index, chunk = worker.index, worker.chunk
                 results = worker.receive()
-                done[index] = results if isinstance(results, list) else _one_by_one(worker, chunk, seconds, failed)
+                if not isinstance(results, list):
+                    results = _one_by_one(worker, chunk, seconds, failed)
+                done[index] = results
             while emitted in done:
                 yield from done.pop(emitted)
                 emitted += 1

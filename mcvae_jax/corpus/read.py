@@ -1,4 +1,4 @@
-"""A source of music -> songs of bars, on all cores; what cannot be used is named and counted, and the run goes on."""
+"""A source of music -> songs of bars, on all cores; what cannot be used is skipped and named."""
 
 import functools
 import hashlib
@@ -38,8 +38,9 @@ class Song(NamedTuple):
 def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
     """Every song of `settings.source`, and every file or tune that is none, sorted by name.
 
-    The result does not depend on `workers`: None reads in a process for each core, where a file that crashes or
-    hangs its reader costs only itself; 1 reads in this process, which starts at once but has no such protection.
+    The result does not depend on `workers`: None reads in a process for each core, where a file that crashes
+    or hangs its reader costs only itself; 1 reads in this process, which starts at once but has no such
+    protection.
 
     Raises UserError where the source does not exist or holds no music files, or a setting cannot be meant.
     """
@@ -69,7 +70,9 @@ def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Ski
     return [score_to_song(score, name, checksum, settings) for score, name in zip(scores, names, strict=True)]
 
 
-def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: CorpusSettings) -> Song | Skipped:
+def score_to_song(
+    score: Score | Skip, name: str, checksum: bytes, settings: CorpusSettings
+) -> Song | Skipped:
     """The melody of a score in bars, or why there is none."""
     try:
         if isinstance(score, Skip):
@@ -157,4 +160,5 @@ def _not_empty(results: Iterator[Song | Skipped], source: str) -> Iterator[Song 
         empty = False
         yield result
     if empty:
-        raise UserError(f"{source!r} holds no music files; they are known by {', '.join(MIDI_SUFFIXES + NOTATION_SUFFIXES)}")
+        known = ", ".join(MIDI_SUFFIXES + NOTATION_SUFFIXES)
+        raise UserError(f"{source!r} holds no music files; they are known by {known}")

@@ -67,7 +67,7 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
     if os.path.isdir(source):
         return iter(_folder(source)), True
     if not os.path.exists(source):
-        raise UserError(f"there is no file or folder {source!r}; say a folder of MIDI files, 'builtin' or 'tunes'")
+        raise UserError(f"there is no {source!r}; say a folder or file of music, 'builtin' or 'tunes'")
     name = os.path.basename(source)
     if name.lower().endswith(".zip"):
         return _zip(source), True
@@ -80,7 +80,7 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
 
 
 def printable(name: str) -> str:
-    """`name` with what cannot be printed (control characters, bytes that are not UTF-8) as backslash escapes."""
+    """`name` with control characters, and bytes that are not UTF-8, as backslash escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
@@ -115,7 +115,8 @@ def _folder(root: str) -> list[File | Skipped]:
                     pending.append(entry.path)
                 elif suffix := _suffix(entry.name):
                     broken = entry.is_symlink() and not os.path.exists(entry.path)
-                    found.append(Skipped(name, Reason.BROKEN_LINK, "") if broken else File(name, suffix, entry.path))
+                    file = File(name, suffix, entry.path)
+                    found.append(Skipped(name, Reason.BROKEN_LINK, "") if broken else file)
             except OSError as error:  # a link to itself, among others
                 found.append(Skipped(name, Reason.BROKEN_LINK, error.strerror or ""))
     return sorted(found, key=lambda file: file.name)

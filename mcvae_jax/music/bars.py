@@ -35,9 +35,9 @@ class Stats(NamedTuple):
 def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[np.ndarray, Stats]:
     """The bars of a melody, by the policy `settings.bars`.
 
-    `fixed16` cuts every 16 steps from tick 0, whatever the metre (the thesis); `metre` counts from a downbeat, so bars
-    start on downbeats. Either way a song starts with the bar of its first note: only whole silent bars are cut, since
-    a rest before the first note, a pickup's above all, is music.
+    `fixed16` cuts every 16 steps from tick 0, whatever the metre (the thesis); `metre` counts from a
+    downbeat, so bars start on downbeats. Either way a song starts with the bar of its first note: only whole
+    silent bars are cut, since a rest before the first note, a pickup's above all, is music.
 
     Returns: bars, uint8 (n, 16), n >= 1; Stats.
     Raises Skip: too long, no notes in the range, or a metre that does not fit.
@@ -61,7 +61,7 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
 
 
 def tokens_to_bars(tokens: np.ndarray) -> np.ndarray:
-    """Canonical tokens, uint8 (T,), as bars, uint8 (n, 16), from the bar of the first note to that of the last.
+    """Canonical tokens, uint8 (T,), as bars, uint8 (n, 16), from the first note's bar to the last note's.
 
     Steps after the last note are silence: NOTE_OFF on the first, then NO_EVENT. Silence alone gives no bars.
     """
@@ -82,11 +82,13 @@ def bars_to_tokens(bars: np.ndarray) -> np.ndarray:
     return canonical(bars.reshape(-1))
 
 
-def _stats(start: np.ndarray, end: np.ndarray, first: np.ndarray, tokens: np.ndarray, per_quarter: int) -> Stats:
+def _stats(
+    start: np.ndarray, end: np.ndarray, first: np.ndarray, tokens: np.ndarray, per_quarter: int
+) -> Stats:
     """What the grid did to notes (ticks from the first bar on) with first steps `first`."""
     moves = np.abs(STEPS_PER_QUARTER * start - per_quarter * first)  # in step / per_quarter
     bins = np.minimum(moves * (2 * MOVE_BINS) // per_quarter, MOVE_BINS - 1)
-    kept = np.count_nonzero(tokens < NOTE_OFF)
+    kept = int(np.count_nonzero(tokens < NOTE_OFF))
     return Stats(
         onsets=len(start),
         moved=int(np.count_nonzero(moves)),

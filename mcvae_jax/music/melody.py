@@ -7,7 +7,7 @@ import numpy as np
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.score import Reason, Score, Skip, Track, merge
 
-HOW = "melody={!r} is unknown; say 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N' (N from 0)"
+HOW = "melody={!r} is unknown; say 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N' (N from 0 to 15)"
 _MELODY_NAMES = re.compile(r"melod|vocal|\bvox\b|\bvoice|\blead\b|\bsing|\bsoprano\b", re.IGNORECASE)
 
 
@@ -15,9 +15,10 @@ def choose_melody(score: Score, how: str) -> Track:
     """The melody of `score`; drums never count.
 
     Args:
-      how: 'auto' takes the track with a telling name, else the one that looks most like a tune; 'skyline' the highest
-        sounding note of all tracks; 'name:REGEX' the first track whose name the expression finds, ignoring case;
-        'index:N' track N of those that hold notes; 'channel:N' all notes of MIDI channel N. Both count from 0.
+      how: 'auto' takes the track with a telling name, else the one that looks most like a tune; 'skyline' the
+        highest sounding note of all tracks; 'name:REGEX' the first track whose name the expression finds,
+        ignoring case; 'index:N' track N of those that hold notes; 'channel:N' all notes of MIDI channel N.
+        Both count from 0.
     Raises Skip where the score has no such track, UserError where `how` is none of these.
     """
     kind, argument = parse_how(how)
@@ -53,7 +54,7 @@ def parse_how(how: str) -> tuple[str, str]:
         except re.error as error:
             raise UserError(f"melody={how!r} is not a regular expression: {error}") from None
     elif not (argument.isascii() and argument.isdigit()) or (kind == "channel" and int(argument) > 15):
-        raise UserError(HOW.format(how) if kind == "index" else f"melody={how!r}: channels count from 0 to 15")
+        raise UserError(HOW.format(how))
     return kind, argument
 
 
@@ -70,8 +71,9 @@ def _most_melodic(tracks: list[Track]) -> Track:
 def _tunefulness(track: Track, length: int) -> float:
     """How much a track looks like a tune, by what needs no names; `length` is the score's, in ticks.
 
-    A tune moves by steps with some repeated notes (2 for a tune of nothing else), sounds one note at a time, goes on
-    through much of the piece, and lies above the bass. The weights are our own, checked on POP909 without its names.
+    A tune moves by steps with some repeated notes (2 for a tune of nothing else), sounds one note at a time,
+    goes on through much of the piece, and lies above the bass. The weights are our own, checked on POP909
+    without its names.
     """
     notes = len(track.pitch)
     moves = np.abs(np.diff(track.pitch))
@@ -87,8 +89,8 @@ def _tunefulness(track: Track, length: int) -> float:
 
 
 def _skyline(track: Track) -> Track:
-    """The notes of `track` that start under no sounding higher note (the highest of each chord, after Uitdenbogerd and
-    Zobel 1998), each ending where the next starts."""
+    """The notes of `track` that start under no sounding higher note (the highest of each chord, after
+    Uitdenbogerd and Zobel 1998), each ending where the next starts."""
     kept: list[int] = []
     start, end, pitch = track.start.tolist(), track.end.tolist(), track.pitch.tolist()
     for i in np.lexsort((-track.pitch, track.start)).tolist():

@@ -1,4 +1,4 @@
-"""Where bars start: the metre that a file states, pickups, and performances recorded across their bar lines."""
+"""Where bars start: the metre that a file states, pickups, performances set down across the bar lines."""
 
 import re
 
@@ -15,11 +15,12 @@ _TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are mus
 def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
     """The tick of a downbeat, so that bars of 16 steps before and after it start on downbeats.
 
-    A stated pickup says where the first downbeat is, and so does a first time signature that holds for less than 16
-    steps; else bars count from the first time signature. Of bars shorter than 16 steps, the first that starts with a
-    note of the melody, or comes after its pickup, begins a bar of 16. Where the onsets show that the time signature
-    does not stand on a beat, or where it states no more than a beat (1/4), the file is a performance set down across
-    the bar lines: then the grid is that of its onsets, and a downbeat is where its long low notes start.
+    A stated pickup says where the first downbeat is, and so does a first time signature that holds for less
+    than 16 steps; else bars count from the first time signature. Of bars shorter than 16 steps, the first
+    that starts with a note of the melody, or comes after its pickup, begins a bar of 16. Where the onsets
+    show that the time signature does not stand on a beat, or where it states no more than a beat (1/4), the
+    file is a performance set down across the bar lines: then the grid is that of its onsets, and a downbeat
+    is where its long low notes start.
 
     Args:
       melody: the chosen track, with at least one note.
@@ -42,7 +43,8 @@ def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
     notes = merge([track for track in score.tracks if not track.is_drum])
     shift = _grid_shift(notes.start - origin, score.ticks_per_quarter)
     if shift or 4 * numerator <= denominator:
-        return origin + shift + _accented(notes, origin + shift, score.ticks_per_quarter, check_triple=not metre)
+        origin += shift
+        return origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre)
     return _first_bar(origin, 4 * score.ticks_per_quarter * numerator // denominator, score, melody)
 
 
@@ -50,21 +52,22 @@ def parse_metre(metre: str) -> tuple[int, int]:
     """Numerator and denominator of 'N/D'; raises UserError."""
     match = re.fullmatch(r"([1-9]\d?)/(1|2|4|8|16|32)", metre)
     if not match:
-        raise UserError(f"metre={metre!r} is not a metre; say for example '4/4', or '' for what each file states")
+        raise UserError(
+            f"metre={metre!r} is no metre; say for example '4/4', or '' for what each file states"
+        )
     return int(match[1]), int(match[2])
 
 
 def fills_bar(numerator: int, denominator: int) -> bool:
-    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 4/8, 8/4 ... but not 3/4, 6/8, 12/8."""
-    steps, rest = divmod(BAR * numerator, denominator)
-    return not rest and (BAR % steps == 0 or steps % BAR == 0)
+    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8)."""
+    return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
 
 
 def _in_force(score: Score, melody: Track, metre: str) -> list[tuple[int, int, int]]:
     """The time signatures (tick, numerator, denominator) that hold while the melody sounds; at least one."""
     if metre:
         return [(0, *parse_metre(metre))]
-    last_at = {tick: (tick, numerator, denominator) for tick, numerator, denominator in score.time_signatures.tolist()}
+    last_at = {row[0]: tuple(row) for row in score.time_signatures.tolist()}
     rows = [last_at[tick] for tick in sorted(last_at)]
     if not rows or rows[0][0] > 0:
         rows.insert(0, (0, 4, 4))  # what a MIDI file means that states none
@@ -74,23 +77,24 @@ def _in_force(score: Score, melody: Track, metre: str) -> list[tuple[int, int, i
 
 
 def _first_bar(origin: int, bar: int, score: Score, melody: Track) -> int:
-    """The first bar line, counted in bars of `bar` ticks from `origin`, at which the melody starts or after it."""
+    """The first bar line, in bars of `bar` ticks from `origin`, at or after the start of the melody."""
     half_step = score.ticks_per_quarter // (2 * STEPS_PER_QUARTER)
     bars_before = -((origin + half_step - int(melody.start[0])) // bar)
     return origin + bars_before * bar
 
 
 def _grid_shift(onsets: np.ndarray, per_quarter: int) -> int:
-    """Ticks from tick 0 to the grid of sixteenths on which the onsets, in ticks (N,), lie; 0 where it is at tick 0.
+    """Ticks from tick 0 to the grid of sixteenths on which the onsets, in ticks (N,), lie.
 
-    Tick 0 stands unless the onsets agree on another grid, more than a thirtieth of a step away, or fewer than two in
-    five lie within an eighth of a step of its own (a quarter would by chance).
+    Tick 0 stands unless the onsets agree on another grid, more than a thirtieth of a step away, or fewer than
+    two in five lie within an eighth of a step of its own (a quarter would by chance).
     """
     phase = onsets * (STEPS_PER_QUARTER / per_quarter)
     phase -= np.rint(phase)
-    near = np.count_nonzero(np.abs(phase) < 1 / 8) / len(phase)
-    if near > 0.9:
+    distance = np.abs(phase)
+    if distance.max() < 1 / 30:
         return 0
+    near = np.count_nonzero(distance < 1 / 8) / len(phase)
     turns = 2 * np.pi * phase
     east, north = np.cos(turns).mean(), np.sin(turns).mean()
     shift = np.arctan2(north, east) / (2 * np.pi)
@@ -101,8 +105,8 @@ def _grid_shift(onsets: np.ndarray, per_quarter: int) -> int:
 def _accented(notes: Track, origin: int, per_quarter: int, check_triple: bool) -> int:
     """Ticks from `origin` to that of the next 16 steps which bears the most accent through the score.
 
-    Accent is the length of a note (up to half a bar) times its depth below C4, in semitones. Raises Skip where
-    `check_triple` and the accents come every 12 steps rather than every 16.
+    Accent is the length of a note (up to half a bar) times its depth below C4, in semitones. Raises Skip
+    where `check_triple` and the accents come every 12 steps rather than every 16.
     """
     step = to_steps(notes.start - origin, per_quarter)
     length = np.minimum(notes.end - notes.start, per_quarter * (BAR // 2) // STEPS_PER_QUARTER)

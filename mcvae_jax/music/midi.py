@@ -1,15 +1,15 @@
 """MIDI bytes -> Score (symusic) and Score -> MIDI file (mido): the only file that reads or writes MIDI.
 
-A track here is the notes of one channel in one track chunk. Notes are paired first in, first out: a note-off (or a
-note-on of velocity 0) ends the oldest sounding note of its pitch. A note-on that nothing ends is no note; a note-off
-at the tick of its note-on makes a note of zero ticks, which the grid then gives one step.
+A track here is the notes of one channel in one track chunk. Notes are paired first in, first out: a note-off
+(or a note-on of velocity 0) ends the oldest sounding note of its pitch. A note-on that nothing ends is no
+note; a note-off at the tick of its note-on makes a note of zero ticks, which the grid then gives one step.
 """
 
 import itertools
 import os
 import re
 import struct
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 
 import mido
@@ -18,12 +18,15 @@ import symusic
 
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
-MAX_BYTES = 4 << 20  # bounds memory (about 30 bytes for each byte of a file) and time (under a second)
+MAX_BYTES = 4 << 20  # bounds a file to about 200 MB of memory and 2 s
 MAX_TRACKS = 1024
-_MAJOR_KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-_MINOR_KEYS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
+_MAJOR_KEYS = tuple("Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split())  # by sharps, from -7 to 7
+_MINOR_KEYS = tuple(f"{tonic}m" for tonic in "Ab Eb Bb F C G D A E B F# C# G# D# A#".split())
+_KEY_COLUMNS = ("time", "key", "tonality")
 _PROGRAM, _PRESSURE = 0xC0, 0xD0  # the two kinds of channel message with one data byte
 _TEMPO = re.compile(rb"\xff\x51\x03.{3}", re.DOTALL)
+
+_Event = tuple[int, mido.Message | mido.MetaMessage]  # with its tick
 
 
 def read_midi(data: bytes, channels: bool = False) -> Score:
@@ -45,7 +48,7 @@ def read_midi(data: bytes, channels: bool = False) -> Score:
     tracks = [_track(track) for track in parsed.tracks if len(track.notes)]
     if not tracks:
         raise Skip(Reason.NO_NOTES)
-    if min(int(track.start.min()) for track in tracks) < 0 or min(int(track.end.min()) for track in tracks) < 0:
+    if any(track.start.min() < 0 or track.end.min() < 0 for track in tracks):
         raise Skip(Reason.TOO_LONG, "a note beyond tick 2^31")
     if numbers is not None and len(numbers) == len(tracks):
         tracks = [track._replace(channel=channel) for track, channel in zip(tracks, numbers, strict=True)]
@@ -115,7 +118,7 @@ def _keys(parsed) -> tuple[tuple[int, str], ...]:
     columns = parsed.key_signatures.numpy()
     return tuple(
         (time, (_MINOR_KEYS if minor else _MAJOR_KEYS)[sharps + 7])
-        for time, sharps, minor in zip(*(columns[k].tolist() for k in ("time", "key", "tonality")), strict=True)
+        for time, sharps, minor in zip(*(columns[k].tolist() for k in _KEY_COLUMNS), strict=True)
         if -7 <= sharps <= 7
     )
 
@@ -136,16 +139,18 @@ def _most_ticks(data: bytes) -> int:
 def _may_split(parsed, data: bytes) -> bool:
     """Whether symusic may have cut a channel's notes in two because its program changes.
 
-    It orders the tracks of a chunk, which share a name, by channel and then by program.
+    It orders the tracks of a chunk, which share a name, by channel and then by program; a program is 0 until set.
     """
-    tracks = parsed.tracks
-    if not any(a.name == b.name and a.program < b.program for a, b in itertools.pairwise(tracks)):
+    pairs = [(a.program, b.program) for a, b in itertools.pairwise(parsed.tracks) if a.name == b.name]
+    pairs = [(a, b) for a, b in pairs if a < b]
+    if not pairs:
         return False
     values = np.frombuffer(data, np.uint8)
     at = np.flatnonzero((values[:-1] & 0xF0) == _PROGRAM)
-    changes = set(zip(values[at].tolist(), values[at + 1].tolist(), strict=True))
-    programs_of = Counter(status for status, program in changes if program < 128)
-    return max(programs_of.values(), default=0) > 1
+    programs: dict[int, set[int]] = defaultdict(lambda: {0})
+    for status, program in zip(values[at].tolist(), values[at + 1].tolist(), strict=True):
+        programs[status].add(program)
+    return any(a in of_channel and b in of_channel for of_channel in programs.values() for a, b in pairs)
 
 
 def _walk(data: bytes) -> tuple[list[int], bytes]:
@@ -208,12 +213,16 @@ def _variable_length(data: bytearray, at: int) -> tuple[int, int]:
 
 
 def write_midi(
-    path: str | os.PathLike, score: Score, markers: Sequence[tuple[int, str]] = (), programs: Sequence[int] = ()
+    path: str | os.PathLike,
+    score: Score,
+    markers: Sequence[tuple[int, str]] = (),
+    programs: Sequence[int] = (),
 ) -> None:
     """Write `score` as a MIDI file of format 1; the same arguments give the same bytes.
 
-    The first track chunk holds title, metre, keys, tempos and markers (tick, text); each track gets one of its own,
-    on its channel (counted up, past the drums', where it has none), with its program (0 where none is given).
+    The first track chunk holds title, metre, keys, tempos and markers (tick, text); each track gets one of
+    its own, on its channel (counted up, past the drums', where it has none), with its program (0 where none
+    is given).
     """
     file = mido.MidiFile(type=1, ticks_per_beat=score.ticks_per_quarter, charset="utf-8")
     file.tracks.append(_messages(_conductor_events(score, markers)))
@@ -225,28 +234,29 @@ def write_midi(
     file.save(os.fspath(path))
 
 
-def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[tuple[int, mido.MetaMessage]]:
+def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[_Event]:
     events = [(0, mido.MetaMessage("track_name", name=score.title))] if score.title else []
     for tick, numerator, denominator in score.time_signatures.tolist():
-        events.append((tick, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)))
+        message = mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)
+        events.append((tick, message))
     events += [(tick, mido.MetaMessage("key_signature", key=name)) for tick, name in score.keys]
     for tick, quarters_per_minute in score.tempos.tolist():
         events.append((int(tick), mido.MetaMessage("set_tempo", tempo=round(60e6 / quarters_per_minute))))
     return events + [(tick, mido.MetaMessage("marker", text=text)) for tick, text in markers]
 
 
-def _track_events(track: Track, channel: int, program: int) -> list[tuple[int, mido.Message | mido.MetaMessage]]:
-    events: list[tuple[int, mido.Message | mido.MetaMessage]] = []
+def _track_events(track: Track, channel: int, program: int) -> list[_Event]:
+    events: list[_Event] = []
     for start, end, pitch in zip(track.start.tolist(), track.end.tolist(), track.pitch.tolist(), strict=True):
         events.append((start, mido.Message("note_on", channel=channel, note=pitch, velocity=80)))
-        events.append((max(end, start + 1), mido.Message("note_off", channel=channel, note=pitch, velocity=0)))
+        events.append((max(end, start + 1), mido.Message("note_off", channel=channel, note=pitch)))
     # at one tick, notes end before others start
     events.sort(key=lambda event: (event[0], event[1].type == "note_on", event[1].note))
     name = mido.MetaMessage("track_name", name=track.name)
     return [(0, name), (0, mido.Message("program_change", channel=channel, program=program)), *events]
 
 
-def _messages(events: list[tuple[int, mido.Message | mido.MetaMessage]]) -> mido.MidiTrack:
+def _messages(events: list[_Event]) -> mido.MidiTrack:
     """A track of `events`, each with its tick; events of one tick keep their order."""
     track = mido.MidiTrack()
     now = 0

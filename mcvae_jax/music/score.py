@@ -1,4 +1,4 @@
-"""What every reader of music returns: tracks of notes in ticks, with the metre and tempo that the file states."""
+"""What every reader of music returns: notes in ticks, with the metre and tempo that the file states."""
 
 import enum
 from collections.abc import Sequence
@@ -69,6 +69,8 @@ def merge(tracks: Sequence[Track]) -> Track:
     """The notes of all `tracks`, at least one, under the name and channel of the first."""
     if len(tracks) == 1:
         return tracks[0]
-    start, end, pitch = (np.concatenate([getattr(track, k) for track in tracks]) for k in ("start", "end", "pitch"))
+    start, end, pitch = (
+        np.concatenate([getattr(track, k) for track in tracks]) for k in ("start", "end", "pitch")
+    )
     order = np.argsort(start, kind="stable")
     return tracks[0]._replace(start=start[order], end=end[order], pitch=pitch[order])

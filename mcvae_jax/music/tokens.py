@@ -18,7 +18,8 @@ def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
     ticks = np.asarray(ticks, np.int64)
     quarters = ticks // ticks_per_quarter
     rest = ticks - quarters * ticks_per_quarter
-    return STEPS_PER_QUARTER * quarters + (2 * STEPS_PER_QUARTER * rest + ticks_per_quarter) // (2 * ticks_per_quarter)
+    within = (2 * STEPS_PER_QUARTER * rest + ticks_per_quarter) // (2 * ticks_per_quarter)
+    return STEPS_PER_QUARTER * quarters + within
 
 
 def notes_to_tokens(
@@ -26,8 +27,8 @@ def notes_to_tokens(
 ) -> np.ndarray:
     """A monophonic melody as canonical tokens, from step 0 to the end of its last note.
 
-    A note ends at max(start + 1, the rounding of its end), or where the next one starts. Of several onsets in a step
-    the highest pitch wins; of equal pitches the longest.
+    A note ends at max(start + 1, the rounding of its end), or where the next one starts. Of several onsets in
+    a step the highest pitch wins; of equal pitches the longest.
 
     Args: start, end, pitch: int (N,), in ticks (the default takes steps), start >= 0, in any order.
     Returns: uint8 (T,), T the step at which the last note ends; (0,) without notes.

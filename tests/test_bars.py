@@ -1,0 +1,218 @@
+"""Tokens <-> bars, and where a song's bars start under both policies."""
+
+import numpy as np
+import pytest
+
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.bars import MAX_STEPS, bars_to_tokens, melody_to_bars, tokens_to_bars
+from mcvae_jax.music.metre import fills_bar, parse_metre
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, canonical
+
+_ = NO_EVENT
+X = NOTE_OFF
+PER_QUARTER = 480
+STEP = 120
+FIXED = CorpusSettings("x", bars="fixed16")
+METRE = CorpusSettings("x", bars="metre")
+
+
+def track(notes, name="", is_drum=False):
+    """notes: (start, end, pitch) in steps."""
+    start, end, pitch = np.array(notes, np.int64).reshape(-1, 3).T
+    return Track(name, -1, is_drum, start * STEP, end * STEP, pitch)
+
+
+def score(*tracks, metre=(), pickup=-1):
+    """metre: (step, numerator, denominator) rows."""
+    rows = np.array(metre, np.int64).reshape(-1, 3) * [STEP, 1, 1]
+    return Score(tracks, PER_QUARTER, rows, np.empty((0, 2)), pickup=pickup)
+
+
+def bars_of(notes, settings=METRE, **kwargs):
+    song = track(notes)
+    return melody_to_bars(score(song, **kwargs), song, settings)[0]
+
+
+def onset_steps(bars):
+    return np.flatnonzero(bars.reshape(-1) < NOTE_OFF).tolist()
+
+
+def skip_reason(*args, **kwargs):
+    with pytest.raises(Skip) as raised:
+        bars_of(*args, **kwargs)
+    return raised.value.reason
+
+
+class TestTokensToBars:
+    @pytest.mark.parametrize(
+        ("tokens", "expected"),
+        [
+            ([], []),
+            ([_] * 40, []),
+            ([60], [60, X] + [_] * 14),
+            ([60] + [_] * 15, [60] + [_] * 15),  # it ends on the bar line: no bar for its NOTE_OFF
+            ([60] + [_] * 15 + [X], [60] + [_] * 15),
+            ([60] + [_] * 16, [60] + [_] * 16 + [X] + [_] * 14),
+            ([_] * 20 + [60, _, X], [_] * 4 + [60, _, X] + [_] * 9),  # whole silent bars go, rests stay
+            ([60, X] + [_] * 40, [60, X] + [_] * 14),
+        ],
+    )
+    def test_by_hand(self, tokens, expected):
+        bars = tokens_to_bars(np.array(tokens, np.uint8))
+        assert bars.dtype == np.uint8 and bars.shape == (len(expected) // 16, 16)
+        assert bars.reshape(-1).tolist() == expected
+
+    def test_round_trip(self):
+        rng = np.random.default_rng(0)
+        for _trial in range(300):
+            drawn = canonical(rng.choice([60, 67, X, _], size=rng.integers(1, 80)))
+            bars = tokens_to_bars(drawn)
+            assert tokens_to_bars(bars_to_tokens(bars)).tolist() == bars.tolist()
+            sounds = np.flatnonzero(drawn < NOTE_OFF)
+            if len(sounds):
+                assert (
+                    np.flatnonzero(bars.reshape(-1) < NOTE_OFF).tolist()
+                    == (sounds - sounds[0] // 16 * 16).tolist()
+                )
+
+
+class TestFixed16:
+    def test_cuts_every_16_steps_whatever_the_metre(self):
+        notes = [(i * 4, i * 4 + 4, 60 + i) for i in range(12)]
+        assert onset_steps(bars_of(notes, FIXED, metre=[(0, 3, 4)])) == list(range(0, 48, 4))
+
+    def test_starts_with_the_bar_of_the_first_note(self):
+        assert onset_steps(bars_of([(44, 48, 60), (48, 52, 62)], FIXED)) == [12, 16]
+
+
+class TestMetre:
+    def test_default_is_common_time(self):
+        assert onset_steps(bars_of([(16, 20, 60), (28, 32, 62)])) == [0, 12]
+
+    def test_a_pickup_written_with_rests(self):
+        """As in the Nottingham files: the first bar is whole and starts with rests."""
+        assert onset_steps(bars_of([(12, 16, 60), (16, 32, 62)], metre=[(0, 4, 4)])) == [12, 16]
+
+    def test_a_pickup_as_a_short_first_metre(self):
+        notes = [(0, 4, 60), (4, 20, 62), (20, 36, 64)]
+        assert onset_steps(bars_of(notes, metre=[(0, 1, 4), (4, 4, 4)])) == [12, 16, 32]
+
+    def test_a_pickup_that_the_source_states(self):
+        notes = [(0, 4, 60), (4, 20, 62)]
+        assert onset_steps(bars_of(notes, metre=[(0, 4, 4)], pickup=4 * STEP)) == [12, 16]
+
+    def test_bars_count_from_a_later_time_signature(self):
+        notes = [(24, 32, 60), (32, 40, 62)]
+        assert onset_steps(bars_of(notes, metre=[(0, 3, 4), (24, 4, 4)])) == [0, 8]
+
+    @pytest.mark.parametrize(("first", "expected"), [(0, 0), (8, 0), (6, 14), (12, 12)])
+    def test_two_bars_of_2_4_make_one(self, first, expected):
+        """A pair starts where the first note does, or after its pickup."""
+        assert onset_steps(bars_of([(first, first + 1, 60)], metre=[(0, 2, 4)])) == [expected]
+
+    def test_metre_that_does_not_fill_the_bar(self):
+        for numerator, denominator in [(3, 4), (6, 8), (9, 8), (12, 8), (5, 4), (3, 2)]:
+            assert skip_reason([(0, 4, 60)], metre=[(0, numerator, denominator)]) == Reason.METRE
+
+    def test_the_user_may_say_the_metre(self):
+        settings = CorpusSettings("x", metre="4/4")
+        assert len(bars_of([(0, 4, 60), (40, 44, 60)], settings, metre=[(0, 3, 4)])) == 3
+        assert skip_reason([(0, 4, 60)], CorpusSettings("x", metre="3/4")) == Reason.METRE
+
+    def test_change_off_the_bar_line(self):
+        notes = [(i * 4, i * 4 + 4, 60) for i in range(20)]
+        assert skip_reason(notes, metre=[(0, 4, 4), (24, 2, 4), (32, 4, 4)]) == Reason.MIXED_METRES
+        assert len(bars_of(notes, metre=[(0, 4, 4), (32, 2, 4), (48, 4, 4)])) == 5
+        assert len(bars_of(notes, metre=[(0, 4, 4), (80, 3, 4)])) == 5  # after the last note
+
+    def test_fills_bar(self):
+        fits = [
+            (4, 4),
+            (2, 2),
+            (2, 4),
+            (1, 4),
+            (1, 2),
+            (4, 8),
+            (8, 8),
+            (1, 8),
+            (8, 4),
+            (4, 2),
+            (16, 16),
+            (1, 1),
+        ]
+        assert all(fills_bar(*metre) for metre in fits)
+        assert not any(
+            fills_bar(*metre)
+            for metre in [(3, 4), (6, 8), (12, 8), (3, 8), (5, 4), (6, 4), (1, 64), (3, 1), (0, 4)]
+        )
+
+    @pytest.mark.parametrize("metre", ["4", "4/5", "0/4", "4/4/4", "four", "-4/4"])
+    def test_unknown_metre(self, metre):
+        with pytest.raises(UserError, match="is no metre"):
+            parse_metre(metre)
+
+
+class TestPerformance:
+    """A file whose ticks are regular but whose bar lines mean nothing, as POP909's."""
+
+    @staticmethod
+    def performance(offset, quarters, numerator=1, denominator=4):
+        """A tune over bass notes on the downbeats of bars of `quarters`, all `offset` ticks late."""
+        whole = 4 * quarters
+        tune = [(i * 2, i * 2 + 2, 72 + i % 5) for i in range(8 * whole)]
+        bass = [(i * whole, i * whole + 8, 40 + i % 3) for i in range(16)]
+        chords = [(i * 4, i * 4 + 2, 55) for i in range(4 * whole)]
+        tracks = [track(tune), track(bass + chords)]
+        tracks = [t._replace(start=t.start + offset, end=t.end + offset) for t in tracks]
+        rows = np.array([[0, numerator, denominator]])
+        return Score(tuple(tracks), PER_QUARTER, rows, np.empty((0, 2)))
+
+    @pytest.mark.parametrize("offset", [0, 41, 60, 100, 480, 1000, 1919, 5003])
+    def test_bars_start_with_the_bass(self, offset):
+        played = self.performance(offset, 4)
+        bars, stats = melody_to_bars(played, played.tracks[0], METRE)
+        assert onset_steps(bars)[:4] == [0, 2, 4, 6]
+        assert stats.moves[0] == stats.onsets  # nothing moves by more than a sixteenth of a step
+
+    def test_music_in_three_is_skipped(self):
+        played = self.performance(41, 3)
+        with pytest.raises(Skip) as raised:
+            melody_to_bars(played, played.tracks[0], METRE)
+        assert raised.value.reason == Reason.METRE
+        assert len(melody_to_bars(played, played.tracks[0], CorpusSettings("x", metre="4/4"))[0]) > 0
+
+    def test_a_stated_metre_on_its_grid_is_trusted(self):
+        played = self.performance(4 * STEP, 4, 4, 4)  # the bass enters on the second quarter
+        assert onset_steps(melody_to_bars(played, played.tracks[0], METRE)[0])[:2] == [4, 6]
+
+    def test_swing_keeps_its_grid(self):
+        start = np.sort(np.concatenate([np.arange(0, 7680, 480), np.arange(320, 7680, 480)]))
+        song = Track("", 0, False, start, start + 100, np.full(len(start), 60))
+        bars, _stats = melody_to_bars(score(song, metre=[(0, 4, 4)]), song, METRE)
+        assert onset_steps(bars)[:4] == [0, 3, 4, 7]
+
+
+class TestStats:
+    def test_counts(self):
+        start = np.array([0, 130, 170, 480, 485, 900])
+        end = np.array([60, 200, 500, 900, 490, 960])
+        song = Track("", 0, False, start, end, np.array([60, 62, 64, 65, 67, 20]))
+        bars, stats = melody_to_bars(score(song), song, CorpusSettings("x", bars="fixed16", min_pitch=21))
+        assert bars[0].tolist()[:6] == [60, 64, _, _, 67, X]
+        assert stats.onsets == 5 and stats.out_of_range == 1
+        assert stats.moved == 3  # 130, 170 and 485 ticks
+        assert stats.moves == (3, 1, 0, 0, 0, 0, 1, 0)  # 1/24 and 1/12 and 5/12 of a step
+        assert stats.covered == 2
+        assert stats.shortened == 0
+
+    def test_shortened(self):
+        song = track([(0, 8, 60), (4, 8, 62), (8, 12, 64)])
+        assert melody_to_bars(score(song), song, FIXED)[1].shortened == 1
+
+    def test_nothing_in_range(self):
+        assert skip_reason([(0, 4, 60)], CorpusSettings("x", min_pitch=61)) == Reason.NO_NOTES_IN_RANGE
+
+    def test_too_long(self):
+        assert skip_reason([(0, 1, 60), (MAX_STEPS, MAX_STEPS + 1, 60)]) == Reason.TOO_LONG

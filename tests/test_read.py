@@ -1,0 +1,277 @@
+"""From a source to songs: folders, archives, bad input, and workers that die."""
+
+import functools
+import gzip
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from mcvae_jax.corpus import pool, sources
+from mcvae_jax.corpus.read import Skipped, Song, read_songs
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.score import Reason
+from tests import midi_oracle as raw
+
+GOOD = {
+    "a.mid": raw.midi(raw.melody(range(60, 76), 480)),
+    "deep/er/b.MIDI": raw.midi(raw.melody(range(60, 64), 480)),
+    "deep/c.kar": raw.midi(raw.melody([60, 62], 480), kind=0),
+}
+BAD = {
+    "bad/cut.mid": (raw.midi(raw.melody([60]))[:-5], Reason.DAMAGED),
+    "bad/drums.mid": (raw.midi(raw.melody([38], channel=9)), Reason.DRUMS_ONLY),
+    "bad/empty.mid": (b"", Reason.EMPTY),
+    "bad/far.mid": (
+        raw.midi(raw.chunk([(2**28 - 1, b"\xb0\1\1")] * 8 + [(9, raw.on(60)), (9, raw.off(60))])), Reason.TOO_LONG,
+    ),
+    "bad/none.mid": (raw.midi(raw.chunk([])), Reason.NO_NOTES),
+    "bad/smpte.mid": (raw.midi(raw.melody([60]), division=0xE250), Reason.SMPTE),
+    "bad/text.mid": (b"not MIDI", Reason.NOT_MUSIC),
+    "bad/tracks.mid": (raw.midi(tracks=65535) + b"MTrk\0\0\0\x04\0\xff\x2f\0" * 70000, Reason.TOO_MANY_TRACKS),
+}  # fmt: skip
+
+
+def all_files():
+    return GOOD | {name: data for name, (data, _reason) in BAD.items()} | {"readme.txt": b"not music"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "music"
+    for name, data in all_files().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def read(source, workers=1, **settings):
+    return list(read_songs(CorpusSettings(str(source), **settings), workers))
+
+
+def assert_is_everything(results):
+    assert [r.name for r in results] == sorted(name for name in all_files() if name != "readme.txt")
+    songs = [r for r in results if isinstance(r, Song)]
+    assert {s.name: len(s.bars) for s in songs} == {"a.mid": 4, "deep/er/b.MIDI": 1, "deep/c.kar": 1}
+    assert songs[0].bars.dtype == np.uint8 and songs[0].bars[0].tolist() == [
+        60, 129, 129, 129, 61, 129, 129, 129, 62, 129, 129, 129, 63, 129, 129, 129,
+    ]  # fmt: skip
+    assert len({s.checksum for s in songs}) == 3 and all(len(s.checksum) == 16 for s in songs)
+    reasons = {r.name: r.reason for r in results if isinstance(r, Skipped)}
+    assert reasons == {name: reason for name, (_data, reason) in BAD.items()}
+
+
+def contents(results):
+    return [(r.name, r.bars.tobytes(), r.checksum) if isinstance(r, Song) else r for r in results]
+
+
+class TestSources:
+    def test_folder(self, folder):
+        assert_is_everything(read(folder))
+
+    def test_workers_change_nothing(self, folder):
+        assert contents(read(folder, workers=3)) == contents(read(folder, workers=1))
+
+    def test_zip(self, folder, tmp_path):
+        with zipfile.ZipFile(tmp_path / "m.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in all_files().items():
+                archive.writestr(name, data)
+        assert_is_everything(read(tmp_path / "m.zip"))
+
+    @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_tar(self, tmp_path, suffix, workers):
+        source = tmp_path / f"m{suffix}"
+        with tarfile.open(source, "w" if suffix == ".tar" else "w:gz") as archive:
+            for name, data in reversed(all_files().items()):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        assert_is_everything(read(source, workers))
+
+    def test_single_file(self, folder):
+        (song,) = read(folder / "a.mid")
+        assert song.name == "a.mid" and len(song.bars) == 4
+
+    def test_settings_reach_the_songs(self, folder):
+        results = read(folder, min_pitch=61, max_pitch=62, metre="3/4")
+        assert {r.reason for r in results if isinstance(r, Skipped)} >= {Reason.METRE}
+        results = read(folder, min_pitch=61, max_pitch=62, bars="fixed16")
+        assert [len(r.bars) for r in results if isinstance(r, Song)] == [1, 1, 1]
+        assert read(folder, workers=2, melody="channel:3")[0].reason == Reason.NO_MELODY
+
+
+class TestUserErrors:
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [("absent", "there is no"), ("empty", "holds no music files"), ("a.wav", "is no music file")],
+    )
+    def test_no_music(self, tmp_path, source, message):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "a.wav").write_bytes(b"RIFF")
+        with pytest.raises(UserError, match=message):
+            read(tmp_path / source)
+
+    @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar"])
+    def test_no_archive(self, tmp_path, name):
+        (tmp_path / name).write_bytes(b"no archive at all" * 100)
+        with pytest.raises(UserError, match="that can be read"):
+            read(tmp_path / name)
+
+    @pytest.mark.parametrize("settings", [{"melody": "loudest"}, {"metre": "waltz"}])
+    def test_settings_are_checked_before_any_file(self, folder, settings):
+        with pytest.raises(UserError, match="|".join(settings)):
+            read(folder, **settings)
+
+
+class TestHostileFolders:
+    def test_links_names_and_permissions(self, folder):
+        os.symlink(folder / "nowhere.mid", folder / "broken.mid")
+        os.symlink("self.mid", folder / "self.mid")
+        os.symlink(folder, folder / "deep" / "loop")
+        os.symlink(folder / "a.mid", folder / "linked.mid")
+        os.mkfifo(folder / "pipe.mid")
+        with open(os.fsencode(folder) + b"/caf\xe9\n.mid", "wb") as file:
+            file.write(GOOD["a.mid"])
+        (folder / "huge.mid").write_bytes(b"MThd" + bytes(5 << 20))
+        results = {r.name: r for r in read(folder)}
+        assert results["broken.mid"].reason == Reason.BROKEN_LINK
+        assert results["self.mid"].reason == Reason.BROKEN_LINK
+        assert results["deep/loop"].reason == Reason.LINK_LOOP
+        assert results["pipe.mid"].reason == Reason.UNREADABLE
+        assert results["huge.mid"].reason == Reason.TOO_LARGE
+        assert np.array_equal(results["linked.mid"].bars, results["a.mid"].bars)
+        assert isinstance(results[r"caf\udce9\n.mid"], Song)  # it can be read, and its name printed
+        assert all(name.isprintable() and name.encode("utf-8") for name in results)
+
+    def test_unreadable(self, folder, monkeypatch):
+        def refuse(path, flags):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(sources, "_open_at_once", refuse)
+        results = read(folder)
+        assert {r.reason for r in results} == {Reason.UNREADABLE}
+        assert results[0].detail == "Permission denied"
+
+    def test_a_file_that_goes_away(self, folder, monkeypatch):
+        files, _sorted = sources.list_files(str(folder))
+        monkeypatch.setattr(sources, "_folder", lambda root: list(files))
+        (folder / "a.mid").unlink()
+        assert read(folder)[0] == Skipped("a.mid", Reason.BROKEN_LINK, "No such file or directory")
+
+
+class TestHostileArchives:
+    def test_names_write_nothing(self, tmp_path):
+        source = tmp_path / "in" / "evil.zip"
+        source.parent.mkdir()
+        with zipfile.ZipFile(source, "w") as archive:
+            archive.writestr("../../evil.mid", GOOD["a.mid"])
+            archive.writestr("/tmp/evil.mid", GOOD["a.mid"])
+        before = sorted(tmp_path.rglob("*"))
+        assert [r.name for r in read(source)] == ["../../evil.mid", "/tmp/evil.mid"]
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_zip_bomb_and_damaged_member(self, tmp_path):
+        source = tmp_path / "m.zip"
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.mid", GOOD["a.mid"])
+            archive.writestr("bomb.mid", bytes(200 << 20))
+            archive.writestr(zipfile.ZipInfo("stored.mid"), GOOD["a.mid"])
+        data = bytearray(source.read_bytes())
+        data[data.index(b"MThd") + 30] ^= 0xFF  # in the one that is stored as it is
+        source.write_bytes(data)
+        reasons = [getattr(r, "reason", "song") for r in read(source)]
+        assert reasons == ["song", Reason.TOO_LARGE, Reason.DAMAGED]
+
+    def test_tar_that_breaks_off(self, tmp_path):
+        source = tmp_path / "m.tar.gz"
+        with tarfile.open(source, "w:gz") as archive:
+            for name in ("a.mid", "b.mid"):
+                data = GOOD["a.mid"] + random.Random(0).randbytes(100_000)
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        source.write_bytes(source.read_bytes()[:-60_000])
+        results = read(source)
+        assert isinstance(results[0], Song)
+        assert results[1][:2] == ("m.tar.gz", Reason.DAMAGED)
+
+    def test_tar_bomb(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sources, "_MAX_READ", 1 << 20)
+        source = tmp_path / "m.tar.gz"
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, size in (("a.mid", len(GOOD["a.mid"])), ("zeros", 50 << 20), ("b.mid", 10)):
+                member = tarfile.TarInfo(name)
+                member.size = size
+                archive.addfile(member, io.BytesIO(GOOD["a.mid"] if name == "a.mid" else bytes(size)))
+        source.write_bytes(gzip.compress(buffer.getvalue()))
+        results = read(source)
+        assert isinstance(results[0], Song)
+        assert results[1][:2] == ("m.tar.gz", Reason.TOO_LARGE)
+
+
+def misbehave(task):
+    """A reader that dies, hangs or prints on command."""
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if task == "hang":
+        time.sleep(60)
+    print("noise on standard output")
+    return task.upper()
+
+
+class TestPool:
+    def test_a_bad_task_costs_itself_alone(self):
+        chunks = [["a", "die", "b"], ["c"], ["d", "hang"], ["die"], ["e"]]
+        started = time.monotonic()
+        results = list(
+            pool.map_chunks(misbehave, iter(chunks), 2, lambda chunk: 2.0, lambda task, how: (task, how))
+        )
+        died, hung = ("die", pool.CRASHED), ("hang", pool.TOO_SLOW)
+        assert results == ["A", died, "B", "C", "D", hung, died, "E"]
+        assert time.monotonic() - started < 20
+
+    def test_it_may_be_left_early(self):
+        results = pool.map_chunks(
+            functools.partial(misbehave), iter([["a"]] * 50), 2, lambda chunk: 5.0, lambda *_: None
+        )
+        assert next(results) == "A"
+        results.close()
+
+    def test_callers_need_no_main_guard_and_workers_no_jax(self, tmp_path, folder):
+        script = tmp_path / "script.py"
+        script.write_text(
+            "import sys\n"
+            "from mcvae_jax.corpus.read import read_songs\n"
+            "from mcvae_jax.corpus.settings import CorpusSettings\n"
+            f"print(len(list(read_songs(CorpusSettings({str(folder)!r}), 2))), 'jax' in sys.modules)\n"
+        )
+        out = subprocess.run(
+            [sys.executable, script],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+        )
+        assert out.stdout.split() == ["11", "False"], out.stderr
+
+
+def test_random_bytes_in_every_format_are_skipped(tmp_path):
+    """Whatever stands in a file, its reader answers with a reason."""
+    rng = random.Random(0)
+    for i, suffix in enumerate([".mid", ".kar"] * 100):
+        start = rng.choice([b"", b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk"])
+        (tmp_path / f"{i}{suffix}").write_bytes(start + rng.randbytes(rng.randrange(200)))
+    results = read(tmp_path)
+    assert len(results) == 200
+    assert all(isinstance(r, Song) or r.reason in Reason for r in results)
