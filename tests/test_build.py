@@ -179,12 +179,12 @@ def test_every_setting_is_a_flag_with_its_comment_as_help(capsys):
     assert "songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit (default: 339)" in text
 
 
-@pytest.mark.parametrize(
-    ("folder", "songs", "bars", "distinct"),
-    [("nottingham", 1034, 35076, 12384), ("pop909", 909, 65352, 28943)],
-)
+REAL = [("nottingham", 1034, 35076, 12384), ("pop909", 909, 65352, 28943)]
+
+
+@pytest.mark.parametrize(("folder", "songs", "bars", "distinct"), REAL)
 def test_real_music_has_the_counts_of_an_independent_reader(tmp_path, folder, songs, bars, distinct):
-    """The counts stand in the README of the test music; chords in the melody may be read in more than one way."""
+    """The counts stand in the README of the test music; chords in a melody leave room for two readings."""
     if not (root := os.environ.get("MCVAE_TEST_MIDI")):
         pytest.skip("MCVAE_TEST_MIDI names no folder of MIDI files (nottingham/ and pop909/)")
     settings = CorpusSettings(os.path.join(root, folder), bars="fixed16")

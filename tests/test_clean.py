@@ -194,6 +194,7 @@ def test_copies_in_other_keys_stay_together_unless_split_by_name(split):
     songs = [song(f"{i}.{shift}", notes, shift) for i, notes in enumerate(tunes(60)) for shift in (0, 4)]
     settings = CorpusSettings("test", dedupe="none", split=split, held_out=0.5, max_similarity=1.0)
     sides = sides_by_name(clean(songs, settings))
+    assert set(sides.values()) == {TRAIN, HELD_OUT}  # max_similarity=1 excludes not even copies
     apart = sum(sides[f"{i}.0"] != sides[f"{i}.4"] for i in range(60))
     assert apart == 0 if split == "content" else apart > 10
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +110,20 @@ def test_a_corpus_is_replaced_whole(tmp_path):
     assert not (tmp_path / "corpus" / "report.txt").exists() and os.listdir(tmp_path) == ["corpus"]
 
 
+def test_a_corpus_stays_when_its_successor_cannot_take_its_place(tmp_path, monkeypatch):
+    before, rename = write(tmp_path / "corpus").identity, Path.rename
+
+    def no_room(path, target):
+        if path.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", no_room)
+    with pytest.raises(UserError, match="No space left"):
+        write(tmp_path / "corpus", example_songs(5))
+    assert Corpus.open(tmp_path / "corpus").identity == before and os.listdir(tmp_path) == ["corpus"]
+
+
 @pytest.mark.parametrize("names", [["thesis.doc"], ["corpus.json", "tokens.npy"], ["report.png"]])
 def test_what_is_no_corpus_is_never_replaced(tmp_path, names):
     for name in names:
@@ -146,8 +162,17 @@ def flip_a_bit(folder):
     (folder / "tokens.npy").write_bytes(data)
 
 
+class Explosive:
+    def __reduce__(self):
+        return pytest.fail, ("a corpus was unpickled",)
+
+
 def pickle_inside(folder):
-    np.save(folder / "sides.npy", np.array([{}, {}], object), allow_pickle=True)
+    (folder / "sides.npy").write_bytes(pickle.dumps(Explosive()))
+
+
+def pickled_array_inside(folder):
+    np.save(folder / "sides.npy", np.array([Explosive()], object), allow_pickle=True)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +191,7 @@ def pickle_inside(folder):
         (lambda folder: os.truncate(folder / "tokens.npy", 0), "damaged"),
         (flip_a_bit, "damaged"),
         (pickle_inside, "damaged"),
+        (pickled_array_inside, "damaged"),
     ],
 )
 def test_damage_is_one_clear_line(tmp_path, damage, message):
