@@ -1,19 +1,19 @@
-"""Music that needs no download: the fiddle tunes that the music21 package carries, and about twenty of our own.
+"""Music that needs no download: fiddle tunes that the music21 package carries, and twenty-odd of our own.
 
-`builtin` reads two collections from the installed music21 package (nothing of them is copied into this project):
+`builtin` reads two collections from the installed music21 package; nothing of them is copied into this
+project. The tunes and the prints behind both are in the public domain; most transcriptions are signed, and
+the files state neither a licence nor a restriction.
 
-Ryan's Mammoth Collection (Boston: Elias Howe, 1883), 1,059 ABC files. The tunes and the print are in the public domain.
-    Most transcriptions are signed, above all 'Contributed by Ray Davies' (about 500), John Chambers, John Walsh, Bob
-    Puckette, Bob Safranek, Ivan Bradley; the files state no licence and no restriction.
-O'Neill's Music of Ireland (Chicago: Lyon & Healy, 1903; the files call it oneills1850 after its 1,850 numbers), 37 books
-    of 2,009 transcriptions, as some numbers come twice. The tunes and the print are in the public domain. Nearly all are
-    signed 'Transcribed by ...' (Henrik Norbeck, Bob Safranek, Trish O'Neil, John Chambers, Dan G. Petersen, Michael
-    Hogan, Stephen Foy, John B. Walsh and others); the files state no licence and no restriction.
+- Ryan's Mammoth Collection (Boston: Elias Howe, 1883): 1,059 ABC files, 'Contributed by Ray Davies' (462) and
+  by John Chambers (325), John Walsh (92), Bob Puckette (62) and others; 110 name nobody.
+- O'Neill's Music of Ireland (Chicago: Lyon & Healy, 1903; called oneills1850 after its 1,850 numbers): 39 ABC
+  books with 2,009 transcriptions, since some numbers come twice, by Henrik Norbeck, Bob Safranek, Trish
+  O'Neil, John Chambers, Dan G. Petersen, Michael Hogan, Stephen Foy, John B. Walsh and others.
 
-music21's corpus/license.txt says of its corpus as a whole: 'The music21 creators assume no copyright or change in
-licensing for content distributed in the corpus.' and 'The encodings may be under copyright but have been licensed for
-use, though there may be restrictions on commercial use.' Whoever needs certainty for commercial use must ask the
-transcribers, or train on `tunes` or on their own files.
+music21's corpus/license.txt says of all its corpus: 'The music21 creators assume no copyright or change in
+licensing for content distributed in the corpus.' and 'The encodings may be under copyright but have been
+licensed for use, though there may be restrictions on commercial use.' Whoever needs certainty asks the
+transcribers, or trains on `tunes` or on other files.
 
 `tunes` is tunes/tunes.txt: melodies in the public domain, written out for this project and under its licence.
 """
@@ -47,10 +47,10 @@ _NOTE = re.compile(r"(?:([A-G])([#b]?)(\d)|r):(\d+)")
 
 
 def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
-    """Names and scores of 'builtin' (collection/file, with '#k' for tune k of a book) or 'tunes' (tunes/title).
+    """Names and scores of 'builtin' (collection/file, '#k' for tune k of a book) or 'tunes' (tunes/title).
 
-    'builtin' is read on all cores the first time and then comes from a cache: MCVAE_CACHE, else mcvae_jax in
-    XDG_CACHE_HOME or ~/.cache. Raises UserError where the music21 package or its corpus is missing.
+    'builtin' is read on all cores the first time, and from then on comes from a cache: in MCVAE_CACHE, or
+    else in mcvae_jax in XDG_CACHE_HOME or ~/.cache. Raises UserError where music21 or its corpus is missing.
     """
     if which == "tunes":
         yield from own_tunes()
@@ -74,7 +74,7 @@ def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | 
     folder = Path(spec.submodule_search_locations[0]) / "corpus" if spec else Path()
     files = [path for name in COLLECTIONS for path in sorted((folder / name).glob("*.abc"))]
     if not files:
-        raise UserError("the built-in tunes come with the music21 package, which is not there: pip install music21")
+        raise UserError("the built-in tunes come with the music21 package; pip install music21")
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     workers = workers or os.cpu_count() or 1
     for entries in pool.map_chunks(read_book, iter(chunks), workers, lambda _: _SECONDS, _failed):
@@ -91,7 +91,9 @@ def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
 
 
 def _failed(path: Path, how: str) -> list[tuple[str, Skip]]:
-    return [(f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))]
+    return [
+        (f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))
+    ]
 
 
 # The cache: JSON, gzipped; onsets as differences and ends as lengths, which packs well.
@@ -110,11 +112,19 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             rows.append({"name": name, "reason": score.reason, "detail": score.detail})
             continue
         tracks = [
-            [t.name, t.is_drum, np.diff(t.start, prepend=0).tolist(), (t.end - t.start).tolist(), t.pitch.tolist()]
+            [
+                t.name,
+                t.is_drum,
+                np.diff(t.start, prepend=0).tolist(),
+                (t.end - t.start).tolist(),
+                t.pitch.tolist(),
+            ]
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
+        rows.append(
+            {"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup}
+        )
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 
@@ -167,7 +177,7 @@ def own_tunes() -> Iterator[tuple[str, Score]]:
 
 
 def fields_to_piece(fields: dict[str, str]) -> Piece:
-    """The fields of a tune (title, metre, key, form, and a field for each section) as measures in playing order."""
+    """The fields of a tune (title, metre, key, form, one for each section) as measures in playing order."""
     numerator, denominator = map(int, fields["metre"].split("/"))
     measures: list[Measure] = []
     bars: list[list[Note]] = []

@@ -1,7 +1,8 @@
 """ABC text -> the tunes of a book, and each tune as plain text that music21's tokenizer reads well.
 
-That tokenizer knows a part of the barlines only (no '[3', '||:', '[1,3'), loses broken rhythms next to slurs and takes
-some decorations for notes. So barlines are read here, and what is no note, rest, length, tuplet or tie is taken out.
+That tokenizer knows a part of the barlines only (no '[3', '||:', '[1,3'), loses broken rhythms next to slurs
+and takes some decorations for notes. So barlines are read here, and what is no note, rest, length, tuplet or
+tie is taken out.
 """
 
 import re
@@ -10,8 +11,8 @@ from typing import NamedTuple
 _FIELD = re.compile(r"[A-Za-z]:(?![|:])")
 _INLINE_FIELD = re.compile(r"\[([A-Za-z]:[^\]|]*)\]")
 _BARLINE = re.compile(r"(:*\[?[:|]*\|[]:|]*|(?<!\(\d)::)(?:\[?(\d[\d,-]*))?|\[(\d[\d,-]*)")
-# Strings, decorations, grace notes, the line ends of quoted-printable mail (in which many old books came), and
-# an invisible rest at a barline (it carries a fermata or 'D.C.' and is no time).
+# Strings, decorations, grace notes, the line ends of quoted-printable mail (in which old books came), and an
+# invisible rest at a barline (it carries a fermata or 'D.C.' and is no time).
 _ASIDES = re.compile(r'"[^"]*"?|![^!|]*!|\+[^+|]*\+|\{[^}]*\}?|=(?:20|0D)?\s*$|x\s*(?=[|:[]|$)')
 # Letters that are no notes or rests, slurs, colons outside tuplets.
 _NOT_NOTES = re.compile(r"[^A-Ga-gxz^=_,'/\d<>\-(\[\]:|\s]|\((?!\d)|(?<![(\d:]):")
@@ -27,7 +28,7 @@ class Barline(NamedTuple):
 
 
 def split_book(text: str) -> list[str]:
-    """A book is cut where reference numbers (X:) stand; text before the first is a tune only if it has a key."""
+    """A book is cut where reference numbers (X:) stand; text before the first is a tune if it has a key."""
     tunes = re.split(r"^(?=X:)", re.sub(r"\r\n?", "\n", text), flags=re.MULTILINE)
     if len(tunes) > 1 and not re.search(r"^K:", tunes[0], re.MULTILINE):
         tunes = tunes[1:]
@@ -35,7 +36,7 @@ def split_book(text: str) -> list[str]:
 
 
 def simplify(tune: str) -> tuple[str, list[Barline]]:
-    """A tune -> its fields, notes and plain barlines ('|') as text, and what each of those barlines really is.
+    """A tune -> its fields, notes and plain barlines ('|') as text, and what each of those barlines is.
 
     A blank line ends the music; of the fields only title, metre, length, key, tempo and voice are kept.
     """
@@ -66,7 +67,7 @@ def simplify(tune: str) -> tuple[str, list[Barline]]:
 
 
 def _barline(sign: str, endings: str) -> Barline:
-    """A sign such as '|', ':|', '[|]', '||:' or '' (a bare '[2') and the numbers of the ending that follows it."""
+    """A sign such as '|', ':|', '[|]', '||:' or '' (a bare '[2'), and the numbers of the ending after it."""
     sign = sign.replace("[", "|").replace("]", "|")
     ends = ":|" in sign or sign == "::"
     starts = sign.endswith(":")

@@ -64,8 +64,9 @@ class Layout(NamedTuple):
 def play_order(measures: list[Measure]) -> list[int]:
     """The measure indices in the order in which they sound.
 
-    A repeat without a start goes back to the end of the last repeat or to the last double bar, as fiddle books
-    mean it. Written directions (D.C., D.S., Fine) are not followed. Raises Skip beyond MAX_PLAYED measures.
+    A repeat without a start goes back to the end of the last repeat or to the last double bar, as fiddle
+    books mean it (music21's own expansion repeats what was repeated before, too). Written directions (D.C.,
+    D.S., Fine) are not followed. Raises Skip beyond MAX_PLAYED measures.
     """
     order: list[int] = []
     start, turn, start_is_stated = 0, 1, False
@@ -107,7 +108,7 @@ def bar_ticks(metre: tuple[int, int]) -> int:
 
 
 def _metre_of(ticks: int) -> tuple[int, int]:
-    """The metre that a bar of `ticks` fills, in the largest note value that divides it (at the least 64ths)."""
+    """The metre that a bar of `ticks` fills, in the largest note value that divides it (64ths at least)."""
     for denominator in (4, 8, 16, 32, 64):
         numerator, rest = divmod(ticks * denominator, 4 * TICKS_PER_QUARTER)
         if not rest:
@@ -150,6 +151,8 @@ class _Grid:
     def advance(self, length: int) -> None:
         """A measure of `length` has been placed at `position`."""
         self.position += length
+        if self.metre is None:
+            return
         self.fill += length
         bar = bar_ticks(self.metre)
         if self.fill % bar == 0:
@@ -162,11 +165,11 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
     """Place the measures of `order` so that downbeats stay a whole number of bars apart.
 
     Transcribers leave the last bar of a section short by its pickup, or full, or short without one. At the
-    border of sections (double bars, repeats, changes of ending) a short last bar that the next pickup does not
-    complete is filled with silence. A pickup after a full bar takes its time from that bar's last note, as a
-    player does it, and is left out where that note is no longer than itself. Elsewhere a bar that does not fit
-    its metre is stated as what it is, by a time signature of its own, so that whoever needs a regular grid can
-    see that there is none.
+    border of sections (double bars, repeats, changes of ending) a short last bar that the next pickup does
+    not complete is filled with silence. A pickup after a full bar takes its time from that bar's last note,
+    as a player does it, and is left out where that note is no longer than itself. Elsewhere a bar that does
+    not fit its metre is stated as what it is, by a time signature of its own, so that whoever needs a regular
+    grid can see that there is none.
     """
     grid = _Grid()
     placed: list[tuple[int, int]] = []
@@ -176,6 +179,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
         before = placed[-1][0] if placed else None
         if measure.metre is None:
             grid.pad()
+            grid.metre = None
         else:
             begins = before is None or index != before + 1 or measure.begins_section
             leads = _leads(piece.measures, index, order[k + 1] if k + 1 < len(order) else None)
@@ -201,14 +205,15 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
 
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
     """Whether measure `index` is a pickup: shorter than a bar, and a full bar goes on from it."""
-    bar = bar_ticks(measures[index].metre)
-    if measures[index].length >= bar or following != index + 1:
+    measure, bar = measures[index], bar_ticks(measures[index].metre)
+    if measure.length >= bar or following != index + 1 or measures[following].length < bar:
         return False
-    return measures[following].length >= bar and not measures[following].begins_section
+    stands_alone = measure.begins_section and not measure.endings  # a pickup before '|:'
+    return stands_alone or not measures[following].begins_section
 
 
 def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int) -> bool:
-    """Move the grid to where a pickup of `length` after measure `before` starts; False where there is no room."""
+    """Move the grid to where a pickup of `length` after measure `before` starts; False: no room."""
     overlap = length - grid.room()
     last_onset = max((n.onset for part in piece.parts for n in part.measures[before]), default=0)
     if overlap > 0 and overlap >= piece.measures[before].length - last_onset:

@@ -1,7 +1,7 @@
-"""ABC, MusicXML and Humdrum -> Score. The only import of music21, which is slow to import, so each reader does it.
+"""ABC, MusicXML and Humdrum -> Score: the only import of music21, which is slow and waits for the first file.
 
-ABC uses music21's tokenizer (pitches, keys, lengths, tuplets) and not its streams, which cost twenty times as much.
-Nothing here reads or writes a file: music21's cache of pickles and its settings are never touched.
+ABC uses music21's tokenizer (pitches, keys, lengths, tuplets), not its streams, which cost thirty times as
+much. Nothing here reads or writes a file: music21's cache of pickles and its settings are never touched.
 """
 
 import functools
@@ -16,15 +16,15 @@ from mcvae_jax.music.abc_text import Barline, simplify, split_book
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
 from mcvae_jax.music.score import Reason, Score, Skip
 
-SUFFIXES = (".abc", ".xml", ".musicxml", ".mxl", ".krn")
 MAX_XML_BYTES = 64 * 2**20  # of an unpacked .mxl
 
 
 def read_notation(data: bytes, suffix: str) -> list[Score | Skip]:
     """The tunes of a file, in order; an ABC book holds many, and a damaged one is a Skip in its place.
 
-    suffix: one of SUFFIXES. All notes of chords are kept, grace notes and ornaments dropped, repeats played, ties
-    merged, downbeats kept on a grid (measures.lay_out). Raises Skip where the whole file cannot be read.
+    suffix: .abc, .xml, .musicxml, .mxl or .krn. All notes of chords are kept, grace notes and ornaments
+    dropped, repeats played, ties merged, downbeats kept on a grid (measures.lay_out). Raises Skip where the
+    whole file cannot be read.
     """
     if suffix == ".abc":
         return [_read(_abc_to_piece, tune) for tune in split_book(_text(data))]
@@ -60,7 +60,9 @@ def _ticks(quarters: float) -> int:
 def _key_name(sharps: int, mode: str | None) -> str:
     """Modes are named after the major or minor key with the same signature, whichever has their third."""
     fifths = sharps + (4 if mode in ("minor", "aeolian", "dorian", "phrygian") else 1)  # from F
-    return "FCGDAEB"[fifths % 7] + {-1: "b", 0: "", 1: "#"}[fifths // 7] + ("m" if fifths > sharps + 1 else "")
+    return (
+        "FCGDAEB"[fifths % 7] + {-1: "b", 0: "", 1: "#"}[fifths // 7] + ("m" if fifths > sharps + 1 else "")
+    )
 
 
 @dataclass
@@ -76,6 +78,7 @@ class _Voice:
     begins_section: bool = True
     repeat_start: bool = False
     endings: frozenset[int] = frozenset()
+    held: dict[str, str] = field(default_factory=dict)  # tied notes keep their accidentals
 
     def close(self, barline: Barline) -> None:
         """What has been read since the last barline is a measure."""
@@ -107,7 +110,9 @@ def _abc_to_piece(tune: str) -> Piece:
     from music21 import abcFormat
 
     text, barlines = simplify(tune)
-    handler = abcFormat.ABCHandler(abcVersion=(2, 1, 0))  # from 2.0 on an accidental holds to the end of its bar
+    handler = abcFormat.ABCHandler(
+        abcVersion=(2, 1, 0)
+    )  # from 2.0 on an accidental holds to the end of its bar
     handler.process(text)
     tokens = [token for token in handler.tokens if type(token) is not abcFormat.ABCBar or token.src == "|"]
     if sum(type(token) is abcFormat.ABCBar for token in tokens) != len(barlines):
@@ -149,9 +154,15 @@ def _add_abc_note(voice: _Voice, token) -> None:
     if token.activeTuplet is not None:
         quarters *= token.activeTuplet.numberNotesNormal / token.activeTuplet.numberNotesActual
     duration = _ticks(quarters)
-    names = [sub.pitchName for sub in getattr(token, "subTokens", [token])]
     tied = token.tie in ("start", "continue")
-    voice.notes += [Note(voice.position, duration, _midi_pitch(name), tied) for name in names if name]
+    held: dict[str, str] = {}
+    for sub in getattr(token, "subTokens", [token]):
+        if sub.pitchName:
+            staff = sub.pitchName[0] + sub.pitchName[-1]  # letter and octave
+            name = sub.pitchName if set(sub.src) & set("^_=") else voice.held.get(staff, sub.pitchName)
+            voice.notes.append(Note(voice.position, duration, _midi_pitch(name), tied))
+            held[staff] = name
+    voice.held = held if tied else {}
     voice.position += duration
 
 
@@ -164,13 +175,13 @@ def _voices_to_piece(voices: list[_Voice], keys: list, tempos: list, title: str)
 
 
 def _tempos(marks: list) -> list[tuple[int, float]]:
-    """Measure indices and music21's tempo marks (None where there is none) -> indices and speeds that are stated."""
+    """Measure indices and music21's tempo marks (or None) -> indices and the speeds that are stated."""
     speeds = [(i, mark.getQuarterBPM()) for i, mark in marks if mark is not None]
     return [(i, float(speed)) for i, speed in speeds if speed]
 
 
 def _unpacked(data: bytes) -> bytes:
-    """The score inside an .mxl. Raises Skip where there is none, or it would unpack to more than the limit."""
+    """The score inside an .mxl. Raises Skip where there is none, or one over MAX_XML_BYTES."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [n for n in archive.namelist() if not n.startswith("META-INF") and n.endswith("ml")]
@@ -210,7 +221,9 @@ def _stream_to_piece(score) -> Piece:
     if not staves:
         raise Skip(Reason.NO_NOTES)
     lead_part, lead = staves[0]
-    lengths = [max(_ticks(bars[i].highestTime) for _, bars in staves if i < len(bars)) for i in range(len(lead))]
+    lengths = [
+        max(_ticks(bars[i].highestTime) for _, bars in staves if i < len(bars)) for i in range(len(lead))
+    ]
     parts = [_staff_to_part(part, bars, len(lead)) for part, bars in staves]
     keys = [
         (i, _key_name(bar.keySignature.sharps, getattr(bar.keySignature, "mode", None)))
@@ -245,7 +258,7 @@ def _stream_measures(part, bars: list, lengths: list[int]) -> list[Measure]:
 
 
 def _staff_to_part(part, bars: list, count: int) -> Part:
-    """The notes of the first `count` measures. Chord symbols are no notes; a staff without pitches is drums."""
+    """The notes of the first `count` measures. Chord symbols are no notes; drums have no pitches."""
     measures: list[list[Note]] = [[] for _ in range(count)]
     unpitched = False
     for bar, notes in zip(bars, measures, strict=False):
