@@ -122,7 +122,7 @@ def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[l
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last, done = now, len(songs) + len(skipped)
-            say(f"read {done:,} files, {len(skipped):,} skipped, {done / (now - start):,.0f} a second")
+            say(f"read {done:,} files, {len(skipped):,} skipped, {done / (now - start):,.1f} a second")
     done, seconds = len(songs) + len(skipped), time.monotonic() - start
     say(f"read {done:,} files, {len(skipped):,} skipped, in {seconds:.1f} s")
     return songs, skipped

@@ -4,7 +4,7 @@ Everything here depends on the music alone (names break ties and nothing else), 
 files nor their number moves a song. Letters: S songs, N notes, H held-out songs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -35,31 +35,18 @@ class Cleaned(NamedTuple):
 
 def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
     """Drops duplicates and songs that are too long, splits the rest, and finds held-out songs that leak."""
-    songs = sorted(songs, key=lambda song: (song.name, song.bars.tobytes()))
-    contents = [content_hash(song.bars) for song in songs]
+    songs = sorted(songs, key=_by_name)
     dropped: list[Skipped] = []
-
-    def keep(indices: list[int]) -> None:
-        nonlocal songs, contents
-        songs, contents = [songs[i] for i in indices], [contents[i] for i in indices]
-
     if settings.dedupe != "none":
-        kept, repeats = drop_repeats(songs, [_file_key(song) for song in songs], DUPLICATE_FILE)
-        keep(kept)
+        songs, repeats = drop_repeats(songs, _file_key, DUPLICATE_FILE)
         dropped += repeats
     if settings.dedupe == "tune":
-        kept, repeats = drop_repeats(songs, contents, DUPLICATE_TUNE)
-        keep(kept)
+        songs, repeats = drop_repeats(songs, _tune_key, DUPLICATE_TUNE)
         dropped += repeats
     if settings.max_bars:
-        fits = [len(song.bars) <= settings.max_bars for song in songs]
-        dropped += [
-            Skipped(song.name, TOO_LONG, f"{len(song.bars)} bars, over max_bars={settings.max_bars}")
-            for song, fit in zip(songs, fits, strict=True)
-            if not fit
-        ]
-        keep(np.flatnonzero(fits).tolist())
-
+        songs, long = drop_long(songs, settings.max_bars)
+        dropped += long
+    contents = [content_hash(song.bars) for song in songs]
     keys = contents if settings.split == "content" else [_name_bytes(song.name) for song in songs]
     sides = np.array([split_side(key, settings.held_out, settings.split_seed) for key in keys], np.uint8)
     similarity, nearest = compare_held_out(songs, sides)
@@ -91,24 +78,31 @@ def content_hash(bars: np.ndarray) -> bytes:
 
 
 def drop_repeats(
-    songs: Sequence[Song], keys: Sequence[bytes], reason: str
-) -> tuple[list[int], list[Skipped]]:
-    """Indices of one song for each key, in order, and the others as skipped.
+    songs: Sequence[Song], key: Callable[[Song], bytes], reason: str
+) -> tuple[list[Song], list[Skipped]]:
+    """One song for each key, sorted by name, and the others as skipped.
 
     The one that stays is chosen by content: the fewest bars, then the smallest hash of its bars (so no key or
     register is preferred). Songs with equal bars are the same music, and the smallest name stays.
     """
-    best: dict[bytes, tuple] = {}
-    for i, (song, key) in enumerate(zip(songs, keys, strict=True)):
-        rank = (len(song.bars), blake2b(song.bars.tobytes()).digest(), song.name, i)
-        best[key] = min(best.get(key, rank), rank)
-    kept = sorted(rank[-1] for rank in best.values())
-    repeats = [
-        Skipped(song.name, reason, f"the same as {songs[best[key][-1]].name}")
-        for i, (song, key) in enumerate(zip(songs, keys, strict=True))
-        if best[key][-1] != i
+    groups: dict[bytes, list[Song]] = {}
+    for song in songs:
+        groups.setdefault(key(song), []).append(song)
+    kept, dropped = [], []
+    for group in groups.values():
+        first, *others = sorted(group, key=_rank) if len(group) > 1 else group
+        kept.append(first)
+        dropped += [Skipped(song.name, reason, f"the same as {first.name}") for song in others]
+    return sorted(kept, key=_by_name), sorted(dropped)
+
+
+def drop_long(songs: Sequence[Song], max_bars: int) -> tuple[list[Song], list[Skipped]]:
+    """The songs of at most max_bars bars, and the others as skipped."""
+    kept = [song for song in songs if len(song.bars) <= max_bars]
+    long = [song for song in songs if len(song.bars) > max_bars]
+    return kept, [
+        Skipped(song.name, TOO_LONG, f"{len(song.bars)} bars, over max_bars={max_bars}") for song in long
     ]
-    return kept, repeats
 
 
 def split_side(key: bytes, held_out: float, seed: int) -> int:
@@ -184,9 +178,21 @@ def _scramble(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
+def _by_name(song: Song) -> tuple:
+    return song.name, song.bars.tobytes()
+
+
+def _rank(song: Song) -> tuple:
+    return len(song.bars), blake2b(song.bars.tobytes()).digest(), song.name
+
+
 def _file_key(song: Song) -> bytes:
     """The same for the same song of the same file: a book of tunes has one checksum for all of them."""
     return song.checksum + song.bars.tobytes()
+
+
+def _tune_key(song: Song) -> bytes:
+    return content_hash(song.bars)
 
 
 def _name_bytes(name: str) -> bytes:
