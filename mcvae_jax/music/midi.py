@@ -139,7 +139,7 @@ def _most_ticks(data: bytes) -> int:
 def _may_split(parsed, data: bytes) -> bool:
     """Whether symusic may have cut a channel's notes in two because its program changes.
 
-    It orders the tracks of a chunk, which share a name, by channel and then by program; a program is 0 until set.
+    It orders the tracks of a chunk, which share a name, by channel, then by program, which is 0 until set.
     """
     pairs = [(a.program, b.program) for a, b in itertools.pairwise(parsed.tracks) if a.name == b.name]
     pairs = [(a, b) for a, b in pairs if a < b]
