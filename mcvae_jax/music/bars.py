@@ -6,7 +6,14 @@ import numpy as np
 
 from mcvae_jax.music.metre import BAR, find_downbeat
 from mcvae_jax.music.score import Reason, Score, Skip, Track
-from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, canonical, notes_to_tokens, to_steps
+from mcvae_jax.music.tokens import (
+    NO_EVENT,
+    NOTE_OFF,
+    STEPS_PER_QUARTER,
+    canonical,
+    notes_to_steps,
+    steps_to_tokens,
+)
 
 MAX_STEPS = 1 << 21  # 131,072 bars; the thesis met a song of 88,000 (7.1)
 MOVE_BINS = 8  # of a sixteenth of a step each: an onset moves by half a step at most
@@ -52,12 +59,19 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
     if int(end.max()) > MAX_STEPS // BAR * whole:
         raise Skip(Reason.TOO_LONG, f"a note beyond bar {MAX_STEPS // BAR:,}")
     origin = find_downbeat(score, melody, settings.metre) if settings.bars == "metre" else 0
-    first = to_steps(start - origin, score.ticks_per_quarter)
-    origin += int(first.min()) // BAR * whole  # to the bar of the first note
-    first -= int(first.min()) // BAR * BAR
-    tokens = notes_to_tokens(start - origin, end - origin, pitch, score.ticks_per_quarter)
-    stats = _stats(start - origin, end - origin, first, tokens, score.ticks_per_quarter)
-    return tokens_to_bars(tokens), stats._replace(out_of_range=len(in_range) - len(start))
+    first, last = notes_to_steps(start - origin, end - origin, score.ticks_per_quarter)
+    moves = np.abs(STEPS_PER_QUARTER * (start - origin) - score.ticks_per_quarter * first)
+    before = int(first.min()) // BAR * BAR  # whole bars of silence, or a pickup where it is negative
+    tokens = steps_to_tokens(first - before, last - before, pitch)
+    stats = Stats(
+        onsets=len(start),
+        moved=int(np.count_nonzero(moves)),
+        moves=_histogram(moves, score.ticks_per_quarter),
+        out_of_range=len(in_range) - len(start),
+        covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
+        shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
+    )
+    return tokens_to_bars(tokens), stats
 
 
 def tokens_to_bars(tokens: np.ndarray) -> np.ndarray:
@@ -82,25 +96,7 @@ def bars_to_tokens(bars: np.ndarray) -> np.ndarray:
     return canonical(bars.reshape(-1))
 
 
-def _stats(
-    start: np.ndarray, end: np.ndarray, first: np.ndarray, tokens: np.ndarray, per_quarter: int
-) -> Stats:
-    """What the grid did to notes (ticks from the first bar on) with first steps `first`."""
-    moves = np.abs(STEPS_PER_QUARTER * start - per_quarter * first)  # in step / per_quarter
+def _histogram(moves: np.ndarray, per_quarter: int) -> tuple[int, ...]:
+    """How many of `moves`, int (N,) in step / per_quarter, lie in each of the bins up to half a step."""
     bins = np.minimum(moves * (2 * MOVE_BINS) // per_quarter, MOVE_BINS - 1)
-    kept = int(np.count_nonzero(tokens < NOTE_OFF))
-    return Stats(
-        onsets=len(start),
-        moved=int(np.count_nonzero(moves)),
-        moves=tuple(np.bincount(bins, minlength=MOVE_BINS).tolist()),
-        out_of_range=0,
-        covered=len(start) - kept,
-        shortened=_shortened(end, first, per_quarter),
-    )
-
-
-def _shortened(end: np.ndarray, first: np.ndarray, per_quarter: int) -> int:
-    """Notes, sorted by onset, whose end lies after the next step at which a note starts."""
-    last = to_steps(end, per_quarter)
-    following = first[1:]
-    return int(np.count_nonzero((following > first[:-1]) & (last[:-1] > following)))
+    return tuple(np.bincount(bins, minlength=MOVE_BINS).tolist())

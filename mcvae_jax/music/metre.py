@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.score import Reason, Score, Skip, Track, merge
+from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
 
 BAR = 16  # steps
@@ -40,8 +40,8 @@ def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
         raise Skip(Reason.MIXED_METRES)
     if score.pickup >= 0:
         return origin
-    notes = merge([track for track in score.tracks if not track.is_drum])
-    shift = _grid_shift(notes.start - origin, score.ticks_per_quarter)
+    notes = columns([track for track in score.tracks if not track.is_drum])
+    shift = _grid_shift(notes[0] - origin, score.ticks_per_quarter)
     if shift or 4 * numerator <= denominator:
         origin += shift
         return origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre)
@@ -102,15 +102,17 @@ def _grid_shift(onsets: np.ndarray, per_quarter: int) -> int:
     return round(shift * per_quarter / STEPS_PER_QUARTER) if agree or near < 0.4 else 0
 
 
-def _accented(notes: Track, origin: int, per_quarter: int, check_triple: bool) -> int:
+def _accented(
+    notes: tuple[np.ndarray, np.ndarray, np.ndarray], origin: int, per_quarter: int, check_triple: bool
+) -> int:
     """Ticks from `origin` to that of the next 16 steps which bears the most accent through the score.
 
     Accent is the length of a note (up to half a bar) times its depth below C4, in semitones. Raises Skip
     where `check_triple` and the accents come every 12 steps rather than every 16.
     """
-    step = to_steps(notes.start - origin, per_quarter)
-    length = np.minimum(notes.end - notes.start, per_quarter * (BAR // 2) // STEPS_PER_QUARTER)
-    accent = length * np.maximum(60 - notes.pitch, 1)
+    start, end, pitch = notes
+    step = to_steps(start - origin, per_quarter)
+    accent = np.minimum(end - start, BAR // 2 * per_quarter // STEPS_PER_QUARTER) * np.maximum(60 - pitch, 1)
     in_four = np.bincount(step % BAR, accent, minlength=BAR)
     if check_triple:
         in_three = np.bincount(step % 12, accent, minlength=12)

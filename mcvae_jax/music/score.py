@@ -65,12 +65,16 @@ class Skip(Exception):
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
+def columns(tracks: Sequence[Track]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start, end and pitch of the notes of all `tracks`, one track after the other."""
+    start, end, pitch = (np.concatenate([getattr(t, name) for t in tracks]) for name in Track._fields[3:])
+    return start, end, pitch
+
+
 def merge(tracks: Sequence[Track]) -> Track:
     """The notes of all `tracks`, at least one, under the name and channel of the first."""
     if len(tracks) == 1:
         return tracks[0]
-    start, end, pitch = (
-        np.concatenate([getattr(track, k) for track in tracks]) for k in ("start", "end", "pitch")
-    )
+    start, end, pitch = columns(tracks)
     order = np.argsort(start, kind="stable")
     return tracks[0]._replace(start=start[order], end=end[order], pitch=pitch[order])

@@ -33,19 +33,31 @@ def notes_to_tokens(
     Args: start, end, pitch: int (N,), in ticks (the default takes steps), start >= 0, in any order.
     Returns: uint8 (T,), T the step at which the last note ends; (0,) without notes.
     """
-    if not len(start):
-        return np.empty(0, np.uint8)
+    first, last = notes_to_steps(start, end, ticks_per_quarter)
+    return steps_to_tokens(first, last, np.asarray(pitch))
+
+
+def notes_to_steps(
+    start: np.ndarray, end: np.ndarray, ticks_per_quarter: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The step on which each note starts, and that at which it ends, at least one later; int64 (N,) each."""
     first = to_steps(start, ticks_per_quarter)
-    last = np.maximum(first + 1, to_steps(end, ticks_per_quarter))
+    return first, np.maximum(first + 1, to_steps(end, ticks_per_quarter))
+
+
+def steps_to_tokens(first: np.ndarray, last: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """`notes_to_tokens` for notes, each (N,), that lie on steps already and last for one at least."""
+    if not len(first):
+        return np.empty(0, np.uint8)
     order = np.lexsort((last, pitch, first))
-    first = first[order]
-    wins = np.append(first[1:] != first[:-1], True)
-    kept = order[wins]
-    begin, stop = first[wins], last[kept]
+    begin = first[order]
+    wins = np.append(begin[1:] != begin[:-1], True)
+    begin, kept = begin[wins], order[wins]
+    stop = last[kept]
     stop[:-1] = np.minimum(stop[:-1], begin[1:])
     tokens = np.full(stop[-1], NO_EVENT, np.uint8)
     tokens[stop[:-1]] = NOTE_OFF  # where a note follows at once, its onset overwrites this
-    tokens[begin] = np.asarray(pitch)[kept]
+    tokens[begin] = pitch[kept]
     return tokens
 
 
