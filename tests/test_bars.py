@@ -176,6 +176,11 @@ class TestPerformance:
         assert onset_steps(bars)[:4] == [0, 2, 4, 6]
         assert stats.moves[0] == stats.onsets  # nothing moves by more than a sixteenth of a step
 
+    def test_a_metre_that_the_user_says_leaves_the_downbeat_to_the_notes(self):
+        played = self.performance(4 * STEP, 4)  # on the grid, but 1/4 says nothing of bars
+        bars, _stats = melody_to_bars(played, played.tracks[0], CorpusSettings("x", metre="4/4"))
+        assert onset_steps(bars)[:2] == [0, 2]
+
     def test_music_in_three_is_skipped(self):
         played = self.performance(41, 3)
         with pytest.raises(Skip) as raised:

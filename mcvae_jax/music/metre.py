@@ -24,10 +24,13 @@ def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
 
     Args:
       melody: the chosen track, with at least one note.
-      metre: 'N/D' in place of what the file states; '' takes the file's, or 4/4 where it states none.
+      metre: 'N/D' in place of what the file states, and no look whether its music is in three; '' takes the
+        file's, or 4/4 where it states none.
     Raises Skip where the metre does not fill 16 steps, or changes off the bar line of 16 steps.
     """
-    signatures = _in_force(score, melody, metre)
+    stated = _in_force(score, melody)
+    only_beats = 4 * stated[0][1] <= stated[0][2]
+    signatures = [(0, *parse_metre(metre))] if metre else stated
     if len(signatures) > 1 and signatures[1][0] - signatures[0][0] < 4 * score.ticks_per_quarter:
         signatures = signatures[1:]
     for _, numerator, denominator in signatures:
@@ -42,7 +45,7 @@ def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
         return origin
     notes = columns([track for track in score.tracks if not track.is_drum])
     shift = _grid_shift(notes[0] - origin, score.ticks_per_quarter)
-    if shift or 4 * numerator <= denominator:
+    if shift or only_beats:
         origin += shift
         return origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre)
     return _first_bar(origin, 4 * score.ticks_per_quarter * numerator // denominator, score, melody)
@@ -63,10 +66,8 @@ def fills_bar(numerator: int, denominator: int) -> bool:
     return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
 
 
-def _in_force(score: Score, melody: Track, metre: str) -> list[tuple[int, int, int]]:
+def _in_force(score: Score, melody: Track) -> list[tuple[int, int, int]]:
     """The time signatures (tick, numerator, denominator) that hold while the melody sounds; at least one."""
-    if metre:
-        return [(0, *parse_metre(metre))]
     last_at = {row[0]: tuple(row) for row in score.time_signatures.tolist()}
     rows = [last_at[tick] for tick in sorted(last_at)]
     if not rows or rows[0][0] > 0:
