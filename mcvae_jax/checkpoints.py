@@ -107,6 +107,8 @@ class Checkpoints:
             raise UserError(f"{self.folder} holds no {_describe(which)} (it has steps {self.steps()}).")
         try:
             stored = {name: self.shapes(step, name) for name in targets}
+            if not all(stored.values()):
+                raise ValueError("its list of arrays is missing")
         except Exception as error:  # Orbax, tensorstore and json raise many kinds
             raise self._damaged(step, error) from error
         for name, tree in targets.items():

@@ -81,7 +81,8 @@ def _scores(entry: dict) -> str:
 def _next_command(workdir: Workdir, record: Record, steps: list[int]) -> str:
     if max(steps, default=0) < record.config["train"]["steps"] or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
-    return f"look at {workdir.results}; more steps: {record.command} --config.train.steps=MORE"
+    more = f"; for more steps: {record.command} --config.train.steps=MORE" if record.command else ""
+    return f"look at {workdir.results}{more}"
 
 
 def _aligned(rows: dict) -> list[str]:

@@ -26,8 +26,9 @@ FREE_FIELDS = (
     "train.save_every",
     "train.tensorboard",
     "train.parallel",
-    "corpus_folder",  # where the data lie; Record.data says which they are
+    "corpus_folder",
 )
+FREE_DATA = ("corpus",)  # where the data lie is free, which they are is not
 
 
 class Record(NamedTuple):
@@ -93,7 +94,7 @@ class Workdir:
         record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
         if self.config.exists():
             old = self.read()
-            changes = differences(old.data, record.data)
+            changes = differences(old.data, record.data, FREE_DATA)
             if changes:
                 raise UserError(
                     f"{self.folder} was trained on other data: {'; '.join(changes)}. {self._way_out()} "

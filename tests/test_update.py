@@ -31,20 +31,24 @@ def optimizer_config(**fields):
     return ConfigDict(ADAM | fields)
 
 
-def alone(tree):
-    return tree
+def one_device(fn):
+    """fn(x, batch, reduce) compiled for one device."""
+    return jax.jit(lambda x, batch: fn(x, batch, lambda tree: tree))
 
 
-@pytest.mark.parametrize("objective", ["beta", "capacity", "free_bits"])
+def start(task, optimizer, seed):
+    return jax.jit(lambda: update.init_state(task, optimizer, seed))()
+
+
+@pytest.mark.parametrize("objective", ["capacity", "free_bits"])
 def test_gradient_is_that_of_the_objective_of_the_sums(objective):
     task = toy_task.make_task(objective)
-    state = update.init_state(task, optax.sgd(1.0), seed=5)._replace(step=jnp.int32(7))
+    state = start(task, optax.sgd(1.0), seed=5)._replace(step=jnp.int32(7))
     batch = task.batch(7)
-    new, report = update.make_update(task, optax.sgd(1.0), seed=5)(state, batch, alone)
+    new, report = one_device(update.make_update(task, optax.sgd(1.0), seed=5))(state, batch)
     key = jax.random.fold_in(jax.random.key(5), 7)
-    loss, grads = jax.value_and_grad(lambda p: task.objective(task.sums(p, batch, key, True), 7)[0])(
-        state.params
-    )
+    objective = jax.jit(lambda p: task.objective(task.sums(p, batch, key, True), 7)[0])
+    loss, grads = jax.value_and_grad(objective)(state.params)
     expected = jax.tree.map(jnp.subtract, state.params, grads)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), new.params, expected)
     np.testing.assert_allclose(report.loss, loss, rtol=1e-6)
@@ -56,12 +60,12 @@ def test_gradient_is_that_of_the_objective_of_the_sums(objective):
 
 def test_randomness_belongs_to_the_example_and_not_to_its_place():
     task = toy_task.make_task()
-    state = update.init_state(task, optax.sgd(1.0), seed=0)
-    step_fn = update.make_update(task, optax.sgd(1.0), seed=0)
+    state = start(task, optax.sgd(1.0), seed=0)
+    step_fn = one_device(update.make_update(task, optax.sgd(1.0), seed=0))
     batch, order = task.batch(0), np.random.default_rng(0).permutation(16)
     shuffled = {k: v[order] for k, v in batch.items()}
     renumbered = shuffled | {"index": batch["index"]}
-    losses = [float(step_fn(state, b, alone)[1].loss) for b in (batch, shuffled, renumbered)]
+    losses = [float(step_fn(state, b)[1].loss) for b in (batch, shuffled, renumbered)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert losses[0] != pytest.approx(losses[2], rel=1e-3)
 
@@ -69,26 +73,24 @@ def test_randomness_belongs_to_the_example_and_not_to_its_place():
 def test_held_out_noise_is_the_same_at_every_evaluation_and_without_dropout():
     task = toy_task.make_task()
     params = task.init(jax.random.key(0))
-    held_out_sums = update.make_held_out_sums(task, seed=0)
+    held_out_sums = one_device(update.make_held_out_sums(task, seed=0))
     batch = next(iter(task.held_out_batches()))
-    first, second = (held_out_sums(params, batch, alone) for _ in range(2))
+    first, second = (held_out_sums(params, batch) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
     key = update.step_key(0, update.HELD_OUT_STEP)
-    assert (
-        first["error"]
-        == task.sums(params, batch, key, False)["error"]
-        != task.sums(params, batch, key, True)["error"]
+    without, with_dropout = (float(task.sums(params, batch, key, train)["error"]) for train in (False, True))
+    assert float(first["error"]) == pytest.approx(without, rel=1e-5) and without != pytest.approx(
+        with_dropout, rel=1e-3
     )
 
 
-@pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_an_exploding_batch_is_reported_as_not_finite(clip):
+def test_an_exploding_batch_is_reported_as_not_finite():
     task = toy_task.make_task(explode_at=1)
-    optimizer = make_optimizer(optimizer_config(clip_norm=clip))
-    step_fn = update.make_update(task, optimizer, seed=0)
-    state, report = step_fn(update.init_state(task, optimizer, seed=0), task.batch(0), alone)
+    optimizer = make_optimizer(optimizer_config(clip_norm=1.0))
+    step_fn = one_device(update.make_update(task, optimizer, seed=0))
+    state, report = step_fn(start(task, optimizer, seed=0), task.batch(0))
     assert bool(report.finite)
-    assert not bool(step_fn(state, task.batch(1), alone)[1].finite)
+    assert not bool(step_fn(state, task.batch(1))[1].finite)
 
 
 def adam_by_hand(grads, amsgrad, lr=0.1, b1=0.9, b2=0.999, eps=1e-8):

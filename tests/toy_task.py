@@ -2,48 +2,87 @@
 
 Unequal weights and masks, dropout and noise per example, and objectives that are no sum over examples. It
 learns within a few steps and compiles in a second.
+
+
+    python -m tests.toy_task WORKDIR '{"steps": 300, "sleep": 0.01}'
+
+trains it in a process that a test can kill; `sleep` is the seconds that every batch takes.
 """
 
 import functools
+import json
 import math
+import sys
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from mcvae_jax.training.task import Task, example_keys
 
 STEPS, LATENT = 6, 3  # T and L
 
 
-def make_task(objective="beta", batch_size=16, units=5, explode_at=-1, seed=0) -> Task:
-    """objective: 'beta', 'capacity' or 'free_bits'. At step `explode_at` a batch holds an infinity."""
+def make_task(objective="beta", batch_size=16, units=5, explode_at=-1, sleep=0.0) -> Task:
+    """objective: 'beta', 'capacity' or 'free_bits'. The batch of step `explode_at` holds an infinity."""
+
+    def batch(step):
+        time.sleep(sleep)
+        return make_batch(np.random.default_rng((0, step)), batch_size, step == explode_at)
+
     return Task(
         init=functools.partial(init, units=units),
         sums=sums,
         objective=OBJECTIVES[objective],
         held_out_objective=lambda s: beta_objective(s, 10**6),
-        batch=lambda step: make_batch(np.random.default_rng((seed, step)), batch_size, step == explode_at),
+        batch=batch,
         held_out_batches=held_out_batches,
         finish=finish,
         data={"identity": "toy"},
     )
 
 
+def make_config(**train) -> ConfigDict:
+    """The config of a run; keyword arguments are fields of config.train."""
+    defaults = dict(steps=40, batch_size=16, parallel="jit", log_every=10, eval_every=20, save_every=10)
+    return ConfigDict(
+        {
+            "task": "toy",
+            "seed": 1,
+            "model": {"units": 5},
+            "optimizer": {
+                "name": "adam",
+                "learning_rate": 0.02,
+                "schedule": "exponential",
+                "warmup_steps": 5,
+                "decay_steps": 200,
+                "final_learning_rate": 0.001,
+                "clip_norm": 1.0,
+                "amsgrad": False,
+                "b1": 0.9,
+                "b2": 0.999,
+                "eps": 1e-8,
+            },
+            "train": defaults | {"tensorboard": False} | train,
+        }
+    )
+
+
 def init(key, units):
-    keys = jax.random.split(key, 3)
     shapes = {"encoder": (STEPS, units), "heads": (units, 2 * LATENT), "decoder": (LATENT, STEPS)}
-    return {
-        n: jax.random.normal(k, s) / math.sqrt(s[0]) for k, (n, s) in zip(keys, shapes.items(), strict=True)
-    }
+    ends = np.cumsum([math.prod(s) for s in shapes.values()])
+    parts = jnp.split(jax.random.normal(key, ends[-1:]), ends[:-1])
+    return {n: p.reshape(s) / math.sqrt(s[0]) for p, (n, s) in zip(parts, shapes.items(), strict=True)}
 
 
 def sums(params, batch, key, train):
     """Sums of masked squared errors and of the KL by dimension (L,), with dropout of inputs in training."""
     keys = example_keys(key, batch["index"])
     x, mask, weight = batch["x"], batch["mask"], batch["weight"]
-    kept = jax.vmap(lambda k: jax.random.bernoulli(jax.random.fold_in(k, 0), 0.7, (STEPS,)))(keys)
-    eps = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, 1), (LATENT,)))(keys)
+    noise = jax.vmap(lambda k: jax.random.normal(k, (STEPS + LATENT,)))(keys)
+    kept, eps = noise[:, LATENT:] > -0.5, noise[:, :LATENT]
     mu, log_var = jnp.split(
         jnp.tanh((x * kept if train else x) @ params["encoder"]) @ params["heads"], 2, axis=-1
     )
@@ -88,7 +127,7 @@ def make_batch(rng, size, explode=False):
 def held_out_batches():
     for i in range(2):
         batch = make_batch(np.random.default_rng((99, i)), 10)
-        yield batch | {"index": batch["index"] + 10 * i}
+        yield batch | {"index": batch["index"] + 10 * i, "weight": batch["weight"] * (1 + i)}
 
 
 def finish(params, folder, say):
@@ -97,3 +136,11 @@ def finish(params, folder, say):
     (folder / "norm.txt").write_text(f"{norm}\n")
     say("toy results written")
     return {"norm": norm}
+
+
+if __name__ == "__main__":
+    from mcvae_jax.training.loop import train
+
+    fields = json.loads(sys.argv[2])
+    toy = make_task(sleep=fields.pop("sleep"))
+    sys.exit(128 + (train(toy, make_config(**fields), sys.argv[1]).signal or -128))

@@ -51,6 +51,7 @@ class Journal:
         self._window_steps += 1
         if step == self._first_step + 1:  # this one compiled; rate and ETA are counted from here
             self._started = self._window_started = time.perf_counter()
+            self._window_steps = 0
         if step % self._train.log_every == 0 or step == self._train.steps:
             self._write_window(step, report)
 

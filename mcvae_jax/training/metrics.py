@@ -11,12 +11,17 @@ import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mcvae_jax.errors import UserError
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
-COLOURS = {TRAIN: "#4878a8", HELD_OUT: "#d1603d"}
+STYLES = {
+    TRAIN: {"label": "training", "color": "#4878a8", "linewidth": 1.0},
+    HELD_OUT: {"label": "held-out", "color": "#d1603d", "linewidth": 1.6, "marker": "o", "markersize": 3},
+    "best": {"label": "best checkpoint", "color": "0.35", "linewidth": 1.0, "linestyle": "--"},
+}
 
 
 class MetricsLog:
@@ -112,26 +117,23 @@ def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) ->
         axes = figure.add_subplot(rows, columns, i + 1)
         _draw_panel(axes, name, lines, best_step)
         if i >= len(names) - columns:
-            axes.set_xlabel("step")
-        if i == 0:
-            axes.legend(frameon=False, fontsize=8)
+            axes.set_xlabel("step", fontsize=9)
+    handles = [Line2D([], [], **style) for style in STYLES.values()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
 
 
 def _draw_panel(axes, name: str, lines: list[dict], best_step: int | None) -> None:
-    for split, style in (
-        (TRAIN, {"linewidth": 1.0}),
-        (HELD_OUT, {"linewidth": 1.6, "marker": "o", "markersize": 3}),
-    ):
+    for split in (TRAIN, HELD_OUT):
         points = [(e["step"], e[name]) for e in lines if e["split"] == split and e.get(name) is not None]
         if points:
-            label = {TRAIN: "training", HELD_OUT: "held-out"}[split]
-            axes.plot(*zip(*points, strict=True), color=COLOURS[split], label=label, **style)
+            axes.plot(*zip(*points, strict=True), **STYLES[split])
     if best_step is not None:
-        axes.axvline(best_step, color="0.6", linewidth=0.8, linestyle="--", label="best", zorder=0)
+        axes.axvline(best_step, **STYLES["best"])
     axes.set_title(name.replace("_", " "), fontsize=10)
     axes.tick_params(labelsize=8)
-    axes.grid(color="0.92")
+    axes.grid(color="0.93")
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,0 +1,383 @@
+"""The loop: resume to the bit, stop, refuse, finish."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import optax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache as compilation_cache_module
+
+from mcvae_jax.checkpoints import Checkpoints, target
+from mcvae_jax.errors import UserError
+from mcvae_jax.training import loop, metrics, update
+from mcvae_jax.training.optimizer import make_optimizer
+from mcvae_jax.workdir import Workdir, differences
+from tests import toy_task
+
+DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compilation_cache(tmp_path_factory):
+    """Every run compiles the same programs; here and in the processes started here they are compiled once."""
+    fields = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    old = {name: getattr(jax.config, name) for name in fields}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in fields.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))
+        compilation_cache_module.reset_cache()
+        yield
+    for name, value in old.items():
+        jax.config.update(name, value)
+    compilation_cache_module.reset_cache()
+
+
+def train(folder, task=None, init_from="", **fields):
+    """Trains the toy task; returns the outcome and the lines that it said."""
+    said = []
+    task = task or toy_task.make_task()
+    return loop.train(task, toy_task.make_config(**fields), folder, said.append, init_from), said
+
+
+def load(folder, which="newest", units=5):
+    """Parameters and optimiser state of a checkpoint, as numpy."""
+    task, optimizer = toy_task.make_task(units=units), make_optimizer(toy_task.make_config().optimizer)
+    state = jax.eval_shape(lambda: update.init_state(task, optimizer, 0))
+    wanted = target({"params": state.params, "opt_state": state.opt_state}, DEVICE)
+    with Checkpoints(Workdir(folder).checkpoints, read_only=True) as checkpoints:
+        return jax.device_get(checkpoints.restore(which, wanted).items)
+
+
+def one_device(fn):
+    """fn(x, batch, reduce) compiled for one device, apart from parallel.py."""
+    return jax.jit(lambda x, batch: fn(x, batch, lambda tree: tree))
+
+
+def assert_same_bits(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+
+
+def log_of(folder):
+    """The metrics without what the clock says."""
+    lines = metrics.read_metrics(Workdir(folder).metrics)
+    return [{k: v for k, v in e.items() if k not in ("seconds", "examples_per_second")} for e in lines]
+
+
+def start(folder, lines=1, **fields):
+    """A training process, when it has said this many progress lines."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.toy_task", str(folder), json.dumps(fields)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    for line in process.stdout:
+        lines -= line.startswith("step ")
+        if lines == 0:
+            return process
+    raise AssertionError(process.stderr.read())
+
+
+# ---- resume
+
+
+def test_a_longer_run_is_the_same_run_up_to_its_old_end(tmp_path):
+    train(tmp_path / "whole", steps=40)
+    train(tmp_path / "parts", steps=17)
+    outcome, said = train(tmp_path / "parts", steps=40)
+    assert outcome == (40, 0) and "Going on from step 17" in said[0]
+    assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "parts"))
+
+
+def test_kill_9_at_random_moments_changes_no_bit(tmp_path):
+    fields = dict(steps=300, log_every=10, eval_every=30, save_every=10)
+    train(tmp_path / "whole", **fields)
+    moments = [
+        (random.randint(3, 9), random.uniform(0.0, 0.1)) for _ in range(3)
+    ]  # at the third line one is saved
+    reached = []
+    for lines, seconds in moments:
+        process = start(tmp_path / "killed", lines, sleep=0.01, **fields)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, "the run ended before it was killed"
+        reached.append(log_of(tmp_path / "killed")[-1]["step"])
+    _, said = train(tmp_path / "killed", **fields)
+    assert "Going on from step" in said[0] and reached[-1] < 300, (said[0], reached)
+    assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "killed"))
+    assert_same_bits(load(tmp_path / "whole", "best"), load(tmp_path / "killed", "best"))
+    assert log_of(tmp_path / "whole") == log_of(tmp_path / "killed"), (moments, reached)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+    fields = dict(steps=3000, log_every=10, eval_every=5000, save_every=5000)
+    process = start(tmp_path / "run", sleep=0.002, **fields)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    stopped = int(re.search(r"Stopped at step (\d+)/3000 and saved. The same command again goes on", out)[1])
+    assert 10 <= stopped < 3000 and "once more quits at once" in err and "Traceback" not in err
+    train(tmp_path / "run", **fields | {"steps": stopped + 5})
+    train(tmp_path / "whole", **fields | {"steps": stopped + 5})
+    assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
+
+
+def test_a_second_signal_quits_at_once(tmp_path):
+    process = start(tmp_path, sleep=1.0, steps=300, log_every=1, eval_every=500, save_every=500)
+    process.send_signal(signal.SIGINT)
+    process.stderr.readline(), process.stderr.readline()
+    begun = time.time()
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=20)
+    assert process.returncode == 130 and time.time() - begun < 0.7
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps() == []
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
+    """The objective here is made to grow, so that the best is an older one."""
+    task = toy_task.make_task()
+    growing = task._replace(held_out_objective=lambda s: (-task.held_out_objective(s)[0], {}))
+    train(tmp_path / "whole", growing, steps=40)
+    train(tmp_path / "run", growing, steps=30)
+    for path in (tmp_path / "run" / "checkpoints" / "30").rglob("_METADATA"):
+        path.unlink()
+    _, said = train(tmp_path / "run", growing, steps=40)
+    assert "Checkpoint 30" in said[0] and "removed" in said[0] and "Going on from step 20" in said[1]
+    assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
+
+
+# ---- compilation, metrics, the best
+
+
+def test_the_step_function_compiles_once(tmp_path):
+    compiled = []
+
+    def listen(event, duration, **details):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(details.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    train(tmp_path, steps=30)
+    first = list(compiled)
+    train(tmp_path, steps=45)
+    jax.monitoring.unregister_event_duration_listener(listen)
+    for names in (first, compiled[len(first) :]):
+        assert [n for n in names if "update" in n] == ["jit(update)"], names
+        assert [n for n in names if "held_out_sums" in n] == ["jit(held_out_sums)"], names
+
+
+def test_held_out_scores_divide_once(tmp_path):
+    """Against the whole held-out set as one batch; the mean of the batches' scores is another number."""
+    train(tmp_path, steps=20)
+    task, params = toy_task.make_task(), load(tmp_path)["params"]
+    batches = list(task.held_out_batches())
+    whole = {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
+    key = update.step_key(1, update.HELD_OUT_STEP)
+
+    def score(batch):
+        return float(task.held_out_objective(task.sums(params, batch, key, False))[0])
+
+    logged = [e["objective"] for e in log_of(tmp_path) if e["split"] == "held_out"][-1]
+    assert logged == pytest.approx(score(whole), rel=1e-5)
+    assert logged != pytest.approx(np.mean([score(b) for b in batches]), rel=1e-4)
+
+
+def test_training_metrics_are_of_all_examples_since_the_last_line(tmp_path):
+    train(tmp_path, steps=3, log_every=3)
+    task, config = toy_task.make_task(), toy_task.make_config()
+    optimizer = make_optimizer(config.optimizer)
+    state = jax.jit(lambda: update.init_state(task, optimizer, 1))()
+    step_fn, total = one_device(update.make_update(task, optimizer, 1)), None
+    for step in range(3):
+        state, report = step_fn(state, task.batch(step))
+        total = metrics.add_sums(total, report.sums)
+    line = [e for e in log_of(tmp_path) if e["split"] == "train"][0]
+    assert line["error"] == pytest.approx(total["error"] / total["weight"], rel=1e-5)
+    assert line["learning_rate"] == pytest.approx(0.02 * 2 / 5)
+    assert line["grad_norm"] == pytest.approx(float(report.grad_norm), rel=1e-5)
+
+
+def test_the_best_is_the_lowest_held_out_objective(tmp_path):
+    train(tmp_path, steps=60, eval_every=5)
+    scores = {e["step"]: e["objective"] for e in log_of(tmp_path) if e["split"] == "held_out"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["best_step"] == min(scores, key=scores.get) and len(scores) == 12
+    assert summary["held_out"]["objective"] == min(scores.values())
+
+
+def test_progress_lines_name_step_rate_eta_and_terms(tmp_path):
+    _, said = train(tmp_path, steps=40)
+    lines = [s for s in said if s.startswith("step ")]
+    assert len(lines) == 4
+    assert re.fullmatch(r"step 20/40  50%  \d+/s  ETA 0:00  loss \S+  error \S+  kl \S+", lines[1])
+
+
+def test_clock():
+    assert [metrics.clock(s) for s in (4.6, 312, 3725)] == ["0:05", "5:12", "1:02:05"]
+
+
+# ---- not finite
+
+
+@pytest.mark.parametrize(("explode_at", "newest"), [(13, 10), (14, 10), (19, 15), (2, None)])
+def test_a_non_finite_update_stops_before_anything_is_saved(tmp_path, explode_at, newest):
+    """Updates 15 and 20 are due to be saved, 20 to be evaluated as well."""
+    task = toy_task.make_task(explode_at=explode_at)
+    with pytest.raises(UserError) as caught:
+        train(tmp_path, task, save_every=5)
+    text = str(caught.value)
+    assert f"update {explode_at + 1}:" in text and "\n" not in text and "learning_rate" in text
+    assert ("there is no checkpoint yet" if newest is None else f"good checkpoint is step {newest}") in text
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.newest() == newest
+    assert all(e["step"] <= explode_at for e in log_of(tmp_path))
+
+
+def test_a_held_out_set_without_weight_is_refused(tmp_path):
+    task = toy_task.make_task()._replace(held_out_batches=lambda: iter(()))
+    with pytest.raises(UserError, match="no held-out examples"):
+        train(tmp_path, task)
+
+
+# ---- workdirs
+
+
+def test_a_finished_run_says_so_and_only_missing_results_are_made_again(tmp_path):
+    train(tmp_path, steps=20)
+    before = load(tmp_path)
+    outcome, said = train(tmp_path, steps=20)
+    assert outcome == (20, 0) and len(said) == 1 and "is done: step 20" in said[0]
+    (tmp_path / "results" / "learning_curve.png").unlink()
+    _, said = train(tmp_path, steps=20)
+    assert (tmp_path / "results" / "learning_curve.png").exists() and not any(
+        s.startswith("step ") for s in said
+    )
+    assert_same_bits(before, load(tmp_path))
+
+
+def test_the_results_are_those_of_the_best_parameters(tmp_path):
+    train(tmp_path, steps=20)
+    params = load(tmp_path, "best")["params"]
+    norm = float((tmp_path / "results" / "norm.txt").read_text())
+    assert norm == pytest.approx(float(optax.tree.norm(params)) ** 2, rel=1e-5)
+    assert (tmp_path / "results" / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_changed_field_is_refused_and_shown(tmp_path):
+    train(tmp_path, steps=20)
+    config = toy_task.make_config(steps=20, log_every=7)  # how often it logs may change
+    config.model.units = 6
+    with pytest.raises(
+        UserError, match=r"model.units: 5 -> 6\. Take another --workdir \(--init_from=.*old values"
+    ):
+        loop.train(toy_task.make_task(units=6), config, tmp_path)
+    with pytest.raises(UserError, match="step 20 already, beyond config.train.steps=15"):
+        train(tmp_path, steps=15)
+    with pytest.raises(UserError, match='other data: identity: "toy" -> "else"'):
+        train(tmp_path, toy_task.make_task()._replace(data={"identity": "else"}), steps=20)
+
+
+def test_a_moved_corpus_is_the_same_data(tmp_path):
+    for place in ("here", "there"):
+        train(tmp_path, toy_task.make_task()._replace(data={"identity": "toy", "corpus": place}), steps=5)
+
+
+def test_other_folders_are_not_taken_for_workdirs(tmp_path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(UserError, match="other files and no config.json"):
+        train(tmp_path)
+    with pytest.raises(UserError, match="is a file"):
+        train(tmp_path / "thesis.doc")
+
+
+def test_two_processes_cannot_train_in_one_workdir(tmp_path):
+    with Workdir(tmp_path).locked(), pytest.raises(UserError, match="Another process is training"):
+        train(tmp_path)
+
+
+def test_differences_are_named_by_their_path_and_counted():
+    old = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert differences(old, {"a": {"b": 1, "c": 5}, "e": None}) == [
+        "a.c: 2 -> 5",
+        "d: 3 -> absent",
+        "e: absent -> null",
+    ]
+    assert differences(old, {"a": {"b": 1, "c": 5}, "d": 4}, free=("a.c", "d")) == []
+    many = differences({}, {str(i): i for i in range(12)})
+    assert len(many) == 9 and many[-1] == "and 4 more"
+
+
+# ---- init_from
+
+
+def test_init_from_starts_from_the_best_parameters_of_another_run(tmp_path):
+    train(tmp_path / "a", steps=20)
+    train(tmp_path / "b", steps=1, init_from=str(tmp_path / "a"))
+    task, config = toy_task.make_task(), toy_task.make_config()
+    optimizer = make_optimizer(config.optimizer)
+    state = jax.jit(lambda: update.init_state(task, optimizer, 1))()._replace(
+        params=load(tmp_path / "a", "best")["params"]
+    )
+    expected, _ = one_device(update.make_update(task, optimizer, 1))(state, task.batch(0))
+    for x, y in zip(*map(jax.tree.leaves, (expected.params, load(tmp_path / "b")["params"])), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+    outcome, said = train(tmp_path / "b", steps=2)  # the start is remembered, and no longer asked for
+    assert outcome.step == 2 and "Going on from step 1" in said[0]
+
+
+def test_init_from_another_model_names_the_fields(tmp_path):
+    train(tmp_path / "a", steps=5)
+    config = toy_task.make_config()
+    config.model.units = 9
+    with pytest.raises(UserError, match=r"does not fit this model \(there -> here\): model.units: 5 -> 9$"):
+        loop.train(toy_task.make_task(units=9), config, tmp_path / "b", print, str(tmp_path / "a"))
+    with pytest.raises(UserError, match="does not exist"):
+        train(tmp_path / "c", init_from=str(tmp_path / "nowhere"))
+    train(tmp_path / "d", steps=5)
+    with pytest.raises(UserError, match="was started from random parameters"):
+        train(tmp_path / "d", steps=6, init_from=str(tmp_path / "a"))
+
+
+# ---- config, layouts, TensorBoard
+
+
+@pytest.mark.parametrize("fields", [{"steps": 0}, {"batch_size": 0}, {"log_every": 0}, {"parallel": "pmapp"}])
+def test_impossible_fields_are_refused_before_anything_is_written(tmp_path, fields):
+    with pytest.raises(UserError, match=f"config.train.{list(fields)[0]}"):
+        train(tmp_path / "run", **fields)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_may_go_on_under_the_other_layout(tmp_path):
+    train(tmp_path / "whole", steps=40)
+    train(tmp_path / "parts", steps=20, parallel="pmap")
+    train(tmp_path / "parts", steps=40)
+    for x, y in zip(*map(jax.tree.leaves, (load(tmp_path / "whole"), load(tmp_path / "parts"))), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
+def test_tensorboard(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(UserError, match="pip install tensorboardX"):
+        train(tmp_path / "without", tensorboard=True)
+    monkeypatch.undo()
+    pytest.importorskip("tensorboardX")
+    train(tmp_path / "with", steps=20, tensorboard=True)
+    assert list((tmp_path / "with" / "tensorboard").glob("events.*"))
