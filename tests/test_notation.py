@@ -159,6 +159,11 @@ def test_a_book_with_a_damaged_tune():
     assert notes(last)[1] == (0.5, 0.5, A)  # L is a sixteenth where the metre is under 3/4
 
 
+def test_tempo():
+    assert abc("CDEF|", key="C\nQ:3/8=80").tempos.tolist() == [[0, 120]]
+    assert abc("CDEF|", key="C\nQ:nonsense").tempos.tolist() == []
+
+
 def test_voices_become_tracks():
     high, low = abc("V:1\nc4 d4 | e8 |\nV:2\nC8 | G8 |\nV:1\nf8 |]\nV:2\nF8 |]").tracks
     assert high.pitch.tolist() == [C5, D5, E5, 77]

@@ -9,8 +9,10 @@ import re
 from typing import NamedTuple
 
 _FIELD = re.compile(r"[A-Za-z]:(?![|:])")
-_INLINE_FIELD = re.compile(r"\[([A-Za-z]:[^\]|]*)\]")
-_BARLINE = re.compile(r"(:*\[?[:|]*\|[]:|]*|(?<!\(\d)::)(?:\[?(\d[\d,-]*))?|\[(\d[\d,-]*)")
+# Counts are bounded, so that no line takes more than linear time.
+_INLINE_FIELD = re.compile(r"\[([A-Za-z]:[^\]|]{0,200})\]")
+_ENDING = r"(\d[\d,-]{0,20})"
+_BARLINE = re.compile(rf"(:?\[?[:|]{{0,4}}\|[]:|]{{0,4}}|(?<!\(\d)::)(?:\[?{_ENDING})?|\[{_ENDING}")
 # Strings, decorations, grace notes, the line ends of quoted-printable mail (in which old books came), and an
 # invisible rest at a barline (it carries a fermata or 'D.C.' and is no time).
 _ASIDES = re.compile(r'"[^"]*"?|![^!|]*!|\+[^+|]*\+|\{[^}]*\}?|=(?:20|0D)?\s*$|x\s*(?=[|:[]|$)')

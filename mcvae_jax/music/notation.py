@@ -42,7 +42,7 @@ def _read(reader: Callable[..., Piece], source: str | bytes) -> Score | Skip:
     except Skip as error:
         return error
     except Exception as error:
-        return Skip(Reason.DAMAGED, f"{type(error).__name__}: {error}")
+        return Skip(Reason.DAMAGED, f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
 def _text(data: bytes) -> str:
@@ -137,9 +137,9 @@ def _abc_to_piece(tune: str) -> Piece:
             elif token.isKey():
                 keys.append((here, _key_name(*token.getKeySignatureParameters())))
             elif token.isTempo():
-                tempos.append((here, token.getMetronomeMarkObject()))
+                tempos += _stated_tempo(here, _tempo_mark(token))
             elif token.isVoice():
-                name = token.data.split(maxsplit=1)[0]
+                name = (token.data.split() or [""])[0]
                 voice = voices.get(name) or _Voice(name, metre=metre)
     for voice in voices.values():
         voice.close(Barline(False, False, True, frozenset()))
@@ -171,13 +171,21 @@ def _voices_to_piece(voices: list[_Voice], keys: list, tempos: list, title: str)
     measures = voices[0].measures
     padding: list[list[Note]] = [[] for _ in measures]
     parts = [Part(v.name, False, (v.bars + padding)[: len(measures)]) for v in voices]
-    return Piece(measures, parts, keys, _tempos(tempos), title)
+    return Piece(measures, parts, keys, tempos, title)
 
 
-def _tempos(marks: list) -> list[tuple[int, float]]:
-    """Measure indices and music21's tempo marks (or None) -> indices and the speeds that are stated."""
-    speeds = [(i, mark.getQuarterBPM()) for i, mark in marks if mark is not None]
-    return [(i, float(speed)) for i, speed in speeds if speed]
+def _tempo_mark(token):
+    """music21's mark for an ABC tempo field; None where it cannot read it, which spoils no tune."""
+    try:
+        return token.getMetronomeMarkObject()
+    except Exception:
+        return None
+
+
+def _stated_tempo(index: int, mark) -> list[tuple[int, float]]:
+    """A measure index and the quarter notes per minute of a tempo mark of music21; [] if it states none."""
+    speed = mark and mark.getQuarterBPM()
+    return [(index, float(speed))] if speed else []
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -230,9 +238,12 @@ def _stream_to_piece(score) -> Piece:
         for i, bar in enumerate(lead)
         if bar.keySignature is not None
     ]
-    marks = [(i, mark) for i, bar in enumerate(lead) for mark in bar.getElementsByClass("MetronomeMark")]
+    tempos: list[tuple[int, float]] = []
+    for i, bar in enumerate(lead):
+        for mark in bar.getElementsByClass("MetronomeMark"):
+            tempos += _stated_tempo(i, mark)
     title = (score.metadata and score.metadata.bestTitle) or ""
-    return Piece(_stream_measures(lead_part, lead, lengths), parts, keys, _tempos(marks), title)
+    return Piece(_stream_measures(lead_part, lead, lengths), parts, keys, tempos, title)
 
 
 def _stream_measures(part, bars: list, lengths: list[int]) -> list[Measure]:
