@@ -5,6 +5,8 @@ held-out metrics. The newest and the best are kept. A checkpoint appears under i
 it is on disk, so what a killed process leaves half written is never taken for one.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,11 @@ from mcvae_jax.errors import UserError
 
 ITEMS = ("params", "opt_state")
 OBJECTIVE = "objective"  # the entry of the metrics that 'best' minimises
+
+
+# Orbax warns of what is meant here: that a folder is only read
+logging.getLogger("absl").addFilter(lambda record: "read_only=True" not in record.getMessage())
+logging.getLogger("absl").addFilter(lambda record: "read only=" not in record.getMessage())
 
 
 class DamagedCheckpoint(UserError):
@@ -42,7 +49,7 @@ class Checkpoints:
             create=not read_only,
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
-            best_fn=lambda metrics: metrics[OBJECTIVE],  # without it no metrics reach the disk
+            best_fn=lambda metrics: metrics.get(OBJECTIVE, math.inf),  # without it no metrics reach the disk
             best_mode="min",
             preservation_policy=_NewestAndBest(),
             enable_background_delete=not read_only,
@@ -71,7 +78,7 @@ class Checkpoints:
 
     def metrics(self, step: int) -> dict[str, float] | None:
         """The held-out metrics of a step, None where it was not evaluated."""
-        return self._manager.metrics(step)
+        return self._manager.metrics(step) or None
 
     def shapes(self, step: int, item: str) -> dict[str, tuple[int, ...]]:
         """'a/b/kernel' -> shape, of an item of a checkpoint."""
@@ -80,7 +87,7 @@ class Checkpoints:
     def save(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None = None) -> None:
         """Copies the trees (to host memory where need be) and returns; another thread writes them."""
         args = ocp.args.Composite(**{name: ocp.args.StandardSave(items[name]) for name in ITEMS})
-        self._manager.save(step, args=args, metrics=metrics, force=True)
+        self._manager.save(step, args=args, metrics=metrics or {}, force=True)
 
     def wait(self) -> None:
         """Returns when every save is on disk."""

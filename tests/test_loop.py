@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -353,6 +354,44 @@ def test_init_from_another_model_names_the_fields(tmp_path):
     train(tmp_path / "d", steps=5)
     with pytest.raises(UserError, match="was started from random parameters"):
         train(tmp_path / "d", steps=6, init_from=str(tmp_path / "a"))
+
+
+# ---- several processes
+
+
+def start_two(folder, **fields):
+    """Two processes of two devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "PYTHONUNBUFFERED": "1",
+    }
+    fields = [fields | {"distributed": f"{address},2,{i}"} for i in range(2)]
+    commands = [[sys.executable, "-m", "tests.toy_task", str(folder), json.dumps(f)] for f in fields]
+    return [subprocess.Popen(c, stdout=subprocess.PIPE, text=True, env=environment) for c in commands]
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_train_as_one(tmp_path):
+    fields = dict(steps=300, eval_every=50, save_every=500)
+    train(tmp_path / "one", **fields)
+    first, second = start_two(tmp_path / "two", sleep=0.02, **fields)
+    assert any("step 10/300" in line for line in first.stdout)
+    second.terminate()
+    said = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert "Stopped at step" in said[0] and said[1] == ""
+    assert [process.returncode for process in (first, second)] == [128 + signal.SIGTERM] * 2
+    first, second = start_two(tmp_path / "two", **fields)
+    said = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert (
+        "Going on from step" in said[0]
+        and "jit on 4 cpu devices" not in said[1]
+        and "Done: step 300" in said[0]
+    )
+    for x, y in zip(*map(jax.tree.leaves, (load(tmp_path / "one"), load(tmp_path / "two"))), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)
 
 
 # ---- config, layouts, TensorBoard

@@ -6,7 +6,8 @@ learns within a few steps and compiles in a second.
 
     python -m tests.toy_task WORKDIR '{"steps": 300, "sleep": 0.01}'
 
-trains it in a process that a test can kill; `sleep` is the seconds that every batch takes.
+trains it in a process that a test can kill; `sleep` is the seconds that every batch takes, `distributed` is
+HOST:PORT,PROCESSES,ID, all else are fields of config.train.
 """
 
 import functools
@@ -140,7 +141,11 @@ def finish(params, folder, say):
 
 if __name__ == "__main__":
     from mcvae_jax.training.loop import train
+    from mcvae_jax.training.parallel import start_distributed
 
     fields = json.loads(sys.argv[2])
-    toy = make_task(sleep=fields.pop("sleep"))
-    sys.exit(128 + (train(toy, make_config(**fields), sys.argv[1]).signal or -128))
+    if "distributed" in fields:
+        start_distributed(fields.pop("distributed"))
+    toy = make_task(sleep=fields.pop("sleep", 0.0))
+    outcome = train(toy, make_config(**fields), sys.argv[1])
+    sys.exit(128 + outcome.signal if outcome.signal else 0)

@@ -62,7 +62,8 @@ def check_config(config: Any) -> None:
 def check_start(config: Any, folder: Path | str, init_from: str) -> None:
     """What can be told before the data is read: UserError where this run cannot start."""
     check_config(config)
-    Workdir(folder).check(config.to_dict())
+    if parallel.is_first_process():
+        Workdir(folder).check(config.to_dict())
     if init_from:
         Workdir(init_from).read()
 
