@@ -110,9 +110,7 @@ def _abc_to_piece(tune: str) -> Piece:
     from music21 import abcFormat
 
     text, barlines = simplify(tune)
-    handler = abcFormat.ABCHandler(
-        abcVersion=(2, 1, 0)
-    )  # from 2.0 on an accidental holds to the end of its bar
+    handler = abcFormat.ABCHandler(abcVersion=(2, 1, 0))  # before 2.0 it ends an accidental with its note
     handler.process(text)
     tokens = [token for token in handler.tokens if type(token) is not abcFormat.ABCBar or token.src == "|"]
     if sum(type(token) is abcFormat.ABCBar for token in tokens) != len(barlines):
