@@ -9,6 +9,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models.elbo import elbo_sums
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, make_vae
 from mcvae_jax.music.tokens import OUTCOMES, START
+from tests.vae_layouts import apply, far_from_the_start
 
 BARS = jnp.asarray(np.random.default_rng(0).integers(0, OUTCOMES, (5, 16)), jnp.int32)
 
@@ -16,10 +17,7 @@ BARS = jnp.asarray(np.random.default_rng(0).integers(0, OUTCOMES, (5, 16)), jnp.
 @pytest.fixture(scope="module")
 def model():
     vae = VAE(units=12, latent=6)
-    params = jax.jit(vae.init)(jax.random.key(1), BARS, no_dropout(vae, 0))
-    # far from the symmetric start, where states of different layers would look alike
-    params = jax.tree.map(lambda w: w + 0.3 * jax.random.normal(jax.random.key(w.size), w.shape), params)
-    return vae, params
+    return vae, far_from_the_start(jax.jit(vae.init)(jax.random.key(1), BARS, no_dropout(vae, 0)))
 
 
 def no_dropout(vae, seed):
@@ -32,21 +30,21 @@ def z_of(vae, seed=3, bars=5):
 
 def test_logits_depend_on_earlier_tokens_and_on_z_alone(model):
     vae, params = model
-    base = vae.apply(params, z_of(vae), BARS, method="decode")
+    base = apply(vae, "decode", params, z_of(vae), BARS)
     for t in (0, 6, 15):
         changed = BARS.at[:, t].set((BARS[:, t] + 1) % OUTCOMES)
-        difference = jnp.abs(vae.apply(params, z_of(vae), changed, method="decode") - base).max(axis=(0, 2))
+        difference = jnp.abs(apply(vae, "decode", params, z_of(vae), changed) - base).max(axis=(0, 2))
         assert np.all(np.asarray(difference[: t + 1]) == 0)
         assert np.all(np.asarray(difference[t + 1 :]) > 0)
-    other_z = vae.apply(params, z_of(vae, 4), BARS, method="decode")
+    other_z = apply(vae, "decode", params, z_of(vae, 4), BARS)
     assert np.all(np.asarray(jnp.abs(other_z - base).max(axis=(0, 2))) > 1e-4)
 
 
 def test_a_bar_does_not_depend_on_the_other_bars_of_its_batch(model):
     vae, params = model
     noise = draw_noise(vae, jax.random.split(jax.random.key(5), 5), 16, Dropout(0.3, 0.2, 0.1))
-    together = vae.apply(params, BARS, noise)
-    alone = vae.apply(params, BARS[2:3], jax.tree.map(lambda part: part[2:3], noise))
+    together = apply(vae, "__call__", params, BARS, noise)
+    alone = apply(vae, "__call__", params, BARS[2:3], jax.tree.map(lambda part: part[2:3], noise))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[2:3], b, rtol=1e-4, atol=1e-5), together, alone)
 
 
@@ -54,30 +52,29 @@ def test_decoding_step_by_step_gives_the_teacher_forced_logits(model):
     """Errors 3 and 4 of the thesis code: h and c swapped, layers mixed up, another dense layer while composing."""
     vae, params = model
     z = z_of(vae)
-    forced = vae.apply(params, z, BARS, method="decode")
-    states = vae.apply(params, z, method="first")
+    forced = apply(vae, "decode", params, z, BARS)
+    states = apply(vae, "first", params, z)
     previous = jnp.full((5,), START)
     for t in range(16):
-        states, logits = vae.apply(params, states, previous, z, method="step")
+        states, logits = apply(vae, "step", params, states, previous, z)
         np.testing.assert_allclose(logits, forced[:, t], rtol=2e-4, atol=2e-5, err_msg=f"step {t}")
         previous = BARS[:, t]
 
 
 def test_greedy_decoding_is_the_fixed_point_of_teacher_forcing(model):
     vae, params = model
-    tokens = vae.apply(params, z_of(vae), 16, method="greedy")
-    forced = vae.apply(params, z_of(vae), tokens, method="decode")
+    tokens = apply(vae, "greedy", params, z_of(vae))
+    forced = apply(vae, "decode", params, z_of(vae), tokens)
     np.testing.assert_array_equal(jnp.argmax(forced, axis=-1), tokens)
 
 
 def test_start_is_fed_in_every_bar_and_can_never_come_out(model):
     """Error 5. There is no logit for START, and each bar's first step sees START, not the bar before."""
     vae, params = model
-    logits = vae.apply(params, z_of(vae), BARS, method="decode")
+    logits = apply(vae, "decode", params, z_of(vae), BARS)
     assert logits.shape == (5, 16, OUTCOMES) and START >= OUTCOMES
-    first = vae.apply(
-        params, vae.apply(params, z_of(vae), method="first"), jnp.full((5,), START), z_of(vae), method="step"
-    )
+    states = apply(vae, "first", params, z_of(vae))
+    first = apply(vae, "step", params, states, jnp.full((5,), START), z_of(vae))
     np.testing.assert_allclose(logits[:, 0], first[1], rtol=2e-4, atol=2e-5)
 
 
@@ -96,10 +93,10 @@ def test_sigma_goes_below_one(model):
     noise = no_dropout(vae, 5)
     tree = jax.tree.map(jnp.asarray, params)
     tree["params"]["log_var"] = {"w": jnp.zeros_like(tree["params"]["log_var"]["w"]), "b": jnp.full((6,), -8.0)}
-    mu, log_var, near = vae.apply(tree, BARS, noise)
+    mu, log_var, near = apply(vae, "__call__", tree, BARS, noise)
     np.testing.assert_allclose(log_var, -8.0)
-    at_mu = vae.apply(tree, mu, BARS, method="decode")
-    at_z = vae.apply(tree, mu + np.exp(-4.0) * noise.eps, BARS, method="decode")
+    at_mu = apply(vae, "decode", tree, mu, BARS)
+    at_z = apply(vae, "decode", tree, mu + np.exp(-4.0) * noise.eps, BARS)
     np.testing.assert_allclose(near, at_z, rtol=1e-4, atol=1e-4)
     assert 0 < float(jnp.max(jnp.abs(near - at_mu))) < 1.0
 
@@ -108,8 +105,9 @@ def test_the_latent_kl_is_trained(model):
     """Error 1: the KL of the thesis code is between input and output, so no gradient reaches mu and log_var from it."""
     vae, params = model
 
+    @jax.jit
     def kl(params):
-        mu, log_var = vae.apply(params, BARS, method="encode")
+        mu, log_var = apply(vae, "encode", params, BARS)
         logits = jnp.zeros((5, 16, OUTCOMES))
         return elbo_sums(logits, BARS, mu, log_var, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)["kl"]
 
@@ -121,9 +119,9 @@ def test_the_latent_kl_is_trained(model):
 
 def test_the_encoder_reads_both_directions(model):
     vae, params = model
-    mu = vae.apply(params, BARS, method="encode")[0]
+    mu = apply(vae, "encode", params, BARS)[0]
     for t in (0, 15):
-        changed = vae.apply(params, BARS.at[:, t].set((BARS[:, t] + 1) % OUTCOMES), method="encode")[0]
+        changed = apply(vae, "encode", params, BARS.at[:, t].set((BARS[:, t] + 1) % OUTCOMES))[0]
         assert np.all(np.abs(np.asarray(changed - mu)).max(axis=1) > 1e-4)
 
 
@@ -179,7 +177,7 @@ def test_a_dropped_token_leaves_no_trace(model):
     noise = no_dropout(vae, 0)._replace(decoder_inputs=jnp.ones((5, 16)).at[:, 4].set(0.0))
     z = z_of(vae)
     changed = BARS.at[:, 3].set((BARS[:, 3] + 1) % OUTCOMES)
-    one, other = (vae.apply(params, z, bars, noise, method="decode") for bars in (BARS, changed))
+    one, other = (apply(vae, "decode", params, z, bars, noise) for bars in (BARS, changed))
     np.testing.assert_array_equal(one, other)
 
 

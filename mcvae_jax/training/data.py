@@ -109,8 +109,8 @@ def transposed(bars: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 def hash64(seed: int, *numbers: np.ndarray) -> np.ndarray:
     """uint64: splitmix64 over a seed and arrays of integers of one shape."""
-    state = np.full(np.shape(numbers[0]), seed, np.uint64)
-    for number in numbers:
+    state = np.zeros(np.shape(numbers[0]), np.uint64)
+    for number in (seed, *numbers):
         state = (state ^ np.asarray(number).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
