@@ -24,9 +24,7 @@ from mcvae_jax.errors import UserError
 
 SOURCE = flags.DEFINE_string("source", None, "Folder of MIDI files.", required=True)
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds; the best of each method counts.", lower_bound=1)
-SLOW = flags.DEFINE_integer(
-    "slow_files", 60, "How many files mido and pretty_midi get in a round.", lower_bound=1
-)
+SLOW = flags.DEFINE_integer("slow_files", 60, "How many files mido and pretty_midi get in a round.", lower_bound=1)
 
 
 def read_to_bars(files: Sequence[File], settings: CorpusSettings) -> None:

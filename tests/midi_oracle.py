@@ -49,9 +49,7 @@ def chunk(events: Iterable[tuple[int, bytes]]) -> bytes:
 def midi(*chunks: bytes, division: int = 480, tracks: int | None = None, kind: int = 1) -> bytes:
     """A MIDI file; `tracks` is what its header claims."""
     return (
-        b"MThd"
-        + struct.pack(">IHHH", 6, kind, len(chunks) if tracks is None else tracks, division)
-        + b"".join(chunks)
+        b"MThd" + struct.pack(">IHHH", 6, kind, len(chunks) if tracks is None else tracks, division) + b"".join(chunks)
     )
 
 

@@ -72,10 +72,7 @@ class TestTokensToBars:
             assert tokens_to_bars(bars_to_tokens(bars)).tolist() == bars.tolist()
             sounds = np.flatnonzero(drawn < NOTE_OFF)
             if len(sounds):
-                assert (
-                    np.flatnonzero(bars.reshape(-1) < NOTE_OFF).tolist()
-                    == (sounds - sounds[0] // 16 * 16).tolist()
-                )
+                assert np.flatnonzero(bars.reshape(-1) < NOTE_OFF).tolist() == (sounds - sounds[0] // 16 * 16).tolist()
 
 
 class TestFixed16:
@@ -144,8 +141,7 @@ class TestMetre:
         ]
         assert all(fills_bar(*metre) for metre in fits)
         assert not any(
-            fills_bar(*metre)
-            for metre in [(3, 4), (6, 8), (12, 8), (3, 8), (5, 4), (6, 4), (1, 64), (3, 1), (0, 4)]
+            fills_bar(*metre) for metre in [(3, 4), (6, 8), (12, 8), (3, 8), (5, 4), (6, 4), (1, 64), (3, 1), (0, 4)]
         )
 
     @pytest.mark.parametrize("metre", ["4", "4/5", "0/4", "4/4/4", "four", "-4/4"])

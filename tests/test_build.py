@@ -20,9 +20,7 @@ from mcvae_jax.music.bars import MOVE_BINS, Stats
 
 
 def fake_songs(count=30, names="song {}.mid"):
-    stats = Stats(
-        onsets=16, moved=0, moves=(16,) + (0,) * (MOVE_BINS - 1), out_of_range=0, covered=0, shortened=0
-    )
+    stats = Stats(onsets=16, moved=0, moves=(16,) + (0,) * (MOVE_BINS - 1), out_of_range=0, covered=0, shortened=0)
     bars = np.random.default_rng(0).integers(60, 80, (count, 4, 16)).astype(np.uint8)
     return [Song(names.format(i), bytes([i]) * 16, bars[i], stats, f"title {i}") for i in range(count)]
 
@@ -141,9 +139,7 @@ def test_a_corpus_travels_without_its_source(source, tmp_path):
 
 def test_command(source, tmp_path, capsys):
     place = tmp_path / "corpus"
-    assert (
-        command.main([f"--source={source.folder}", f"--out={place}", "--bars=fixed16", "--no-pictures"]) == 0
-    )
+    assert command.main([f"--source={source.folder}", f"--out={place}", "--bars=fixed16", "--no-pictures"]) == 0
     out, err = capsys.readouterr()
     assert "as read" in out and "read 31 files" in err
     assert Corpus.open(place).settings == settings_of(source, bars="fixed16")

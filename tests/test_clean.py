@@ -148,9 +148,7 @@ def test_what_stays_depends_neither_on_order_nor_on_names():
 
 
 def test_no_key_is_preferred_among_copies():
-    kept = clean(
-        [song(f"{i}.{shift}", n, shift) for i, n in enumerate(tunes(60)) for shift in (0, 1)], SETTINGS
-    ).songs
+    kept = clean([song(f"{i}.{shift}", n, shift) for i, n in enumerate(tunes(60)) for shift in (0, 1)], SETTINGS).songs
     shifts = [s.name.split(".")[1] for s in kept]
     assert 10 < shifts.count("1") < 50
 
@@ -216,11 +214,7 @@ def related_tunes(seed=3):
         own = random_notes(rng, 40 - cut)
         at = own[-1][1]
         base.append(
-            own
-            + [
-                (a - donor[0][0] + at + delay, b - donor[0][0] + at + delay, p + shift)
-                for a, b, p in donor[:cut]
-            ]
+            own + [(a - donor[0][0] + at + delay, b - donor[0][0] + at + delay, p + shift) for a, b, p in donor[:cut]]
         )
     return base + tunes(3, seed, notes=3)
 
@@ -239,31 +233,21 @@ def test_similarity_against_a_loop():
             continue
         similarity, nearest = similarity_by_loop(by_name[s.name], [by_name[name] for name in training])
         assert cleaned.similarity[i] == pytest.approx(similarity, abs=1e-12)
-        assert (
-            (cleaned.songs[cleaned.nearest[i]].name == training[nearest])
-            if similarity
-            else cleaned.nearest[i] == -1
-        )
+        assert (cleaned.songs[cleaned.nearest[i]].name == training[nearest]) if similarity else cleaned.nearest[i] == -1
         assert (cleaned.sides[i] == EXCLUDED) == (similarity > 0.5)
     assert seen == {TRAIN, HELD_OUT, EXCLUDED}
 
 
 def test_exclusion_moves_no_song_into_or_out_of_training():
     songs = [song(str(i), n) for i, n in enumerate(related_tunes())]
-    strict, loose = (
-        clean(songs, CorpusSettings("test", held_out=0.4, max_similarity=m)).sides for m in (0.1, 1.0)
-    )
+    strict, loose = (clean(songs, CorpusSettings("test", held_out=0.4, max_similarity=m)).sides for m in (0.1, 1.0))
     assert EXCLUDED in strict and EXCLUDED not in loose
     np.testing.assert_array_equal(strict == TRAIN, loose == TRAIN)
 
 
 def test_a_copy_across_a_leaky_split_has_similarity_one():
-    songs = [
-        song(f"{i}.{shift}", n, shift) for i, n in enumerate(tunes(20) + tunes(5, 9, 3)) for shift in (0, 4)
-    ]
-    cleaned = clean(
-        songs, CorpusSettings("test", dedupe="none", split="name", held_out=0.5, max_similarity=0.9)
-    )
+    songs = [song(f"{i}.{shift}", n, shift) for i, n in enumerate(tunes(20) + tunes(5, 9, 3)) for shift in (0, 4)]
+    cleaned = clean(songs, CorpusSettings("test", dedupe="none", split="name", held_out=0.5, max_similarity=0.9))
     for i in np.flatnonzero(cleaned.sides == EXCLUDED):
         assert cleaned.similarity[i] == 1
         assert cleaned.songs[cleaned.nearest[i]].name.split(".")[0] == cleaned.songs[i].name.split(".")[0]
@@ -274,9 +258,7 @@ def test_a_window_of_very_many_songs_counts_nowhere(monkeypatch):
     monkeypatch.setattr(clean_module, "COMMON_SHINGLE", 2)
     everywhere, twice, once = np.array([1, 2, 3], np.uint64)
     train = [np.array([everywhere, twice]), np.array([everywhere, twice]), np.array([everywhere, once])]
-    similarity, nearest = most_similar(
-        [np.array([everywhere, twice, 9], np.uint64), np.array([everywhere])], train
-    )
+    similarity, nearest = most_similar([np.array([everywhere, twice, 9], np.uint64), np.array([everywhere])], train)
     np.testing.assert_array_equal(
         similarity, [0.5, 0]
     )  # of (twice, 9) the first song has one; nothing is left of the other
@@ -287,9 +269,7 @@ def test_windows_ignore_key_and_bar_lines_and_see_rhythm():
     notes = tunes(1)[0]
     plain = note_shingles(notes_to_bars(notes))
     assert len(plain) == len(shingles_by_loop(notes)) == 33
-    np.testing.assert_array_equal(
-        note_shingles(notes_to_bars([(a, b, p - 7) for a, b, p in notes], delay=9)), plain
-    )
+    np.testing.assert_array_equal(note_shingles(notes_to_bars([(a, b, p - 7) for a, b, p in notes], delay=9)), plain)
     stretched = note_shingles(notes_to_bars([(2 * a, 2 * b, p) for a, b, p in notes]))
     assert not np.intersect1d(plain, stretched).size
     assert len(note_shingles(np.full((1, 16), 129, np.uint8))) == 0

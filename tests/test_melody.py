@@ -22,9 +22,7 @@ def score(*tracks):
     return Score(tracks, 480, np.empty((0, 3), np.int64), np.empty((0, 2)))
 
 
-TUNE = track(
-    [(i, i + 1, p) for i, p in enumerate([67, 69, 71, 72, 71, 69, 67, 67, 65, 64, 65, 67] * 4)], "one", 0
-)
+TUNE = track([(i, i + 1, p) for i, p in enumerate([67, 69, 71, 72, 71, 69, 67, 67, 65, 64, 65, 67] * 4)], "one", 0)
 BASS = track([(i, i + 1, p) for i, p in enumerate([36, 43] * 24)], "two", 1)
 CHORDS = track([(i, i + 2, p) for i in range(0, 48, 2) for p in (60, 64, 67)], "three", 2)
 PAD = track([(i, i + 8, 76) for i in range(0, 48, 8)], "four", 3)
@@ -85,9 +83,7 @@ class TestChoice:
             choose_melody(score(DRUMS), how)
         assert raised.value.reason == Reason.DRUMS_ONLY
 
-    @pytest.mark.parametrize(
-        "how", ["", "first", "index:", "index:-1", "index:x", "channel:16", "name:(", "auto:1"]
-    )
+    @pytest.mark.parametrize("how", ["", "first", "index:", "index:-1", "index:x", "channel:16", "name:(", "auto:1"])
     def test_bad_choice(self, how):
         with pytest.raises(UserError, match="melody="):
             choose_melody(score(TUNE), how)

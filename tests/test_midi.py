@@ -16,8 +16,7 @@ from tests import midi_oracle as raw
 def notes_of(score):
     """As the oracle tells them: channel and sorted notes of each track."""
     return [
-        (t.channel, sorted(zip(t.start.tolist(), t.end.tolist(), t.pitch.tolist(), strict=True)))
-        for t in score.tracks
+        (t.channel, sorted(zip(t.start.tolist(), t.end.tolist(), t.pitch.tolist(), strict=True))) for t in score.tracks
     ]
 
 
@@ -35,9 +34,7 @@ def assert_same_notes(files):
         data = path.read_bytes()
         expected = raw.read_notes(data)
         assert notes_of(read_midi(data, channels=True)) == expected, path
-        assert [notes for _channel, notes in notes_of(read_midi(data))] == [
-            notes for _channel, notes in expected
-        ], path
+        assert [notes for _channel, notes in notes_of(read_midi(data))] == [notes for _channel, notes in expected], path
 
 
 def test_real_files_agree_with_mido():
@@ -109,9 +106,7 @@ def test_random_files_agree_with_mido():
                 read_midi(data)
             continue
         assert notes_of(read_midi(data, channels=True)) == expected
-        assert [notes for _channel, notes in notes_of(read_midi(data))] == [
-            notes for _channel, notes in expected
-        ]
+        assert [notes for _channel, notes in notes_of(read_midi(data))] == [notes for _channel, notes in expected]
 
 
 def test_what_a_file_states():
@@ -183,9 +178,7 @@ def test_a_million_track_chunks_behind_an_honest_header():
 
 def test_mutations_raise_nothing_but_skip():
     """Flipped, deleted, inserted and doubled bytes in files that exercise every kind of event."""
-    seeds = [
-        raw.midi(raw.chunk(events), raw.melody(range(50, 70), channel=2)) for events in SEMANTICS.values()
-    ]
+    seeds = [raw.midi(raw.chunk(events), raw.melody(range(50, 70), channel=2)) for events in SEMANTICS.values()]
     rng = np.random.default_rng(0)
     for trial in range(600):
         data = bytearray(seeds[trial % len(seeds)])
@@ -212,15 +205,11 @@ def test_mutations_raise_nothing_but_skip():
 
 
 def a_score():
-    tune = Track(
-        "Tune", -1, False, np.array([0, 480, 480]), np.array([480, 960, 720]), np.array([60, 64, 67])
-    )
+    tune = Track("Tune", -1, False, np.array([0, 480, 480]), np.array([480, 960, 720]), np.array([60, 64, 67]))
     bass = Track("Bass ü", 5, False, np.array([0, 960]), np.array([960, 960]), np.array([36, 43]))
     drums = Track("", -1, True, np.array([0]), np.array([10]), np.array([38]))
     metre = np.array([[0, 4, 4], [1920, 3, 4]])
-    return Score(
-        (tune, bass, drums), 480, metre, np.array([[0.0, 90.0], [960.0, 120.0]]), ((0, "Ebm"),), "A title"
-    )
+    return Score((tune, bass, drums), 480, metre, np.array([[0.0, 90.0], [960.0, 120.0]]), ((0, "Ebm"),), "A title")
 
 
 class TestWrite:
@@ -231,9 +220,7 @@ class TestWrite:
         assert [track.name for track in again.tracks] == ["Tune", "Bass ü", ""]
         assert [track.channel for track in again.tracks] == [0, 5, 9]
         for written, read in zip(score.tracks, again.tracks, strict=True):
-            columns = zip(
-                written.start, np.maximum(written.end, written.start + 1), written.pitch, strict=True
-            )
+            columns = zip(written.start, np.maximum(written.end, written.start + 1), written.pitch, strict=True)
             assert sorted(columns) == sorted(zip(read.start, read.end, read.pitch, strict=True))
         assert again.time_signatures.tolist() == score.time_signatures.tolist()
         assert np.allclose(again.tempos, score.tempos, rtol=1e-5)

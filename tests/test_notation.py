@@ -147,9 +147,7 @@ def test_metre_change():
 
 
 def test_a_book_with_a_damaged_tune():
-    book = (
-        "%abc\nX:1\nT:One\nM:2/4\nL:1/8\nK:C\nCDEF|\n\nprose about the tune\nX:2\nT:Bad\nL:1/8\nK:C\n[CE|G4\n"
-    )
+    book = "%abc\nX:1\nT:One\nM:2/4\nL:1/8\nK:C\nCDEF|\n\nprose about the tune\nX:2\nT:Bad\nL:1/8\nK:C\n[CE|G4\n"
     book += "X:3\nT:Empty\nK:C\n\nX:4\r\nT:Ré\r\nM:2/4\r\nK:C\r\nGABc|\r\n"
     one, bad, empty, last = read_notation(book.encode("latin-1"), ".abc")
     assert pitches(one) == [C, D, E, F]

@@ -239,9 +239,7 @@ class TestPool:
     def test_a_bad_task_costs_itself_alone(self):
         chunks = [["a", "die", "b"], ["c"], ["d", "hang"], ["die"], ["e"]]
         started = time.monotonic()
-        results = list(
-            pool.map_chunks(misbehave, iter(chunks), 2, lambda chunk: 2.0, lambda task, how: (task, how))
-        )
+        results = list(pool.map_chunks(misbehave, iter(chunks), 2, lambda chunk: 2.0, lambda task, how: (task, how)))
         died, hung = ("die", pool.CRASHED), ("hang", pool.TOO_SLOW)
         assert results == ["A", died, "B", "C", "D", hung, died, "E"]
         assert time.monotonic() - started < 20

@@ -54,9 +54,7 @@ def test_round_trip(tmp_path):
 
 
 def test_distinct_bars_against_a_loop():
-    bars = np.random.default_rng(1).integers(0, 2, (300, 16)).astype(np.uint8) * np.array(
-        [0] * 9 + [127] * 7, np.uint8
-    )
+    bars = np.random.default_rng(1).integers(0, 2, (300, 16)).astype(np.uint8) * np.array([0] * 9 + [127] * 7, np.uint8)
     distinct, ids = distinct_bars(bars)
     assert [row.tobytes() for row in distinct] == sorted({bar.tobytes() for bar in bars})
     np.testing.assert_array_equal(distinct[ids], bars)

@@ -75,9 +75,7 @@ def test_tokens_follow_the_rules(per_quarter):
     rng = np.random.default_rng(per_quarter)
     for _trial in range(200):
         start, end, pitch = random_notes(rng, per_quarter, int(rng.integers(1, 30)))
-        assert notes_to_tokens(start, end, pitch, per_quarter).tolist() == oracle_tokens(
-            start, end, pitch, per_quarter
-        )
+        assert notes_to_tokens(start, end, pitch, per_quarter).tolist() == oracle_tokens(start, end, pitch, per_quarter)
 
 
 @pytest.mark.parametrize(

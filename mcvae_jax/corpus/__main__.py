@@ -28,13 +28,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             metavar=field.name.upper() if field.name not in CHOICES else None,
             help=comments[field.name].replace("%", "%%") + default,
         )
-    parser.add_argument(
-        "--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced"
-    )
+    parser.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced")
     parser.add_argument("--workers", type=int, help="processes that read (default: one for each core)")
-    parser.add_argument(
-        "--pictures", action=argparse.BooleanOptionalAction, default=True, help="draw report.png"
-    )
+    parser.add_argument("--pictures", action=argparse.BooleanOptionalAction, default=True, help="draw report.png")
     return parser.parse_args(argv)
 
 
@@ -42,12 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status: 0, or 2 with one line on stderr for a mistake that the user can mend."""
     flags = parse(argv)
     try:
-        settings = CorpusSettings(
-            **{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)}
-        )
-        corpus = build_corpus(
-            settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures
-        )
+        settings = CorpusSettings(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)})
+        corpus = build_corpus(settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures)
     except UserError as error:
         show(str(error), sys.stderr)
         return 2

@@ -91,9 +91,7 @@ def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
 
 
 def _failed(path: Path, how: str) -> list[tuple[str, Skip]]:
-    return [
-        (f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))
-    ]
+    return [(f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))]
 
 
 # The cache: JSON, gzipped; onsets as differences and ends as lengths, which packs well.
@@ -122,9 +120,7 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        rows.append(
-            {"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup}
-        )
+        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 

@@ -77,9 +77,7 @@ def content_hash(bars: np.ndarray) -> bytes:
     return blake2b(song_content(bars).tobytes(), digest_size=16).digest()
 
 
-def drop_repeats(
-    songs: Sequence[Song], key: Callable[[Song], bytes], reason: str
-) -> tuple[list[Song], list[Skipped]]:
+def drop_repeats(songs: Sequence[Song], key: Callable[[Song], bytes], reason: str) -> tuple[list[Song], list[Skipped]]:
     """One song for each key, sorted by name, and the others as skipped.
 
     The one that stays is chosen by content: the fewest bars, then the smallest hash of its bars (so no key or
@@ -100,9 +98,7 @@ def drop_long(songs: Sequence[Song], max_bars: int) -> tuple[list[Song], list[Sk
     """The songs of at most max_bars bars, and the others as skipped."""
     kept = [song for song in songs if len(song.bars) <= max_bars]
     long = [song for song in songs if len(song.bars) > max_bars]
-    return kept, [
-        Skipped(song.name, TOO_LONG, f"{len(song.bars)} bars, over max_bars={max_bars}") for song in long
-    ]
+    return kept, [Skipped(song.name, TOO_LONG, f"{len(song.bars)} bars, over max_bars={max_bars}") for song in long]
 
 
 def split_side(key: bytes, held_out: float, seed: int) -> int:
@@ -144,9 +140,7 @@ def note_shingles(bars: np.ndarray) -> np.ndarray:
     return hashes[np.append(True, hashes[1:] != hashes[:-1])]
 
 
-def most_similar(
-    held_out: Sequence[np.ndarray], train: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def most_similar(held_out: Sequence[np.ndarray], train: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Largest share of each held-out song's shingles that stand in one training song, and which song that is.
 
     Shingles of more than COMMON_SHINGLE training songs count nowhere; a song of no others has similarity 0.

@@ -27,9 +27,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     """Draws a report of make_report as a PNG."""
     figure = Figure(figsize=(16, 13), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplot_mosaic(
-        [["box", "boxes", "lengths"], ["density"] * 3, ["tokens", "moves", "left_out"]]
-    )
+    panels = figure.subplot_mosaic([["box", "boxes", "lengths"], ["density"] * 3, ["tokens", "moves", "left_out"]])
     read, cleaned, short = (report[key] for key in ("as_read", "cleaned", f"cleaned_to_{SECOND_LIMIT}"))
     limit = f"cleaned,\n<= {report['max_bars']} bars" if report["max_bars"] else "cleaned,\nno limit"
     _boxes(panels["box"], {"as read": read})
@@ -74,9 +72,7 @@ def _lengths(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any], max_bars
             axes.axvline(limit, color="black", linestyle=style, label=f"{limit} bars")
     axes.set(title="Songs by length (Fig 7.3)", xlabel="bars", ylabel="songs")
     if before.max() > top:
-        axes.set_xlabel(
-            f"bars (the last bin holds {int((before > top).sum()):,} longer songs, up to {before.max():,})"
-        )
+        axes.set_xlabel(f"bars (the last bin holds {int((before > top).sum()):,} longer songs, up to {before.max():,})")
     axes.legend()
 
 
@@ -91,18 +87,14 @@ def _density(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any]) -> None:
     axes.axvspan(21, 108, color="tab:green", alpha=0.06, label="piano, 21 to 108")
     octaves = range(0, NOTE_OFF, 12)
     axes.set_xticks(octaves, [f"{pitch}\n{token_name(pitch)}" for pitch in octaves])
-    axes.set(
-        title="Note density (Fig 7.4)", xlabel="MIDI pitch", ylabel="share of notes", xlim=(-1, NOTE_OFF)
-    )
+    axes.set(title="Note density (Fig 7.4)", xlabel="MIDI pitch", ylabel="share of notes", xlim=(-1, NOTE_OFF))
     axes.legend()
 
 
 def _tokens(axes: Axes, cleaned: dict[str, Any]) -> None:
     common = commonest_tokens(cleaned["token_counts"], 12)[::-1]
     total = sum(cleaned["token_counts"])
-    bars = axes.barh(
-        [f"{token_name(token)} ({token})" for token, _ in common], [count for _, count in common]
-    )
+    bars = axes.barh([f"{token_name(token)} ({token})" for token, _ in common], [count for _, count in common])
     axes.bar_label(bars, [f"{count:,} ({count / total:.1%})" for _, count in common], padding=3)
     axes.set_xticks([])
     axes.margins(x=0.6)
@@ -112,9 +104,7 @@ def _tokens(axes: Axes, cleaned: dict[str, Any]) -> None:
 def _moves(axes: Axes, quantisation: dict[str, Any]) -> None:
     moves = np.array(quantisation["moves"])
     edges = np.linspace(0, 0.5, len(moves) + 1)
-    axes.bar(
-        edges[:-1], moves / max(quantisation["onsets"], 1), np.diff(edges), align="edge", edgecolor="white"
-    )
+    axes.bar(edges[:-1], moves / max(quantisation["onsets"], 1), np.diff(edges), align="edge", edgecolor="white")
     axes.set(
         title=f"Quantisation: {quantisation['share_moved']:.1%} of {quantisation['onsets']:,} onsets moved",
         xlabel="by how much, in steps of a sixteenth",

@@ -70,9 +70,7 @@ def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Ski
     return [score_to_song(score, name, checksum, settings) for score, name in zip(scores, names, strict=True)]
 
 
-def score_to_song(
-    score: Score | Skip, name: str, checksum: bytes, settings: CorpusSettings
-) -> Song | Skipped:
+def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: CorpusSettings) -> Song | Skipped:
     """The melody of a score in bars, or why there is none."""
     try:
         if isinstance(score, Skip):

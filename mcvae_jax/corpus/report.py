@@ -71,9 +71,7 @@ def describe(songs: Sequence[np.ndarray]) -> dict[str, Any]:
             "minimum": int(lengths.min()),
             "maximum": int(lengths.max()),
         },
-        "songs_of_length": {
-            str(n): int(c) for n, c in zip(*np.unique(lengths, return_counts=True), strict=True)
-        },
+        "songs_of_length": {str(n): int(c) for n, c in zip(*np.unique(lengths, return_counts=True), strict=True)},
         "notes": int(tokens[:NOTE_OFF].sum()),
         "token_counts": tokens.tolist(),
     }
@@ -144,20 +142,12 @@ def _overview(report: dict[str, Any]) -> list[str]:
 
 
 def _split(report: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{name:<22}{side['songs']:>10,} songs{side['bars']:>12,} bars"
-        for name, side in report["split"].items()
-    ]
+    lines = [f"{name:<22}{side['songs']:>10,} songs{side['bars']:>12,} bars" for name, side in report["split"].items()]
     excluded = report["excluded"]
     if excluded:
-        lines.append(
-            f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song"
-        )
+        lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")
         worst = sorted(excluded, key=lambda leak: -leak["similarity"])
-        lines += [
-            f"  {leak['similarity']:.0%} {leak['name']} like {leak['training_song']}"
-            for leak in worst[:LISTED]
-        ]
+        lines += [f"  {leak['similarity']:.0%} {leak['name']} like {leak['training_song']}" for leak in worst[:LISTED]]
     return lines + _more(len(excluded), "songs.jsonl")
 
 

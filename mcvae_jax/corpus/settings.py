@@ -33,9 +33,7 @@ class CorpusSettings:
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
-            raise UserError(
-                f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127"
-            )
+            raise UserError(f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127")
         for name in ("held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")

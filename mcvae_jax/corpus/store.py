@@ -69,9 +69,7 @@ class Corpus:
             settings = CorpusSettings(**header["settings"])
             return cls(folder, settings, header["fingerprint"], header["identity"], **arrays)
         except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
-            raise UserError(
-                f"the corpus {folder} is damaged ({error}); delete it and build it again"
-            ) from error
+            raise UserError(f"the corpus {folder} is damaged ({error}); delete it and build it again") from error
 
     def __len__(self) -> int:
         return len(self.sides)
@@ -114,9 +112,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"the corpus {folder} is damaged (corpus.json: {error}); build it again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(
-            f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder"
-        )
+        raise UserError(f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder")
     if header.get("version") != VERSION:
         raise UserError(
             f"the corpus {folder} has format version {header.get('version')} and this program reads version"
@@ -204,9 +200,7 @@ def check_place(folder: Path) -> None:
             if not isinstance(written, dict) or written.get("format") != FORMAT:
                 raise UserError(f"{folder}/corpus.json was not written by mcvae_jax; choose another folder")
     if foreign := sorted(names - FILES):
-        raise UserError(
-            f"the corpus {folder} would be replaced, but {foreign[0]!r} in it is no part of it; move that"
-        )
+        raise UserError(f"the corpus {folder} would be replaced, but {foreign[0]!r} in it is no part of it; move that")
 
 
 @contextlib.contextmanager
@@ -216,9 +210,7 @@ def replacing(folder: Path):
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     except OSError as error:
-        raise UserError(
-            f"cannot write to {folder.parent} ({error.strerror}); choose another folder"
-        ) from error
+        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
     try:
         new, old = work / "new", work / "old"
         new.mkdir()

@@ -55,9 +55,7 @@ def parse_metre(metre: str) -> tuple[int, int]:
     """Numerator and denominator of 'N/D'; raises UserError."""
     match = re.fullmatch(r"([1-9]\d?)/(1|2|4|8|16|32)", metre)
     if not match:
-        raise UserError(
-            f"metre={metre!r} is no metre; say for example '4/4', or '' for what each file states"
-        )
+        raise UserError(f"metre={metre!r} is no metre; say for example '4/4', or '' for what each file states")
     return int(match[1]), int(match[2])
 
 

@@ -60,9 +60,7 @@ def _ticks(quarters: float) -> int:
 def _key_name(sharps: int, mode: str | None) -> str:
     """Modes are named after the major or minor key with the same signature, whichever has their third."""
     fifths = sharps + (4 if mode in ("minor", "aeolian", "dorian", "phrygian") else 1)  # from F
-    return (
-        "FCGDAEB"[fifths % 7] + {-1: "b", 0: "", 1: "#"}[fifths // 7] + ("m" if fifths > sharps + 1 else "")
-    )
+    return "FCGDAEB"[fifths % 7] + {-1: "b", 0: "", 1: "#"}[fifths // 7] + ("m" if fifths > sharps + 1 else "")
 
 
 @dataclass
@@ -227,9 +225,7 @@ def _stream_to_piece(score) -> Piece:
     if not staves:
         raise Skip(Reason.NO_NOTES)
     lead_part, lead = staves[0]
-    lengths = [
-        max(_ticks(bars[i].highestTime) for _, bars in staves if i < len(bars)) for i in range(len(lead))
-    ]
+    lengths = [max(_ticks(bars[i].highestTime) for _, bars in staves if i < len(bars)) for i in range(len(lead))]
     parts = [_staff_to_part(part, bars, len(lead)) for part, bars in staves]
     keys = [
         (i, _key_name(bar.keySignature.sharps, getattr(bar.keySignature, "mode", None)))

@@ -37,9 +37,7 @@ def notes_to_tokens(
     return steps_to_tokens(first, last, np.asarray(pitch))
 
 
-def notes_to_steps(
-    start: np.ndarray, end: np.ndarray, ticks_per_quarter: int
-) -> tuple[np.ndarray, np.ndarray]:
+def notes_to_steps(start: np.ndarray, end: np.ndarray, ticks_per_quarter: int) -> tuple[np.ndarray, np.ndarray]:
     """The step on which each note starts, and that at which it ends, at least one later; int64 (N,) each."""
     first = to_steps(start, ticks_per_quarter)
     return first, np.maximum(first + 1, to_steps(end, ticks_per_quarter))
