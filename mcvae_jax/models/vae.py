@@ -18,7 +18,6 @@ from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 Array = jax.Array
 
 _kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
-_recurrent_init = nn.initializers.orthogonal()
 
 
 class Noise(NamedTuple):
@@ -48,7 +47,8 @@ class Dropout:
 class LSTMLayer(nn.Module):
     """The weights of one LSTM layer with one or more inputs, whose projections are added.
 
-    Keras' defaults for the start: orthogonal recurrent weights and a forget bias of 1.
+    It starts with a forget bias of 1. Recurrent weights are normal, not orthogonal: QR factorisations of several
+    matrices at a time hang XLA on a CPU with two threads (BUILD_NOTES.md).
     """
 
     units: int
@@ -57,11 +57,7 @@ class LSTMLayer(nn.Module):
 
     def setup(self):
         self.w_x = [self.param(f"w_x{n}", _kernel_init, (4, width, self.units)) for n, width in enumerate(self.inputs)]
-        self.w_h = self.param(
-            "w_h",
-            lambda key, shape: jax.vmap(lambda k: _recurrent_init(k, shape[1:]))(jax.random.split(key, 4)),
-            (4, self.units, self.units),
-        )
+        self.w_h = self.param("w_h", _kernel_init, (4, self.units, self.units))
         self.b = self.param("b", lambda key, shape: jnp.zeros(shape).at[1].set(1.0), (4, self.units))
 
     def gates(self, *xs: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
