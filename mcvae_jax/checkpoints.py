@@ -121,9 +121,7 @@ class Checkpoints:
         for name, tree in targets.items():
             _check_same(stored[name], _shapes(tree), f"checkpoint {step} in {self.folder}", name)
         try:
-            args = ocp.args.Composite(
-                **{name: ocp.args.StandardRestore(tree) for name, tree in targets.items()}
-            )
+            args = ocp.args.Composite(**{name: ocp.args.StandardRestore(tree) for name, tree in targets.items()})
             restored = self._manager.restore(step, args=args)
         except Exception as error:
             raise self._damaged(step, error) from error
@@ -158,17 +156,13 @@ def _describe(which: str | int) -> str:
 def _shapes(tree: Any) -> dict[str, tuple]:
     """'a/b/kernel' -> shape, of a tree of arrays, ShapeDtypeStructs or Orbax' metadata."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves
-    }
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def _check_same(stored: dict, wanted: dict, where: str, item: str) -> None:
     names = sorted(stored.keys() | wanted.keys())
     differ = [n for n in names if stored.get(n) != wanted.get(n)]
     if differ:
-        shown = "; ".join(
-            f"{n}: {stored.get(n, 'absent')} there, {wanted.get(n, 'absent')} here" for n in differ[:3]
-        )
+        shown = "; ".join(f"{n}: {stored.get(n, 'absent')} there, {wanted.get(n, 'absent')} here" for n in differ[:3])
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise UserError(f"The {item} of {where} belong to another model: {shown}{more}.")

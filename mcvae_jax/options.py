@@ -26,9 +26,7 @@ def parse(argv: list[str]) -> Options:
     """Options of the arguments (without the program's name); UserError where they cannot be followed."""
     chosen = _value_of("config", argv)
     if not chosen:
-        raise UserError(
-            "Give --config=configs/vae.py, or another config file; ':' and a preset may follow it."
-        )
+        raise UserError("Give --config=configs/vae.py, or another config file; ':' and a preset may follow it.")
     config = load_config(chosen)
     _check_fields(config, argv)
     values = flags.FlagValues()
@@ -41,18 +39,14 @@ def parse(argv: list[str]) -> Options:
         raise UserError(_explain(error, config)) from error
     if rest:
         raise UserError(f"Unexpected argument {rest[0]!r}; options are written --name=value.")
-    return Options(
-        values.config, values.workdir or default_workdir(chosen), values.init_from, values.distributed
-    )
+    return Options(values.config, values.workdir or default_workdir(chosen), values.init_from, values.distributed)
 
 
 def load_config(chosen: str) -> ConfigDict:
     """What get_config of 'FILE.py' or 'FILE.py:PRESET' returns; UserError where there is no such thing."""
     path, _, preset = chosen.partition(":")
     if not Path(path).is_file():
-        raise UserError(
-            f"There is no config file {path}; run from the project's folder, or give the whole path."
-        )
+        raise UserError(f"There is no config file {path}; run from the project's folder, or give the whole path.")
     get_config = runpy.run_path(path).get("get_config")
     if get_config is None:
         raise UserError(f"{path} has no function get_config, so it is no config file.")
@@ -86,17 +80,11 @@ def _check_fields(config: ConfigDict, argv: list[str]) -> None:
             names = list(node.keys()) if isinstance(node, ConfigDict) else []
             if part not in names:
                 near = difflib.get_close_matches(part, names, n=3, cutoff=0.5)
-                hint = (
-                    f"Did you mean {' or '.join(near)}?"
-                    if near
-                    else f"There are {', '.join(names) or 'none'}."
-                )
+                hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(names) or 'none'}."
                 raise UserError(f"{argument}: the config has no field {part!r} there. {hint}")
             node = node[part]
         if isinstance(node, ConfigDict) and node is not config:
-            raise UserError(
-                f"{argument}: this is a section; give one of its fields: {', '.join(node.keys())}."
-            )
+            raise UserError(f"{argument}: this is a section; give one of its fields: {', '.join(node.keys())}.")
 
 
 def _explain(error: flags.Error, config: ConfigDict) -> str:

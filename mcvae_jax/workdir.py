@@ -60,9 +60,7 @@ class Workdir:
         try:
             return Record(**json.loads(self.config.read_text()))
         except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.config} is damaged ({error}); restore it or train in another workdir."
-            ) from error
+            raise UserError(f"{self.config} is damaged ({error}); restore it or train in another workdir.") from error
 
     def read_summary(self) -> dict:
         """What the finished run wrote last: {} where it has not."""
@@ -80,9 +78,7 @@ class Workdir:
         elif self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; give a folder as --workdir.")
         elif self.folder.exists() and any(path.name != "lock" for path in self.folder.iterdir()):
-            raise UserError(
-                f"{self.folder} holds other files and no config.json; give an empty or new --workdir."
-            )
+            raise UserError(f"{self.folder} holds other files and no config.json; give an empty or new --workdir.")
 
     def claim(self, record: Record) -> Record:
         """Makes this folder the run's, or checks that it is already; returns the record from now on.
@@ -102,9 +98,7 @@ class Workdir:
                 )
             if record.init_from not in ("", old.init_from):
                 started = f"from {old.init_from}" if old.init_from else "from random parameters"
-                raise UserError(
-                    f"{self.folder} was started {started}; for another start take another --workdir."
-                )
+                raise UserError(f"{self.folder} was started {started}; for another start take another --workdir.")
             record = record._replace(init_from=old.init_from, command=record.command or old.command)
         write_json(self.config, record._asdict())
         return record

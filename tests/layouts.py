@@ -30,12 +30,8 @@ def check_layouts_agree(make_task: str, *options: dict, steps: int = 4) -> None:
     assert len(results) == len(options)
     for result in results:
         assert result["devices"] == 8
-        assert result["moved"] > 100 * TOLERANCE, (
-            "the parameters hardly moved, so their agreement says nothing"
-        )
-        assert max(result["jit8"], result["pmap8"], result["sums_jit8"], result["sums_pmap8"]) < TOLERANCE, (
-            result
-        )
+        assert result["moved"] > 100 * TOLERANCE, "the parameters hardly moved, so their agreement says nothing"
+        assert max(result["jit8"], result["pmap8"], result["sums_jit8"], result["sums_pmap8"]) < TOLERANCE, result
         assert result["compilations"] == [1, 1, 1], result
 
 
@@ -66,9 +62,7 @@ def compare(task, steps: int) -> dict:
 
     def difference(a, b):
         scale = max(np.abs(x).max() for x in jax.tree.leaves(a))
-        return max(
-            float(np.abs(x - y).max() / scale) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True)
-        )
+        return max(float(np.abs(x - y).max() / scale) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
 
     runs = {"jit1": run("jit", jax.devices()[:1]), "jit8": run("jit", None), "pmap8": run("pmap", None)}
     start, params, sums, _ = runs["jit1"]

@@ -107,9 +107,7 @@ def test_a_longer_run_is_the_same_run_up_to_its_old_end(tmp_path):
 def test_kill_9_at_random_moments_changes_no_bit(tmp_path):
     fields = dict(steps=300, log_every=10, eval_every=30, save_every=10)
     train(tmp_path / "whole", **fields)
-    moments = [
-        (random.randint(3, 9), random.uniform(0.0, 0.1)) for _ in range(3)
-    ]  # at the third line one is saved
+    moments = [(random.randint(3, 9), random.uniform(0.0, 0.1)) for _ in range(3)]  # at the third line one is saved
     reached = []
     for lines, seconds in moments:
         process = start(tmp_path / "killed", lines, sleep=0.01, **fields)
@@ -149,6 +147,20 @@ def test_a_second_signal_quits_at_once(tmp_path):
     assert process.returncode == 130 and time.time() - begun < 0.7
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps() == []
+
+
+def test_a_second_signal_quits_compiled_code_at_once():
+    """A long computation of the standard library in the place of a long compilation."""
+    code = (
+        "import hashlib; from mcvae_jax.training.signals import StopSignals\n"
+        "with StopSignals(): print('in', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "in\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr.readline() == "\n" and "once more quits at once" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
@@ -267,9 +279,7 @@ def test_a_finished_run_says_so_and_only_missing_results_are_made_again(tmp_path
     assert outcome == (20, 0) and len(said) == 1 and "is done: step 20" in said[0]
     (tmp_path / "results" / "learning_curve.png").unlink()
     _, said = train(tmp_path, steps=20)
-    assert (tmp_path / "results" / "learning_curve.png").exists() and not any(
-        s.startswith("step ") for s in said
-    )
+    assert (tmp_path / "results" / "learning_curve.png").exists() and not any(s.startswith("step ") for s in said)
     assert_same_bits(before, load(tmp_path))
 
 
@@ -285,9 +295,7 @@ def test_a_changed_field_is_refused_and_shown(tmp_path):
     train(tmp_path, steps=20)
     config = toy_task.make_config(steps=20, log_every=7)  # how often it logs may change
     config.model.units = 6
-    with pytest.raises(
-        UserError, match=r"model.units: 5 -> 6\. Take another --workdir \(--init_from=.*old values"
-    ):
+    with pytest.raises(UserError, match=r"model.units: 5 -> 6\. Take another --workdir \(--init_from=.*old values"):
         loop.train(toy_task.make_task(units=6), config, tmp_path)
     with pytest.raises(UserError, match="step 20 already, beyond config.train.steps=15"):
         train(tmp_path, steps=15)
@@ -385,11 +393,7 @@ def test_two_processes_stop_together_and_train_as_one(tmp_path):
     assert [process.returncode for process in (first, second)] == [128 + signal.SIGTERM] * 2
     first, second = start_two(tmp_path / "two", **fields)
     said = [process.communicate(timeout=60)[0] for process in (first, second)]
-    assert (
-        "Going on from step" in said[0]
-        and "jit on 4 cpu devices" not in said[1]
-        and "Done: step 300" in said[0]
-    )
+    assert "Going on from step" in said[0] and "jit on 4 cpu devices" not in said[1] and "Done: step 300" in said[0]
     for x, y in zip(*map(jax.tree.leaves, (load(tmp_path / "one"), load(tmp_path / "two"))), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)
 

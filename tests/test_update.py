@@ -52,9 +52,7 @@ def test_gradient_is_that_of_the_objective_of_the_sums(objective):
     expected = jax.tree.map(jnp.subtract, state.params, grads)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), new.params, expected)
     np.testing.assert_allclose(report.loss, loss, rtol=1e-6)
-    np.testing.assert_allclose(
-        report.grad_norm, np.sqrt(sum(np.sum(g**2) for g in jax.tree.leaves(grads))), rtol=1e-5
-    )
+    np.testing.assert_allclose(report.grad_norm, np.sqrt(sum(np.sum(g**2) for g in jax.tree.leaves(grads))), rtol=1e-5)
     assert new.step == 8 and bool(report.finite)
 
 
@@ -134,9 +132,7 @@ def test_clip_bounds_the_gradient_that_adam_sees():
     ],  # geometric mean for the exponential
 )
 def test_schedules(schedule, middle):
-    fields = dict(
-        schedule=schedule, learning_rate=1e-2, warmup_steps=10, decay_steps=110, final_learning_rate=1e-4
-    )
+    fields = dict(schedule=schedule, learning_rate=1e-2, warmup_steps=10, decay_steps=110, final_learning_rate=1e-4)
     rate = make_schedule(optimizer_config(**fields))
     end = 1e-2 if schedule == "constant" else 1e-4
     expected = [0.0, 5e-3, 1e-2, middle, end, end]

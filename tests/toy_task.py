@@ -84,9 +84,7 @@ def sums(params, batch, key, train):
     x, mask, weight = batch["x"], batch["mask"], batch["weight"]
     noise = jax.vmap(lambda k: jax.random.normal(k, (STEPS + LATENT,)))(keys)
     kept, eps = noise[:, LATENT:] > -0.5, noise[:, :LATENT]
-    mu, log_var = jnp.split(
-        jnp.tanh((x * kept if train else x) @ params["encoder"]) @ params["heads"], 2, axis=-1
-    )
+    mu, log_var = jnp.split(jnp.tanh((x * kept if train else x) @ params["encoder"]) @ params["heads"], 2, axis=-1)
     z = mu + jnp.exp(log_var / 2) * eps
     error = jnp.sum(mask * (z @ params["decoder"] - x) ** 2, axis=-1)
     kl = 0.5 * (mu**2 + jnp.exp(log_var) - log_var - 1)

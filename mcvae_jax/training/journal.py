@@ -89,9 +89,7 @@ class Journal:
             self._log.write(step, split, values | {"seconds": round(seconds, 2)})
 
 
-def make_evaluation(
-    task: Task, layout: parallel.Layout, seed: int
-) -> Callable[[Params, int], dict[str, float]]:
+def make_evaluation(task: Task, layout: parallel.Layout, seed: int) -> Callable[[Params, int], dict[str, float]]:
     """The function evaluate(params, step) -> held-out metrics, with 'objective' first among them."""
     sums_fn = layout.compile_sums(make_held_out_sums(task, seed))
 

@@ -105,9 +105,7 @@ def train(
                     "ask for more steps, or take another --workdir."
                 )
             if newest == steps and _is_finished(run):
-                run.say(
-                    f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do."
-                )
+                run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             outcome = _train_steps(run, record.init_from)
             if not outcome.signal:
@@ -165,9 +163,7 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
     run.checkpoints.wait()
     good = run.checkpoints.newest()
     kept = "there is no checkpoint yet" if good is None else f"the last good checkpoint is step {good}"
-    start = (
-        "" if good is None else f" (--init_from={run.workdir.folder} starts there from the best parameters)"
-    )
+    start = "" if good is None else f" (--init_from={run.workdir.folder} starts there from the best parameters)"
     return (
         f"Not finite at {error}. It was not saved; {kept}. Take another --workdir with a lower "
         f"--config.optimizer.learning_rate or --config.optimizer.clip_norm{start}."
@@ -176,8 +172,12 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
 
 def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
     """The newest good checkpoint, or the start of a run; damaged checkpoints are removed."""
-    state = run.layout.init_state(lambda: init_state(run.task, optimizer, run.config.seed))
-    wanted = target({"params": state.params, "opt_state": state.opt_state}, run.layout.replicated)
+
+    def fresh() -> State:
+        return init_state(run.task, optimizer, run.config.seed)
+
+    shapes = jax.eval_shape(fresh)
+    wanted = target({"params": shapes.params, "opt_state": shapes.opt_state}, run.layout.replicated)
     for step in reversed(run.checkpoints.steps()):
         try:
             items = run.checkpoints.restore(step, wanted).items
@@ -187,6 +187,7 @@ def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
             continue
         run.say(f"Going on from step {step} of {run.workdir.folder}.")
         return State(run.layout.place_state(np.int32(step)), items["params"], items["opt_state"])
+    state = run.layout.init_state(fresh)
     count = sum(x.size for x in jax.tree.leaves(state.params))
     run.say(f"{count:,} parameters, {run.layout.name}; the first update compiles.")
     if start_from:
@@ -208,9 +209,7 @@ def _params_of(folder: str, wanted: Params, config: Any) -> tuple[int, Params]:
         except UserError as error:
             fields = differences(record.config.get("model", {}), config.model.to_dict())
             reason = "; ".join(f"model.{f}" for f in fields) or str(error)
-            raise UserError(
-                f"--init_from={folder} does not fit this model (there -> here): {reason}"
-            ) from error
+            raise UserError(f"--init_from={folder} does not fit this model (there -> here): {reason}") from error
     return restored.step, restored.items["params"]
 
 

@@ -105,9 +105,7 @@ def clock(seconds: float) -> str:
 
 def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) -> None:
     """A panel for each metric, training and held-out over the step, with the best step marked; a PNG."""
-    names = list(
-        dict.fromkeys(n for split in (HELD_OUT, TRAIN) for e in lines if e["split"] == split for n in e)
-    )
+    names = list(dict.fromkeys(n for split in (HELD_OUT, TRAIN) for e in lines if e["split"] == split for n in e))
     names = [n for n in names if n not in BOOKKEEPING]
     columns = min(3, max(1, len(names)))
     rows = max(1, -(-len(names) // columns))

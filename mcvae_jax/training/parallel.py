@@ -143,9 +143,7 @@ def _pmap(fn: Callable, devices: list[jax.Device], donate: tuple[int, ...]) -> C
 
 def _place_whole(tree: Any, sharding: NamedSharding) -> Any:
     """Host arrays -> the same array on every device of every process."""
-    return jax.tree.map(
-        lambda a: jax.make_array_from_callback(np.shape(a), sharding, lambda i: np.asarray(a)[i]), tree
-    )
+    return jax.tree.map(lambda a: jax.make_array_from_callback(np.shape(a), sharding, lambda i: np.asarray(a)[i]), tree)
 
 
 def _place_global(batch: Batch, sharding: NamedSharding, count: int) -> Any:

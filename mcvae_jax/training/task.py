@@ -17,13 +17,13 @@ class Task(NamedTuple):
     """A model, its losses and its data. B is the number of examples in a batch.
 
     A batch is a dict of arrays with leading axis B. Two of them every task has: 'weight' (B,) float32, 0 for
-    padding, and 'index' (B,) int32, the place of the example in the whole batch (held-out: in the whole held-out
-    set). An example's randomness comes from `example_keys(key, batch['index'])`, whatever the layout.
+    padding, and 'index' (B,) int32, the place of the example in the whole batch (held-out: in the whole
+    held-out set). An example's randomness comes from `example_keys(key, batch['index'])`, in every layout.
     """
 
     init: Callable[[jax.Array], Params]
-    # sums(params, batch, key, train): sums over the examples given, each weighted by batch['weight'], and 'weight',
-    # the sum of the weights
+    # sums(params, batch, key, train): sums over the examples given, each weighted by batch['weight'], and
+    # 'weight', the sum of the weights
     sums: Callable[[Params, Batch, jax.Array, bool], Sums]
     # objective(sums over the whole batch, step) -> what is minimised, and scalars to log
     objective: Callable[[Sums, jax.Array], tuple[jax.Array, Metrics]]

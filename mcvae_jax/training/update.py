@@ -1,8 +1,8 @@
 """Loss -> update step, for objectives that are no sum over examples.
 
-The capacity term gamma * |KL - C| and free bits act on means over the whole batch, so the gradient of a device's
-own examples needs sums from all devices. No psum is differentiated for it: with s the sums, g = sum over devices
-of s and L the objective,
+The capacity term gamma * |KL - C| and free bits act on means over the whole batch, so the gradient of a
+device's own examples needs sums from all devices. No psum is differentiated for it: with s the sums, g = sum
+over devices of s and L the objective,
 
     dL/dparams = sum over devices of (ds/dparams)^T (dL/dg)
 
@@ -18,9 +18,7 @@ import optax
 
 from mcvae_jax.training.task import Batch, Params, Sums, Task
 
-Reduce = Callable[
-    [Any], Any
-]  # adds a tree over all devices; the identity where the program sees the whole batch
+Reduce = Callable[[Any], Any]  # adds a tree over all devices; the identity where the program sees the whole batch
 
 # fold_in(key(seed), step) with steps that no run reaches, for randomness that belongs to no step
 INIT_STEP = 2**32 - 1
