@@ -59,8 +59,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.loss = loss = ml_collections.ConfigDict()
     loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
     loss.beta = 0.2  # the final weight of the KL
-    loss.beta_schedule = "constant"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
-    loss.beta_steps = 1  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
+    loss.beta_steps = 1500  # linear: length of the rise; cyclical: length of a cycle
     loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
     loss.gamma = 1.0  # capacity: weight of the distance
     loss.capacity = 25.0  # capacity: the final C, nats per bar
@@ -75,10 +75,10 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     config.optimizer = optimizer = ml_collections.ConfigDict()
     optimizer.name = "adam"
-    optimizer.learning_rate = 2e-3
-    optimizer.schedule = "exponential"  # 'constant', 'cosine', 'exponential': from learning_rate at the end of the
-    optimizer.warmup_steps = 100  # warm-up down to final_learning_rate at decay_steps
-    optimizer.decay_steps = 2500
+    optimizer.learning_rate = 4e-3
+    optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
+    optimizer.warmup_steps = 100  # the rate rises from 0 over so many steps
+    optimizer.decay_steps = 4000  # the step at which final_learning_rate is reached
     optimizer.final_learning_rate = 1e-4
     optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
     optimizer.amsgrad = False
@@ -87,12 +87,12 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     optimizer.eps = 1e-8
 
     config.train = train = ml_collections.ConfigDict()
-    train.steps = 1500
-    train.batch_size = 256
+    train.steps = 4000
+    train.batch_size = 64
     train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
-    train.log_every = 20  # steps
-    train.eval_every = 250
-    train.save_every = 250
+    train.log_every = 50  # steps
+    train.eval_every = 500
+    train.save_every = 500
     train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
 
     config.held_out = held_out = ml_collections.ConfigDict()
@@ -102,34 +102,35 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     if preset == "thesis":  # its text and notebooks
         corpus.bars = "fixed16"
-        corpus.held_out = 0.1
         data.lowest_shift = data.highest_shift = 0
         model.units = 512
         dropout.inputs = 0.3
+        loss.beta_schedule = "constant"
         optimizer.learning_rate = 1e-4
         optimizer.schedule = "constant"
         optimizer.warmup_steps = 0
         optimizer.amsgrad = True
-        train.batch_size = 64
         train.steps = 100_000
     elif preset == "smoke":
         corpus.source = "tunes"
         model.units = 64
         model.latent = 16
-        train.batch_size = 64
-        train.steps = 150
-        train.eval_every = train.save_every = 50
-        optimizer.learning_rate = 5e-3
-        optimizer.decay_steps = 150
-        optimizer.warmup_steps = 10
+        loss.beta_steps = 300
+        optimizer.learning_rate = 1e-2
+        optimizer.decay_steps = 400
+        optimizer.warmup_steps = 20
+        train.steps = 400
+        train.batch_size = 32
+        train.eval_every = train.save_every = 100
         held_out.importance_samples = 8
     elif preset == "accelerator":
         model.units = 512
         model.matmul_dtype = "bfloat16"
-        train.batch_size = 4096
-        train.steps = 20_000
-        train.eval_every = train.save_every = 1000
+        loss.beta_steps = 5000
         optimizer.learning_rate = 2e-3
         optimizer.warmup_steps = 500
         optimizer.decay_steps = 20_000
+        train.steps = 20_000
+        train.batch_size = 1024
+        train.eval_every = train.save_every = 1000
     return config

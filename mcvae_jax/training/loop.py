@@ -253,3 +253,4 @@ def _write_results(run: Run) -> None:
     }
     write_json(run.workdir.summary, summary)
     run.say(f"Done: step {run.config.train.steps}, best at step {best.step}. Results in {results}.")
+    run.say(f"Next: python -m mcvae_jax.inspect {run.workdir.folder}")

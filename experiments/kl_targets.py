@@ -1,0 +1,107 @@
+"""Do capacity and free bits bring the KL where they are told to? Short runs beside plain beta (thesis 4.14, 8.3.1).
+
+    python -m experiments.kl_targets --out=runs/kl_targets [--corpus=FOLDER_OR_BUILTIN] [--steps=1500]
+
+Each run is a small VAE on the same bars. The table goes to OUT/kl_targets.csv and the screen, the course of the KL to
+OUT/kl_targets.png. A run that is done is not trained again.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax.command import run_command, say
+from mcvae_jax.errors import UserError
+from mcvae_jax.options import load_config
+from mcvae_jax.training import loop, tasks
+from mcvae_jax.training.metrics import read_metrics
+from mcvae_jax.workdir import Workdir
+
+TARGET = 12.0  # nats per bar
+LATENT = 32
+# Name, what the KL is meant to reach, and the fields of config.loss. A large beta makes every nat that is not free
+# dear, so free bits that work leave the KL at their limit.
+RUNS = (
+    ("beta 0.2", None, {"beta": 0.2}),
+    ("beta 1", None, {"beta": 1.0}),
+    ("beta 10", 0.0, {"beta": 10.0}),  # a collapse on purpose
+    ("capacity", TARGET, {"kind": "capacity", "gamma": 5.0, "capacity": TARGET, "capacity_steps": 500}),
+    ("free bits per bar", TARGET, {"beta": 5.0, "free_bits": "per_bar", "free_nats": TARGET}),
+    ("free bits per dim", TARGET, {"beta": 5.0, "free_bits": "per_dim", "free_nats": TARGET / LATENT}),
+)
+COLUMNS = ("run", "target_kl", "kl", "reconstruction", "bound", "active_units", "greedy_token_accuracy")
+
+
+def main(argv: list[str]) -> None:
+    """Trains what is not trained yet, then writes the table and the picture."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.kl_targets", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", required=True, type=Path, help="folder of the runs, the table and the picture")
+    parser.add_argument("--corpus", default="builtin", help="'builtin', 'tunes', or a folder of music")
+    parser.add_argument("--steps", default=1500, type=int, help="steps of each run")
+    options = parser.parse_args(argv)
+    if options.steps < 600:
+        raise UserError(f"--steps={options.steps} says nothing: capacity rises for 500 steps; give at least 600")
+    rows = [run(name, target, loss, options) for name, target, loss in RUNS]
+    with (options.out / "kl_targets.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    draw(options.out)
+    say("  ".join(f"{column:>21}" for column in COLUMNS))
+    for row in rows:
+        say("  ".join(f"{row[c]:>21.3f}" if isinstance(row[c], float) else f"{row[c]!s:>21}" for c in COLUMNS))
+
+
+def run(name: str, target: float | None, loss: dict, options: argparse.Namespace) -> dict:
+    """Trains one run, or finds it done, and returns its row."""
+    config = load_config("configs/vae.py:smoke")
+    config.corpus.source = options.corpus
+    config.model.latent = LATENT
+    config.loss.update({"beta_schedule": "constant"} | loss)
+    config.train.update(
+        {"steps": options.steps, "batch_size": 64, "log_every": 25, "eval_every": 250, "save_every": 250}
+    )
+    config.optimizer.decay_steps = options.steps
+    folder = folder_of(options.out, name)
+    say(f"--- {name}")
+    outcome = loop.train(tasks.make_task(config, say), config, folder, say)
+    if outcome.signal:
+        raise KeyboardInterrupt
+    scores = json.loads((Workdir(folder).results / "held_out.json").read_text())
+    values = (
+        target,
+        scores["kl_nats"],
+        scores["reconstruction_nats"],
+        scores["bound_nats"],
+        scores["active_units"],
+        scores["greedy"]["token_accuracy"],
+    )
+    return dict(zip(COLUMNS, (name, *values), strict=True))
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """The workdir of a run."""
+    return out / name.replace(" ", "_")
+
+
+def draw(out: Path) -> None:
+    """The KL of the training batches over the steps, a line a run, and the common target."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for name, target, _ in RUNS:
+        lines = [line for line in read_metrics(Workdir(folder_of(out, name)).metrics) if line["split"] == "train"]
+        style = ":" if target is None else "-"
+        axis.plot([line["step"] for line in lines], [line["kl"] for line in lines], style, label=name)
+    axis.axhline(TARGET, color="0.4", linewidth=0.8, linestyle="--", label="target")
+    axis.set(xlabel="step", ylabel="KL, nats per bar", ylim=(0, 4 * TARGET))
+    axis.legend()
+    figure.savefig(out / "kl_targets.png", dpi=120)
+
+
+if __name__ == "__main__":
+    run_command(main)
