@@ -44,14 +44,14 @@ def parse(argv: list[str]) -> Options:
 
 def load_config(chosen: str) -> ConfigDict:
     """What get_config of 'FILE.py' or 'FILE.py:PRESET' returns; UserError where there is no such thing."""
-    path, _, preset = chosen.partition(":")
+    path, colon, preset = chosen.partition(":")
     if not Path(path).is_file():
         raise UserError(f"There is no config file {path}; run from the project's folder, or give the whole path.")
     get_config = runpy.run_path(path).get("get_config")
     if get_config is None:
         raise UserError(f"{path} has no function get_config, so it is no config file.")
     try:
-        return get_config(preset) if preset else get_config()
+        return get_config(preset) if colon else get_config()
     except ValueError as error:
         raise UserError(f"--config={chosen}: {error}") from error
 

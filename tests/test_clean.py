@@ -282,6 +282,7 @@ def test_wrong_settings_are_named():
         {"held_out": 1.5},
         {"min_pitch": 90, "max_pitch": 80},
         {"max_bars": -1},
+        {"split_seed": 2**63},
     ):
         with pytest.raises(UserError, match=next(iter(wrong))):
             CorpusSettings("test", **wrong)

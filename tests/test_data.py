@@ -130,7 +130,13 @@ def test_held_out_bars_come_once_with_their_number():
 
 @pytest.mark.parametrize(
     "fields, words",
-    [({"sampler": "bars"}, "sampler"), ({"lowest_shift": 1}, "lowest_shift"), ({"batch_size": 0}, "batch_size")],
+    [
+        ({"sampler": "bars"}, "sampler"),
+        ({"lowest_shift": 1}, "lowest_shift"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"min_pitch": 200}, "min_pitch"),
+        ({"min_pitch": 60, "max_pitch": 50}, "they are 60 and 50"),
+    ],
 )
 def test_settings_that_cannot_work_are_named(fields, words):
     with pytest.raises(UserError, match=words):

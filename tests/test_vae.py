@@ -186,6 +186,7 @@ def test_a_dropped_token_leaves_no_trace(model):
     [
         ("units", 0, "model.units"),
         ("latent", -1, "model.latent"),
+        ("units", 10**9, "model.units is 1000000000; it must be from 1 to"),  # XLA would end the process
         ("merge", "max", "merge"),
         ("matmul_dtype", "int8", "dtype"),
     ],

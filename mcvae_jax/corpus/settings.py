@@ -37,5 +37,7 @@ class CorpusSettings:
         for name in ("held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
+        if abs(self.split_seed) >= 2**63:
+            raise UserError(f"split_seed={self.split_seed} is too large; it must fit into 64 bits")
         if self.max_bars < 0:
             raise UserError(f"max_bars={self.max_bars} must be 0 (no limit) or more")

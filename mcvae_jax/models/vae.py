@@ -17,6 +17,8 @@ from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 
 Array = jax.Array
 
+LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
+
 _kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
 
 
@@ -213,8 +215,8 @@ def make_vae(settings: Mapping[str, Any]) -> VAE:
     fields = dict(settings)
     dtype = fields.pop("matmul_dtype")
     for name in ("units", "latent", "layers"):
-        if fields[name] < 1:
-            raise UserError(f"config.model.{name} is {fields[name]}; it must be at least 1")
+        if not 1 <= fields[name] <= LARGEST:
+            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
     if fields["merge"] not in ("add", "concat"):
         raise UserError(f"config.model.merge is 'add' or 'concat', not {fields['merge']!r}")
     if dtype not in ("float32", "bfloat16"):

@@ -31,6 +31,11 @@ class DataSettings:
             raise UserError(f"config.train.batch_size is {self.batch_size}; it must be at least 1")
         if self.sampler not in SAMPLERS:
             raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
+        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+            raise UserError(
+                "config.data.min_pitch and max_pitch must be 0 <= min <= max <= 127; they are"
+                f" {self.min_pitch} and {self.max_pitch}"
+            )
         if not self.lowest_shift <= 0 <= self.highest_shift:
             raise UserError(
                 "config.data.lowest_shift must not be above 0 nor highest_shift below it; they are"

@@ -6,6 +6,7 @@ run that was killed and started again ends with the same bits as one that was no
 """
 
 import contextlib
+import math
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.signals import StopSignals
 from mcvae_jax.training.task import Batch, Params, Task
 from mcvae_jax.training.update import State, init_state, make_update
-from mcvae_jax.workdir import Record, Workdir, differences, write_json
+from mcvae_jax.workdir import Record, Workdir, differences, flatten, write_json
 
 Say = Callable[[str], None]
 
@@ -48,12 +49,17 @@ class Run(NamedTuple):
 
 
 def check_config(config: Any) -> None:
-    """UserError for values of config.train, config.optimizer and config.seed that cannot work."""
+    """UserError for numbers that no computer holds, and values of train, optimizer and seed that cannot work."""
+    for name, value in flatten(config.to_dict()).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"config.{name} is {value}; it must be a finite number.")
+        if isinstance(value, int) and abs(value) >= 2**31:  # steps and seeds are int32 on the devices
+            raise UserError(f"config.{name} is {value}; whole numbers end at 2**31 - 1.")
     for name in ("steps", "batch_size", "log_every", "eval_every", "save_every"):
         if config.train[name] < 1:
             raise UserError(f"config.train.{name} is {config.train[name]}; it must be at least 1.")
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f"config.seed is {config.seed}; it must be from 0 to 2**32 - 1.")
+    if config.seed < 0:
+        raise UserError(f"config.seed is {config.seed}; it must not be negative.")
     make_optimizer(config.optimizer)
     layout = parallel.make_layout(config.train.parallel)
     parallel.check_batch_size(config.train.batch_size, layout.devices)
