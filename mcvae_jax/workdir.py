@@ -67,8 +67,11 @@ class Workdir:
         return json.loads(self.summary.read_text()) if self.summary.exists() else {}
 
     def check(self, config: dict) -> None:
-        """UserError where this folder cannot be the workdir of such a run; a folder that is not there can."""
-        if self.config.exists():
+        """UserError where this folder cannot be the workdir of such a run; a folder that is not there can.
+
+        A run that ended before its first checkpoint leaves nothing to protect: its folder is free for another.
+        """
+        if self._is_trained():
             changes = differences(self.read().config, _as_json(config), FREE_FIELDS)
             if changes:
                 raise UserError(
@@ -77,7 +80,7 @@ class Workdir:
                 )
         elif self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; give a folder as --workdir.")
-        elif self.folder.exists() and any(path.name != "lock" for path in self.folder.iterdir()):
+        elif self.folder.exists() and not self.config.exists() and any(p.name != "lock" for p in self.folder.iterdir()):
             raise UserError(f"{self.folder} holds other files and no config.json; give an empty or new --workdir.")
 
     def claim(self, record: Record) -> Record:
@@ -88,7 +91,7 @@ class Workdir:
         """
         self.check(record.config)
         record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
-        if self.config.exists():
+        if self._is_trained():
             old = self.read()
             changes = differences(old.data, record.data, FREE_DATA)
             if changes:
@@ -117,6 +120,10 @@ class Workdir:
             except BlockingIOError as error:
                 raise UserError(f"Another process is training in {self.folder}; wait or stop it.") from error
             yield
+
+    def _is_trained(self) -> bool:
+        """Whether a run has claimed the folder and saved a checkpoint, which stands under its step when complete."""
+        return self.config.exists() and any(path.name.isdigit() for path in self.checkpoints.glob("*"))
 
     def _way_out(self) -> str:
         return f"Take another --workdir (--init_from={self.folder} starts there from these parameters),"

@@ -303,6 +303,15 @@ def test_a_changed_field_is_refused_and_shown(tmp_path):
         train(tmp_path, toy_task.make_task()._replace(data={"identity": "else"}), steps=20)
 
 
+def test_a_run_without_a_checkpoint_leaves_its_folder_to_another(tmp_path):
+    with pytest.raises(UserError, match="there is no checkpoint yet"):
+        train(tmp_path, toy_task.make_task(explode_at=0))
+    config = toy_task.make_config(steps=5)
+    config.optimizer.learning_rate = 0.01  # the advice was to lower it
+    assert loop.train(toy_task.make_task(), config, tmp_path).step == 5
+    assert Workdir(tmp_path).read().config["optimizer"]["learning_rate"] == 0.01
+
+
 def test_a_moved_corpus_is_the_same_data(tmp_path):
     for place in ("here", "there"):
         train(tmp_path, toy_task.make_task()._replace(data={"identity": "toy", "corpus": place}), steps=5)
