@@ -187,6 +187,8 @@ def pickled_array_inside(folder):
         (lambda folder: (folder / "offsets.npy").unlink(), "damaged"),
         (lambda folder: os.truncate(folder / "tokens.npy", 130), "damaged"),
         (lambda folder: os.truncate(folder / "tokens.npy", 0), "damaged"),
+        (lambda folder: (folder / "songs.jsonl").unlink(), "damaged"),
+        (lambda folder: os.truncate(folder / "songs.jsonl", 10), "damaged .songs.jsonl has not a line for each song"),
         (flip_a_bit, "damaged"),
         (pickle_inside, "damaged"),
         (pickled_array_inside, "damaged"),

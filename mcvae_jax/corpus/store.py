@@ -66,6 +66,8 @@ class Corpus:
             arrays = {name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS}
             if {name: checksum(array) for name, array in arrays.items()} != header["checksums"]:
                 raise ValueError("its arrays are not those that were written")
+            if (folder / "songs.jsonl").read_bytes().count(b"\n") != len(arrays["sides"]):
+                raise ValueError("songs.jsonl has not a line for each song")
             settings = CorpusSettings(**header["settings"])
             return cls(folder, settings, header["fingerprint"], header["identity"], **arrays)
         except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
