@@ -30,7 +30,8 @@ def write_reconstructions(
     """
     held_out = corpus.songs(HELD_OUT)
     chosen = held_out[np.unique(np.linspace(0, len(held_out) - 1, min(songs, len(held_out))).astype(np.int64))]
-    names = [corpus.records()[i]["name"] for i in chosen]
+    of_song = corpus.records()
+    names = [of_song[i]["name"] for i in chosen]
     originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
     padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
     mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
