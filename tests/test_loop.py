@@ -263,6 +263,23 @@ def test_a_non_finite_update_stops_before_anything_is_saved(tmp_path, explode_at
     assert all(e["step"] <= explode_at for e in log_of(tmp_path))
 
 
+@pytest.mark.parametrize("error", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")])
+def test_memory_that_runs_out_is_one_line(tmp_path, error):
+    def batch(step):
+        raise error
+
+    with pytest.raises(UserError, match="Take a smaller config.train.batch_size .it is 16"):
+        train(tmp_path, toy_task.make_task()._replace(batch=batch))
+
+
+def test_other_errors_of_the_compiler_keep_their_trace(tmp_path):
+    def batch(step):
+        raise jax.errors.JaxRuntimeError("INTERNAL: a bug")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a bug"):
+        train(tmp_path, toy_task.make_task()._replace(batch=batch))
+
+
 def test_a_held_out_set_without_weight_is_refused(tmp_path):
     task = toy_task.make_task()._replace(held_out_batches=lambda: iter(()))
     with pytest.raises(UserError, match="no held-out examples"):

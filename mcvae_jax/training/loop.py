@@ -113,10 +113,25 @@ def train(
             if newest == steps and _is_finished(run):
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
-            outcome = _train_steps(run, record.init_from)
-            if not outcome.signal:
-                _write_results(run)
+            with _memory_explained(config):
+                outcome = _train_steps(run, record.init_from)
+                if not outcome.signal:
+                    _write_results(run)
             return outcome
+
+
+@contextlib.contextmanager
+def _memory_explained(config: Any) -> Iterator[None]:
+    """Memory that runs out, of the host or of a device, becomes a UserError."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"Out of memory. Take a smaller config.train.batch_size (it is {config.train.batch_size}) or a smaller"
+            " model."
+        ) from error
 
 
 def _train_steps(run: Run, start_from: str) -> Outcome:
