@@ -1,7 +1,7 @@
 """The bar VAE (thesis 4.4, 5.4.1, 6.2).
 
     python -m mcvae_jax.main --config=configs/vae.py                   built-in fiddle tunes, a laptop
-    python -m mcvae_jax.main --config=configs/vae.py:smoke             our own 20 tunes, under a minute
+    python -m mcvae_jax.main --config=configs/vae.py:smoke             our own 23 tunes, under a minute
     python -m mcvae_jax.main --config=configs/vae.py:thesis            the sizes and rates of the thesis
     python -m mcvae_jax.main --config=configs/vae.py:accelerator       a GPU or TPU
     python -m mcvae_jax.main --config=configs/vae.py --config.corpus.source=FOLDER --workdir=DIR   your own music
@@ -22,9 +22,9 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.task = "vae"
     config.seed = 0  # of parameters, batches and noise
 
-    config.corpus_folder = ""  # where the corpus is kept; '' is a folder in the user's cache, named by its settings
+    config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
     config.corpus = corpus = ml_collections.ConfigDict()
-    corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 20), or a folder, .zip, .tar.gz or file
+    corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 23), or a folder, .zip, .tar.gz or file
     corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
     corpus.bars = "metre"  # 'metre': bars of the music that fill 16 steps; 'fixed16': cut every 16 steps (thesis)
     corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
@@ -49,7 +49,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.latent = 64  # dimensions of z
     model.layers = 2
     model.merge = "add"  # the encoder's four final states are added (thesis 3.1.4), or 'concat'
-    model.matmul_dtype = "float32"  # operands of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.inputs = 0.0  # share of the encoder's tokens that is dropped

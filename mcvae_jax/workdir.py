@@ -58,13 +58,19 @@ class Workdir:
             what = "has no config.json, so it is no workdir" if self.folder.is_dir() else "does not exist"
             raise UserError(f"{self.folder} {what}; give the --workdir of a training run.")
         try:
-            return Record(**json.loads(self.config.read_text()))
+            record = Record(**json.loads(self.config.read_text()))
+            if not (isinstance(record.config, dict) and isinstance(record.data, dict)):
+                raise ValueError("its config and data are no objects")
+            return record
         except (ValueError, TypeError) as error:
             raise UserError(f"{self.config} is damaged ({error}); restore it or train in another workdir.") from error
 
     def read_summary(self) -> dict:
         """What the finished run wrote last: {} where it has not."""
-        return json.loads(self.summary.read_text()) if self.summary.exists() else {}
+        with contextlib.suppress(OSError, ValueError):
+            summary = json.loads(self.summary.read_text())
+            return summary if isinstance(summary, dict) else {}
+        return {}
 
     def check(self, config: dict) -> None:
         """UserError where this folder cannot be the workdir of such a run; a folder that is not there can.

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from mcvae_jax.command import run_command
 from mcvae_jax.corpus import __main__ as command
 from mcvae_jax.corpus import build
 from mcvae_jax.corpus.build import build_corpus, ensure_corpus
@@ -139,20 +140,31 @@ def test_a_corpus_travels_without_its_source(source, tmp_path):
 
 def test_command(source, tmp_path, capsys):
     place = tmp_path / "corpus"
-    assert command.main([f"--source={source.folder}", f"--out={place}", "--bars=fixed16", "--no-pictures"]) == 0
+    command.main([f"--source={source.folder}", f"--out={place}", "--bars=fixed16", "--no-pictures"])
     out, err = capsys.readouterr()
     assert "as read" in out and "read 31 files" in err
     assert Corpus.open(place).settings == settings_of(source, bars="fixed16")
     assert not (place / "report.png").exists()
 
 
-def test_command_says_mistakes_in_one_line(source, tmp_path, capsys):
+def run(arguments, monkeypatch, capsys):
+    """Exit status and lines on stderr of the command as it is typed."""
+    monkeypatch.setattr("sys.argv", ["corpus", *arguments])
+    with pytest.raises(SystemExit) as end:
+        run_command(command.main)
+    return end.value.code, capsys.readouterr().err.splitlines()
+
+
+def test_command_says_mistakes_in_one_line(source, tmp_path, capsys, monkeypatch):
     flags = [f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"]
-    assert command.main([*flags, "--held_out=7"]) == 2
-    assert command.main([flags[0], f"--out={source.folder}"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
-    with pytest.raises(SystemExit, match="2"):
-        command.main([*flags, "--bars=waltz"])
+    for mistake in (
+        [*flags, "--held_out=7"],
+        [flags[0], f"--out={source.folder}"],
+        [*flags, "--bars=waltz"],
+        flags[:1],
+    ):
+        status, lines = run(mistake, monkeypatch, capsys)
+        assert status == 2 and len(lines) == 1 and lines[0].startswith("Error: ")
 
 
 def test_command_when_interrupted(source, tmp_path, capsys, monkeypatch):
@@ -161,8 +173,8 @@ def test_command_when_interrupted(source, tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "read_songs", interrupted)
-    assert command.main([f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "interrupted; no corpus was written"
+    status, lines = run([f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"], monkeypatch, capsys)
+    assert status == 130 and lines[-1] == "Interrupted."
     assert os.listdir(tmp_path) == ["music"]
 
 

@@ -176,6 +176,21 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
 
 
+def test_a_damaged_best_checkpoint_gives_its_place_to_the_next_best(tmp_path):
+    task = toy_task.make_task()
+    growing = task._replace(held_out_objective=lambda s: (-task.held_out_objective(s)[0], {}))
+    train(tmp_path, growing, steps=40, eval_every=40)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        best = checkpoints.best()
+    train(tmp_path, growing, steps=60, eval_every=30)
+    (tmp_path / "results" / "summary.json").write_text("{")  # damaged as well, so the results are made again
+    for path in (tmp_path / "checkpoints" / str(best)).rglob("_METADATA"):
+        path.unlink()
+    _, said = train(tmp_path, growing, steps=60, eval_every=30)
+    assert any(f"Checkpoint {best}" in line and "removed" in line for line in said)
+    assert json.loads((tmp_path / "results" / "summary.json").read_text())["best_step"] == 60
+
+
 # ---- compilation, metrics, the best
 
 
@@ -427,7 +442,9 @@ def test_two_processes_stop_together_and_train_as_one(tmp_path):
 # ---- config, layouts, TensorBoard
 
 
-@pytest.mark.parametrize("fields", [{"steps": 0}, {"batch_size": 0}, {"log_every": 0}, {"parallel": "pmapp"}])
+@pytest.mark.parametrize(
+    "fields", [{"steps": 0}, {"batch_size": 0}, {"batch_size": 2**21}, {"log_every": 0}, {"parallel": "pmapp"}]
+)
 def test_impossible_fields_are_refused_before_anything_is_written(tmp_path, fields):
     with pytest.raises(UserError, match=f"config.train.{list(fields)[0]}"):
         train(tmp_path / "run", **fields)

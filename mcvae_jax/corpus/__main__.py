@@ -5,16 +5,25 @@ import dataclasses
 import inspect
 import re
 import sys
+from typing import NoReturn
 
+from mcvae_jax.command import run_command
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the options")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
     """Every field of CorpusSettings is a flag, and the comment beside it the flag's help."""
-    parser = argparse.ArgumentParser("python -m mcvae_jax.corpus", description=__doc__)
+    parser = Parser("python -m mcvae_jax.corpus", description=__doc__)
     comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(CorpusSettings), re.MULTILINE))
     for field in dataclasses.fields(CorpusSettings):
         required = field.default is dataclasses.MISSING
@@ -34,20 +43,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0, or 2 with one line on stderr for a mistake that the user can mend."""
+def main(argv: list[str]) -> None:
+    """Builds the corpus and prints its report."""
     flags = parse(argv)
-    try:
-        settings = CorpusSettings(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)})
-        corpus = build_corpus(settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures)
-    except UserError as error:
-        show(str(error), sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        show("interrupted; no corpus was written", sys.stderr)
-        return 130
+    settings = CorpusSettings(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)})
+    corpus = build_corpus(settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures)
     show((corpus.folder / "report.txt").read_text("utf-8"), sys.stdout)
-    return 0
 
 
 def show(text: str, stream) -> None:
@@ -58,4 +59,4 @@ def show(text: str, stream) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -74,9 +75,13 @@ def ensure_corpus(
     A corpus whose source is not there is opened as it stands, so that it can travel alone.
     """
     say = progress or (lambda _: None)
-    folder = Path(folder)
+    with locked(Path(folder)):
+        return _open_or_build(settings, Path(folder), workers, say)
+
+
+def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, say: Say) -> Corpus:
     if not (folder / "corpus.json").exists():
-        return build_corpus(settings, folder, workers, progress)
+        return build_corpus(settings, folder, workers, say)
     try:
         corpus = Corpus.open(folder)
         reason = what_changed(corpus, settings)
@@ -85,7 +90,25 @@ def ensure_corpus(
     if not reason:
         return corpus
     say(f"building the corpus {folder} again: {reason}")
-    return build_corpus(settings, folder, workers, progress)
+    return build_corpus(settings, folder, workers, say)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Others that want to build `folder` wait here, and then find it built; the lock ends with the process.
+
+    A place that cannot be written to needs no lock: a corpus there can only be opened.
+    """
+    lock = folder.resolve().parent / f".{folder.name}.lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("w")
+    except OSError:
+        yield
+        return
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:

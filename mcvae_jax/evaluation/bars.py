@@ -31,7 +31,7 @@ def score_bars(vae: VAE, params: Any, batches: Iterable[dict], seed: int = 0) ->
       seed: of the draw from q; a bar's draw depends on the seed and its index alone.
 
     Returns:
-      'reconstruction_nats', 'kl_nats', 'bound_nats' and 'bound_bits', per bar, from one draw of z;
+      'reconstruction_nats', 'kl_nats', 'bound_nats' and the same in bits, per bar, from one draw of z;
       'kl_per_dimension_nats' (Z,); 'active_units' of 'latent' many; 'teacher_forced' and 'greedy' accuracies and
       onset-and-pitch F1 from z = mu; 'always_no_event', the same for the control; 'bars', the sum of the weights.
     """
@@ -49,6 +49,8 @@ def score_bars(vae: VAE, params: Any, batches: Iterable[dict], seed: int = 0) ->
         "reconstruction_nats": float(mean["reconstruction"]),
         "kl_nats": float(mean["kl"]),
         "bound_nats": float(bound),
+        "reconstruction_bits": float(mean["reconstruction"] / math.log(2)),
+        "kl_bits": float(mean["kl"] / math.log(2)),
         "bound_bits": float(bound / math.log(2)),
         "kl_per_dimension_nats": mean["kl_per_dim"].tolist(),
         "active_units": int(np.sum(variance > ACTIVE_VARIANCE)),

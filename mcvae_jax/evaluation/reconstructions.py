@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.models.vae import VAE
+from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.score import Score, Track
-from mcvae_jax.music.tokens import NOTE_OFF, STEPS_PER_QUARTER, canonical, tokens_to_notes
+from mcvae_jax.music.tokens import NOTE_OFF, STEPS_PER_QUARTER, tokens_to_notes
 
 TICKS_PER_QUARTER = 480
 
@@ -40,7 +41,7 @@ def write_reconstructions(
     pairs, records = [], []
     for n, (name, original, guess) in enumerate(zip(names, originals, decoded, strict=True), 1):
         guess = guess[: len(original)]
-        pairs.append((original.reshape(-1), canonical(guess.reshape(-1))))
+        pairs.append((bars_to_tokens(original), bars_to_tokens(guess)))
         write_melody(folder / f"{n:02d}-original.mid", pairs[-1][0], name)
         write_melody(folder / f"{n:02d}-reconstruction.mid", pairs[-1][1], f"{name}, reconstructed")
         records.append(

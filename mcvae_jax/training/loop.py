@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, Restored, target
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import metrics, parallel
@@ -28,6 +28,9 @@ from mcvae_jax.training.update import State, init_state, make_update
 from mcvae_jax.workdir import Record, Workdir, differences, flatten, write_json
 
 Say = Callable[[str], None]
+
+
+MAX_BATCH = 2**20  # more than any device holds; beyond it the memory of the machine goes first
 
 
 class Outcome(NamedTuple):
@@ -58,6 +61,8 @@ def check_config(config: Any) -> None:
     for name in ("steps", "batch_size", "log_every", "eval_every", "save_every"):
         if config.train[name] < 1:
             raise UserError(f"config.train.{name} is {config.train[name]}; it must be at least 1.")
+    if config.train.batch_size > MAX_BATCH:
+        raise UserError(f"config.train.batch_size is {config.train.batch_size}; it must be at most {MAX_BATCH}.")
     if config.seed < 0:
         raise UserError(f"config.seed is {config.seed}; it must not be negative.")
     make_optimizer(config.optimizer)
@@ -184,9 +189,11 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
     run.checkpoints.wait()
     good = run.checkpoints.newest()
     kept = "there is no checkpoint yet" if good is None else f"the last good checkpoint is step {good}"
-    start = "" if good is None else f" (--init_from={run.workdir.folder} starts there from the best parameters)"
+    evaluated = run.checkpoints.best() is not None
+    start = f" (--init_from={run.workdir.folder} starts there from the best parameters)" if evaluated else ""
+    way_out = "Take" if good is None else "Take another --workdir with"
     return (
-        f"Not finite at {error}. It was not saved; {kept}. Take another --workdir with a lower "
+        f"Not finite at {error}. It was not saved; {kept}. {way_out} a lower "
         f"--config.optimizer.learning_rate or --config.optimizer.clip_norm{start}."
     )
 
@@ -252,10 +259,20 @@ def _is_finished(run: Run) -> bool:
     return summary.get("step") == run.config.train.steps and all(path.exists() for path in files)
 
 
+def _best_that_reads(run: Run, wanted: dict[str, Params]) -> Restored:
+    """The best checkpoint; one that is damaged is removed, and the next best takes its place."""
+    while True:
+        try:
+            return run.checkpoints.restore("best", wanted)
+        except DamagedCheckpoint as error:
+            run.say(f"{error} It is removed.")
+            run.checkpoints.delete(run.checkpoints.best())
+
+
 def _write_results(run: Run) -> None:
     """What the task says of its best parameters, the learning curve, and last of all the summary."""
     wanted = jax.eval_shape(run.task.init, jax.random.key(0))
-    best = run.checkpoints.restore("best", {"params": target(wanted, run.layout.replicated)})
+    best = _best_that_reads(run, {"params": target(wanted, run.layout.replicated)})
     if not parallel.is_first_process():
         return
     results = run.workdir.results
