@@ -58,10 +58,18 @@ def build_corpus(
         cleaned.sides,
         song_records(cleaned),
         [skip._asdict() for skip in [*skipped, *cleaned.dropped]],
-        lambda place: write_report(report, place, pictures),
+        lambda place: _finish(report, place, pictures),
     )
     say(f"corpus of {len(corpus)} songs and {len(corpus.tokens)} bars: {folder}")
     return corpus
+
+
+def _finish(report: dict, place: Path, pictures: bool) -> None:
+    write_report(report, place)
+    if pictures:  # matplotlib takes longer to import than a small corpus to build
+        from mcvae_jax.corpus.pictures import draw
+
+        draw(report, place / "report.png")
 
 
 def ensure_corpus(

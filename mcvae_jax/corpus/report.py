@@ -87,16 +87,10 @@ def quantisation(stats: Sequence[Stats]) -> dict[str, Any]:
     return totals | {"share_moved": totals["moved"] / max(totals["onsets"], 1), "moves": moves.tolist()}
 
 
-def write_report(report: dict[str, Any], folder: Path, pictures: bool = True) -> None:
-    """report.json, report.txt and, with pictures, report.png."""
+def write_report(report: dict[str, Any], folder: Path) -> None:
+    """report.json and report.txt; pictures.draw makes the picture."""
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", "ascii")
     (folder / "report.txt").write_text(report_text(report), "utf-8")
-    if pictures:
-        from mcvae_jax.corpus.pictures import (
-            draw,
-        )  # matplotlib takes longer to import than a small corpus to build
-
-        draw(report, folder / "report.png")
 
 
 def report_text(report: dict[str, Any]) -> str:

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, Restored, target
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training import parallel
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
+from mcvae_jax.training.results import is_finished, write_results
 from mcvae_jax.training.signals import StopSignals
 from mcvae_jax.training.task import Batch, Params, Task
 from mcvae_jax.training.update import State, init_state, make_update
-from mcvae_jax.workdir import Record, Workdir, differences, flatten, write_json
+from mcvae_jax.workdir import Record, Workdir, differences, flatten
 
 Say = Callable[[str], None]
 
@@ -115,13 +116,13 @@ def train(
                     f"{folder} is trained to step {newest} already, beyond config.train.steps={steps}; "
                     "ask for more steps, or take another --workdir."
                 )
-            if newest == steps and _is_finished(run):
+            if newest == steps and is_finished(workdir, steps):
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             with _memory_explained(config):
                 outcome = _train_steps(run, record.init_from)
                 if not outcome.signal:
-                    _write_results(run)
+                    write_results(task, layout, workdir, checkpoints, steps, run.say)
             return outcome
 
 
@@ -250,45 +251,3 @@ def _prefetch(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[B
             if step < stop:
                 future = pool.submit(make, step)
             yield batch
-
-
-def _is_finished(run: Run) -> bool:
-    """Whether all results of the last step are there."""
-    summary = run.workdir.read_summary()
-    files = [run.workdir.results / name for name in summary.get("files", ())]
-    return summary.get("step") == run.config.train.steps and all(path.exists() for path in files)
-
-
-def _best_that_reads(run: Run, wanted: dict[str, Params]) -> Restored:
-    """The best checkpoint; one that is damaged is removed, and the next best takes its place."""
-    while True:
-        try:
-            return run.checkpoints.restore("best", wanted)
-        except DamagedCheckpoint as error:
-            run.say(f"{error} It is removed.")
-            run.checkpoints.delete(run.checkpoints.best())
-
-
-def _write_results(run: Run) -> None:
-    """What the task says of its best parameters, the learning curve, and last of all the summary."""
-    wanted = jax.eval_shape(run.task.init, jax.random.key(0))
-    best = _best_that_reads(run, {"params": target(wanted, run.layout.replicated)})
-    if not parallel.is_first_process():
-        return
-    results = run.workdir.results
-    results.mkdir(exist_ok=True)
-    run.workdir.summary.unlink(missing_ok=True)
-    figures = run.task.finish(jax.device_get(best.items["params"]), results, run.say)
-    lines = metrics.read_metrics(run.workdir.metrics)
-    metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
-    summary = {
-        "step": run.config.train.steps,
-        "best_step": best.step,
-        "held_out": best.metrics,
-        "seconds": max((line["seconds"] for line in lines), default=0.0),
-        "results": figures,
-        "files": sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file()),
-    }
-    write_json(run.workdir.summary, summary)
-    run.say(f"Done: step {run.config.train.steps}, best at step {best.step}. Results in {results}.")
-    run.say(f"Next: python -m mcvae_jax.inspect {run.workdir.folder}")

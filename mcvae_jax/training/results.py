@@ -1,0 +1,56 @@
+"""What a run leaves behind when it has reached its last step."""
+
+from collections.abc import Callable
+
+import jax
+
+from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
+from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training.task import Params, Task
+from mcvae_jax.workdir import Workdir, write_json
+
+Say = Callable[[str], None]
+
+
+def is_finished(workdir: Workdir, steps: int) -> bool:
+    """Whether all results of the last step are there."""
+    summary = workdir.read_summary()
+    files = [workdir.results / name for name in summary.get("files", ())]
+    return summary.get("step") == steps and all(path.exists() for path in files)
+
+
+def write_results(
+    task: Task, layout: parallel.Layout, workdir: Workdir, checkpoints: Checkpoints, steps: int, say: Say
+) -> None:
+    """What the task says of its best parameters, the learning curve, and last of all the summary."""
+    wanted = jax.eval_shape(task.init, jax.random.key(0))
+    best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
+    if not parallel.is_first_process():
+        return
+    results = workdir.results
+    results.mkdir(exist_ok=True)
+    workdir.summary.unlink(missing_ok=True)
+    figures = task.finish(jax.device_get(best.items["params"]), results, say)
+    lines = metrics.read_metrics(workdir.metrics)
+    metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
+    summary = {
+        "step": steps,
+        "best_step": best.step,
+        "held_out": best.metrics,
+        "seconds": max((line["seconds"] for line in lines), default=0.0),
+        "results": figures,
+        "files": sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file()),
+    }
+    write_json(workdir.summary, summary)
+    say(f"Done: step {steps}, best at step {best.step}. Results in {results}.")
+    say(f"Next: python -m mcvae_jax.inspect {workdir.folder}")
+
+
+def _best_that_reads(checkpoints: Checkpoints, wanted: dict[str, Params], say: Say) -> Restored:
+    """The best checkpoint; one that is damaged is removed, and the next best takes its place."""
+    while True:
+        try:
+            return checkpoints.restore("best", wanted)
+        except DamagedCheckpoint as error:
+            say(f"{error} It is removed.")
+            checkpoints.delete(checkpoints.best())
