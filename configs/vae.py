@@ -60,7 +60,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
     loss.beta = 0.2  # the final weight of the KL
     loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
-    loss.beta_steps = 1500  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_steps = 1000  # linear: length of the rise; cyclical: length of a cycle
     loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
     loss.gamma = 1.0  # capacity: weight of the distance
     loss.capacity = 25.0  # capacity: the final C, nats per bar
@@ -78,7 +78,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     optimizer.learning_rate = 4e-3
     optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
     optimizer.warmup_steps = 100  # the rate rises from 0 over so many steps
-    optimizer.decay_steps = 4000  # the step at which final_learning_rate is reached
+    optimizer.decay_steps = 3000  # the step at which final_learning_rate is reached
     optimizer.final_learning_rate = 1e-4
     optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
     optimizer.amsgrad = False
@@ -87,7 +87,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     optimizer.eps = 1e-8
 
     config.train = train = ml_collections.ConfigDict()
-    train.steps = 4000
+    train.steps = 3000
     train.batch_size = 64
     train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
     train.log_every = 50  # steps
