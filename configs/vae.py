@@ -96,9 +96,9 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
 
     config.held_out = held_out = ml_collections.ConfigDict()
-    held_out.bars = 4096  # distinct held-out bars, spread evenly, that are scored while training; at the end all are
+    held_out.bars = 4096  # a sample of so many held-out bars is scored while training; at the end all are
     held_out.importance_samples = 64  # draws for each bar of the importance-weighted bound
-    held_out.importance_bars = 512  # distinct bars that it is measured on
+    held_out.importance_bars = 512  # a sample of so many held-out bars
 
     if preset == "thesis":  # its text and notebooks
         corpus.bars = "fixed16"

@@ -124,8 +124,17 @@ def test_held_out_bars_come_once_with_their_number():
     assert weight.tolist() == [2, 3, 1, 1, 0, 0] and weight.dtype == np.float32
     assert np.concatenate([batch["bars"][:, 0] for batch in batches])[:4].tolist() == [0, 1, 2, 4]
     assert np.concatenate([batch["index"] for batch in batches]).tolist() == list(range(6))
-    few = list(distinct_batches(corpus, side=1, size=4, most=2))
-    assert len(few) == 1 and few[0]["bars"][:2, 0].tolist() == [0, 4]
+
+
+def test_a_sample_of_held_out_bars_keeps_their_shares():
+    """Sampling distinct bars instead would give silence, the commonest bar, a weight that depends on luck."""
+    ids = np.repeat(np.arange(100), np.r_[900, np.ones(99, int)]).astype(np.int32)
+    distinct = np.arange(100, dtype=np.uint8)[:, None] + np.zeros(16, np.uint8)
+    corpus = SimpleNamespace(bar_ids=ids, bars=lambda side: np.arange(999)[::-1], distinct=distinct)
+    batches = list(distinct_batches(corpus, side=1, size=8, most=111))
+    bars, weight = (np.concatenate([batch[name] for batch in batches]) for name in ("bars", "weight"))
+    assert weight.sum() == 111 and weight[0] == 100 and bars[0, 0] == 0
+    assert set(weight[1:].tolist()) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize(

@@ -128,12 +128,12 @@ def distinct_batches(corpus: Corpus, side: int, size: int, most: int = 0) -> Ite
 
     Args:
       size: examples in a batch; the last one is padded with weight 0.
-      most: at most so many distinct bars, spread evenly; 0 is all.
+      most: a systematic sample of so many bars of the side, in the order of the distinct bars; 0 is all.
     """
-    ids, counts = np.unique(corpus.bar_ids[corpus.bars(side)], return_counts=True)
-    if most and len(ids) > most:
-        kept = np.linspace(0, len(ids) - 1, most).astype(np.int64)
-        ids, counts = ids[kept], counts[kept]
+    occurrences = np.sort(corpus.bar_ids[corpus.bars(side)])
+    if most and len(occurrences) > most:
+        occurrences = occurrences[(np.arange(most) * len(occurrences)) // most]
+    ids, counts = np.unique(occurrences, return_counts=True)
     for first in range(0, len(ids), size):
         rows = slice(first, first + size)
         padding = (0, size - len(ids[rows]))
