@@ -46,7 +46,7 @@ def make_task(config: Any, say: Say) -> Task:
     held_out = len(corpus.bars(HELD_OUT))
     if not held_out:
         raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
-    size = min(1024, config.held_out.bars)
+    size = min(1024, config.held_out.bars, held_out)
     say(
         f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
         f" identity {corpus.identity[:12]}"
@@ -100,8 +100,9 @@ def make_sums(
 
 def finish(vae: VAE, params: Any, corpus: Corpus, held_out: Any, folder: Path, say: Say) -> dict:
     """Held-out results of the best parameters: held_out.json, and reconstructions as MIDI files and a picture."""
-    scores = score_bars(vae, params, distinct_batches(corpus, HELD_OUT, 512))
-    few = distinct_batches(corpus, HELD_OUT, 256, held_out.importance_bars)
+    size = min(512, len(corpus.bars(HELD_OUT)))
+    scores = score_bars(vae, params, distinct_batches(corpus, HELD_OUT, size))
+    few = distinct_batches(corpus, HELD_OUT, size, held_out.importance_bars)
     scores["importance_weighted"] = importance_bound(vae, params, few, held_out.importance_samples)
     scores["reconstructions"] = write_reconstructions(vae, params, corpus, folder / "reconstructions")
     (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
