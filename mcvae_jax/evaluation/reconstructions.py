@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.bars import bars_to_tokens
@@ -27,12 +28,13 @@ def write_reconstructions(
     Files: NN-original.mid, NN-reconstruction.mid, and reconstructions.png with both side by side.
 
     Returns:
-      For each song its 'name', 'bars', 'tokens' and 'token_accuracy'; songs are spread evenly over the held-out ones.
+      For each song its 'name' (title and file), 'bars', 'tokens' and 'token_accuracy'; the songs are spread evenly
+      over the held-out ones.
     """
     held_out = corpus.songs(HELD_OUT)
     chosen = held_out[np.unique(np.linspace(0, len(held_out) - 1, min(songs, len(held_out))).astype(np.int64))]
     of_song = corpus.records()
-    names = [of_song[i]["name"] for i in chosen]
+    names = [printable(" / ".join(filter(None, (of_song[i]["title"], of_song[i]["name"])))) for i in chosen]
     originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
     padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
     mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
@@ -76,7 +78,7 @@ def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, An
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
         draw_pianoroll(row[0], original, span)
         draw_pianoroll(row[1], guess, span, compare=original)
-        row[0].set_title(f"{record['name']}: original", fontsize=8)
+        row[0].set_title(f"{record['name']}: original", fontsize=8, parse_math=False)  # a name may hold dollar signs
         row[1].set_title(f"reconstruction: {record['token_accuracy']:.1%} of tokens; red notes differ", fontsize=8)
     figure.supxlabel("bar", fontsize=8)
     figure.savefig(path, dpi=110)
