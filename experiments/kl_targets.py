@@ -98,7 +98,7 @@ def draw(out: Path) -> None:
         style = ":" if target is None else "-"
         axis.plot([line["step"] for line in lines], [line["kl"] for line in lines], style, label=name)
     axis.axhline(TARGET, color="0.4", linewidth=0.8, linestyle="--", label="target")
-    axis.set(xlabel="step", ylabel="KL, nats per bar", ylim=(0, 4 * TARGET))
+    axis.set(xlabel="step", ylabel="KL, nats per bar", ylim=(0, 2 * TARGET))
     axis.legend()
     figure.savefig(out / "kl_targets.png", dpi=120)
 
