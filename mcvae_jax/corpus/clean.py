@@ -14,6 +14,7 @@ from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
+from mcvae_jax.hashing import scramble
 from mcvae_jax.music.tokens import NOTE_OFF
 
 SHINGLE_NOTES = 8
@@ -130,13 +131,13 @@ def note_shingles(bars: np.ndarray) -> np.ndarray:
     if not len(onsets):
         return np.zeros(0, np.uint64)
     intervals = np.diff(tokens[onsets].astype(np.int64))
-    moves = _scramble((intervals * 2**32 + np.diff(onsets)).astype(np.uint64))
+    moves = scramble((intervals * 2**32 + np.diff(onsets)).astype(np.uint64))
     length = min(SHINGLE_NOTES - 1, len(moves))
     count = len(moves) - length + 1
     hashes = np.full(count, length, np.uint64)
     for k in range(length):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + moves[k : k + count]
-    hashes = np.sort(_scramble(hashes))
+    hashes = np.sort(scramble(hashes))
     return hashes[np.append(True, hashes[1:] != hashes[:-1])]
 
 
@@ -163,13 +164,6 @@ def most_similar(held_out: Sequence[np.ndarray], train: Sequence[np.ndarray]) ->
             nearest[i] = shared.argmax()
             similarity[i] = shared[nearest[i]] / len(counts)
     return similarity, nearest
-
-
-def _scramble(x: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): nearby numbers become unrelated ones."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def _by_name(song: Song) -> tuple:

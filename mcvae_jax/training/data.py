@@ -8,6 +8,7 @@ import numpy as np
 
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.hashing import scramble
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.training.task import Batch
 
@@ -116,10 +117,7 @@ def hash64(seed: int, *numbers: np.ndarray) -> np.ndarray:
     """uint64: splitmix64 over a seed and arrays of integers of one shape."""
     state = np.zeros(np.shape(numbers[0]), np.uint64)
     for number in (seed, *numbers):
-        state = (state ^ np.asarray(number).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-        state ^= state >> np.uint64(31)
+        state = scramble((state ^ np.asarray(number).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15))
     return state
 
 
