@@ -1,0 +1,262 @@
+"""The mixture density recurrent network (thesis 3.2, 5.4): a prior over the latent sequences of songs.
+
+LSTM layers read z_1 .. z_t and say what z_{t+1} may be: a mixture of diagonal Gaussians over the whole vector. A
+learned start vector gives z_1 a density too. The stop head gives each bar, once it is known, the chance to be the last.
+
+Beyond the thesis, some components may be recall heads: their means are earlier bars of the song, found by attention.
+Half of the bars of real songs repeat an earlier one (BUILD_NOTES.md), and an LSTM has no way to carry whole vectors
+over dozens of bars. The query of a bar and the key of an earlier one come from the states before either was known, so
+a head can find "what came the last time that the song stood here". `recall=0` is the thesis' MDRNN.
+
+Letters: B songs, T bars, Z latent size, H units, L layers, K components, R recall heads, A their width, M bars of
+memory.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.models import mixture
+from mcvae_jax.models.mixture import Mixture, bounded_log_sigma
+from mcvae_jax.models.prior import Step
+from mcvae_jax.models.vae import LARGEST, Dense, LSTMLayer
+
+Array = jax.Array
+
+RECALL_WIDTH = 32  # A
+
+
+class Noise(NamedTuple):
+    """All randomness of a training step, drawn for each song from that song's own key. Masks have mean 1."""
+
+    inputs: Array | None  # (B, T + 1): dropout of whole latent vectors as inputs
+    hidden: Array | None  # (B, L, T + 1, H): dropout on what a layer gives to the next and to the heads
+    gates: Array | None  # (B, L, H): dropout on the squash gates, one mask for all bars
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropout:
+    """Shares that are dropped in training, each from 0 to below 1."""
+
+    inputs: float = 0.0  # of the latent vectors that are read
+    hidden: float = 0.0  # of the outputs of every layer
+    gates: float = 0.0  # of the squash gates of every layer (thesis 4.4.8)
+
+    def __post_init__(self):
+        for name, share in dataclasses.asdict(self).items():
+            if not 0 <= share < 1:
+                raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
+
+
+class Unrolled(NamedTuple):
+    """What the network says along given sequences."""
+
+    mixture: Mixture  # of each z_t given those before it: (B, T, K + R, ...)
+    stop_logit: Array  # (B, T): of bar t being the last, given the bars up to t
+
+
+class State(NamedTuple):
+    """What the network remembers between the bars of a song that is being composed."""
+
+    layers: tuple[tuple[Array, Array], ...]  # (h, c) of each layer, each (B, H)
+    key: Array  # (B, R, A): of the bar that comes next
+    keys: Array  # (B, M, R, A): of the bars of memory, the last one newest
+    bars: Array  # (B, M, Z), standardised
+    count: Array  # int32 (): bars read
+
+
+class MDRNN(nn.Module):
+    """The network. Its parameters hold the mean and scale that standardise latents; no gradient reaches these."""
+
+    latent: int = 64
+    units: int = 512
+    layers: int = 2
+    components: int = 10
+    recall: int = 0  # heads, each one more component
+    memory: int = 128  # bars that recall looks back
+    floor: float = 1e-3  # of the standard deviations, in units of the standardised latents
+    dtype: jnp.dtype = jnp.float32  # of the operands of the LSTM's and the heads' matrix products
+
+    def setup(self):
+        widths = [self.latent] + [self.units] * (self.layers - 1)
+        self.lstm = [LSTMLayer(self.units, (width,), self.dtype) for width in widths]
+        self.start = self.param("start", nn.initializers.normal(1.0), (self.latent,))
+        self.heads = Dense(self.components * (1 + 2 * self.latent) + 1 + 2 * self.recall, self.dtype)
+        self.mean = self.param("standard_mean", nn.initializers.zeros_init(), (self.latent,))
+        self.scale = self.param("standard_scale", nn.initializers.ones_init(), (self.latent,))
+        if self.recall:
+            self.queries_and_keys = Dense(2 * self.recall * RECALL_WIDTH, self.dtype)
+            self.by_lag = self.param("recall_by_lag", nn.initializers.zeros_init(), (self.recall, self.memory))
+            self.gain = self.param("recall_gain", nn.initializers.ones_init(), (self.recall, self.latent))
+            self.spread = self.param("recall_spread", nn.initializers.zeros_init(), (self.recall, self.latent))
+
+    def unroll(self, z: Array, noise: Noise | None = None) -> Unrolled:
+        """Mixtures and stop logits along z (B, T, Z)."""
+        x = self._standardise(z)
+        states = [(jnp.zeros((z.shape[0], self.units)),) * 2] * self.layers
+        start = jnp.broadcast_to(self.start, x[:, :1].shape)
+        _, hidden = self._read(states, jnp.concatenate([start, x], axis=1).swapaxes(0, 1), noise)
+        hidden = hidden.swapaxes(0, 1)  # (B, T + 1, H)
+        outputs = self.heads(hidden)
+        recalled = lags = None
+        if self.recall:
+            query, key = self._queries_and_keys(hidden[:, :-1])
+            bar = jnp.arange(z.shape[1])
+            lags = jnp.broadcast_to(bar[:, None] - bar, (z.shape[0], len(bar), len(bar)))
+            recalled = self._attend(query, key, x, lags)
+        stop_logit = self._split(outputs)[3]
+        return Unrolled(self._mixture(outputs[:, :-1], recalled, lags), stop_logit[:, 1:])
+
+    def next_step(self, state: State | None, z: Array) -> tuple[State, Step]:
+        """See `prior.Prior.next_step`; z (B, Z)."""
+        if state is None:
+            state = self._first_state(z.shape[0])
+            x, log_stop = jnp.broadcast_to(self.start, z.shape), jnp.full(z.shape[0], -jnp.inf)
+        else:
+            x, log_stop = self._standardise(z), None
+            state = state._replace(
+                keys=jnp.concatenate([state.keys, state.key[:, None]], axis=1)[:, 1:],
+                bars=jnp.concatenate([state.bars, x[:, None]], axis=1)[:, 1:],
+                count=state.count + 1,
+            )
+        layers, hidden = self._read(state.layers, x[None], None)
+        outputs = self.heads(hidden[0])[:, None]
+        recalled = lags = None
+        if self.recall:
+            query, key = self._queries_and_keys(hidden[0][:, None])
+            lag = jnp.arange(self.memory, 0, -1)
+            lags = jnp.broadcast_to(jnp.where(lag <= state.count, lag, 0), (z.shape[0], 1, self.memory))
+            recalled = self._attend(query, state.keys, state.bars, lags)
+            state = state._replace(key=key[:, 0])
+        mixed = jax.tree.map(lambda a: a[:, 0], self._mixture(outputs, recalled, lags))
+        if log_stop is None:
+            log_stop = jax.nn.log_sigmoid(self._split(outputs)[3][:, 0])
+        return state._replace(layers=layers), Step(mixed, log_stop)
+
+    def _standardise(self, z: Array) -> Array:
+        return (z - jax.lax.stop_gradient(self.mean)) / jax.lax.stop_gradient(self.scale)
+
+    def _first_state(self, songs: int) -> State:
+        zeros = jnp.zeros((songs, self.units))
+        memory = self.memory if self.recall else 0
+        return State(
+            layers=((zeros, zeros),) * self.layers,
+            key=jnp.zeros((songs, self.recall, RECALL_WIDTH)),
+            keys=jnp.zeros((songs, memory, self.recall, RECALL_WIDTH)),
+            bars=jnp.zeros((songs, memory, self.latent)),
+            count=jnp.zeros((), jnp.int32),
+        )
+
+    def _read(self, states, x: Array, noise: Noise | None):
+        """The final (h, c) of each layer, and the last layer's outputs (T, B, H), for inputs x (T, B, Z)."""
+        if noise is not None and noise.inputs is not None:
+            x = x * noise.inputs.T[..., None]
+        finals = []
+        for n, (layer, (h, c)) in enumerate(zip(self.lstm, states, strict=True)):
+            mask = None if noise is None or noise.gates is None else noise.gates[:, n]
+            x, final = layer(layer.gates(x), h, c, mask)
+            if noise is not None and noise.hidden is not None:
+                x = x * noise.hidden[:, n].swapaxes(0, 1)
+            finals.append(final)
+        return tuple(finals), x
+
+    def _queries_and_keys(self, hidden: Array) -> tuple[Array, Array]:
+        """(B, T, R, A) each."""
+        both = self.queries_and_keys(hidden).reshape(*hidden.shape[:-1], 2, self.recall, RECALL_WIDTH)
+        return both[..., 0, :, :], both[..., 1, :, :]
+
+    def _attend(self, query: Array, key: Array, bars: Array, lags: Array) -> Array:
+        """What each head recalls: (B, T, R, Z), from keys (B, S, R, A) and bars (B, S, Z) that are `lags` ago.
+
+        lags, integers (B, T, S): outside 1 to M a bar is not there.
+        """
+        known = (lags >= 1) & (lags <= self.memory)
+        by_lag = self.by_lag[:, jnp.clip(lags[0] - 1, 0, self.memory - 1)]  # (R, T, S): the same for all songs
+        scores = jnp.einsum("btra,bsra->brts", query, key) / RECALL_WIDTH**0.5 + by_lag
+        scores = jnp.where(known[:, None], scores, -1e9)
+        return jnp.einsum("brts,bsz->btrz", jax.nn.softmax(scores, axis=-1), bars)
+
+    def _split(self, outputs: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Logits (..., K + R), means and raw scales (..., K, Z), stop logit (...), raw scales of recall (..., R)."""
+        k, size = self.components, self.components * self.latent
+        ends = [k, k + size, k + 2 * size, k + 2 * size + 1, k + 2 * size + 1 + self.recall]
+        logits, mu, raw, stop, recall_logits, recall_raw = jnp.split(outputs, ends, axis=-1)
+        shape = (*outputs.shape[:-1], k, self.latent)
+        logits = jnp.concatenate([logits, recall_logits], axis=-1)
+        return logits, mu.reshape(shape), raw.reshape(shape), stop[..., 0], recall_raw
+
+    def _mixture(self, outputs: Array, recalled: Array | None, lags: Array | None) -> Mixture:
+        logits, mu, raw, _, recall_raw = self._split(outputs)
+        if self.recall:
+            anything = jnp.any((lags >= 1) & (lags <= self.memory), axis=-1)[..., None]  # (B, T, 1)
+            exists = jnp.concatenate(
+                [jnp.ones((*anything.shape[:-1], self.components), bool), jnp.broadcast_to(anything, recall_raw.shape)],
+                axis=-1,
+            )
+            logits = jnp.where(exists, logits, -jnp.inf)
+            mu = jnp.concatenate([mu, self.gain * recalled], axis=-2)
+            raw = jnp.concatenate([raw, self.spread + recall_raw[..., None]], axis=-2)
+        mixed = Mixture(jax.nn.log_softmax(logits, axis=-1), mu, bounded_log_sigma(raw, self.floor))
+        return mixture.from_standardised(mixed, jax.lax.stop_gradient(self.mean), jax.lax.stop_gradient(self.scale))
+
+
+@dataclasses.dataclass(frozen=True)
+class MDRNNPrior:
+    """The MDRNN as a `prior.Prior`; its params are the variables of the module."""
+
+    mdrnn: MDRNN
+
+    @property
+    def latent(self) -> int:
+        return self.mdrnn.latent
+
+    def log_density(self, params: Any, z: Array) -> Array:
+        return mixture.log_density(self.mdrnn.apply(params, z, method="unroll").mixture, z)
+
+    def next_step(self, params: Any, state: State | None, z: Array) -> tuple[State, Step]:
+        return self.mdrnn.apply(params, state, z, method="next_step")
+
+
+def init(mdrnn: MDRNN, key: Array, mean: Array | None = None, scale: Array | None = None) -> Any:
+    """Fresh parameters; mean and scale (Z,) standardise latents (None leaves them as they are)."""
+    params = mdrnn.init(key, jnp.zeros((1, 1, mdrnn.latent)), method="unroll")
+    chosen = {"standard_mean": mean, "standard_scale": scale}
+    return {"params": params["params"] | {n: jnp.asarray(v, jnp.float32) for n, v in chosen.items() if v is not None}}
+
+
+def draw_noise(mdrnn: MDRNN, keys: Array, bars: int, dropout: Dropout) -> Noise:
+    """The noise of B songs of `bars` bars from their keys (B,); what a song gets does not depend on the others."""
+
+    def keep(key, share, shape):
+        return jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32) / (1 - share) if share else None
+
+    def one(key):
+        inputs, hidden, gates = jax.random.split(key, 3)
+        return Noise(
+            inputs=keep(inputs, dropout.inputs, (bars + 1,)),
+            hidden=keep(hidden, dropout.hidden, (mdrnn.layers, bars + 1, mdrnn.units)),
+            gates=keep(gates, dropout.gates, (mdrnn.layers, mdrnn.units)),
+        )
+
+    return jax.vmap(one)(keys)
+
+
+def make_mdrnn(settings: Mapping[str, Any], latent: int) -> MDRNN:
+    """The MDRNN of config.model for latents of a size; UserError for sizes that cannot work."""
+    fields = dict(settings)
+    dtype = fields.pop("matmul_dtype")
+    for name in ("units", "layers", "components", "memory"):
+        if not 1 <= fields[name] <= LARGEST:
+            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
+    if not 0 <= fields["recall"] <= LARGEST:
+        raise UserError(f"config.model.recall is {fields['recall']}; it must be from 0 (none) to {LARGEST}")
+    if not 0 < fields["floor"] < 1:
+        raise UserError(f"config.model.floor is {fields['floor']}; it must lie between 0 and 1")
+    if dtype not in ("float32", "bfloat16"):
+        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {dtype!r}")
+    return MDRNN(latent=latent, **fields, dtype=jnp.dtype(dtype))

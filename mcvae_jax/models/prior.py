@@ -1,0 +1,80 @@
+"""Priors over latent sequences: two functions, which the MDRNN fills as N(0, I) does.
+
+    log_density(params, z) -> log p(z_t | z_<t) of each step       next_step(params, state, z) -> p(z_t | z_<t) itself
+
+Whatever scores, samples or weighs latent sequences asks these two alone. Letters: B songs, T bars, Z dimensions.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.models import gaussian
+from mcvae_jax.models.mixture import Mixture
+
+Array = jax.Array
+State = Any  # what a prior remembers of a sequence; None before its first bar
+
+
+class Step(NamedTuple):
+    """What a prior says of the next bar."""
+
+    mixture: Mixture  # of the next latent vector, (B, K), (B, K, Z)
+    log_stop: Array  # (B,): log of the chance that the song is over, so that there is no next bar; -inf for never
+
+
+class Prior(Protocol):
+    """Pure functions of parameters; a prior itself is hashable and static under jit."""
+
+    latent: int
+
+    def log_density(self, params: Any, z: Array) -> Array:
+        """log p(z_t | z_<t) in nats, (B, T), for z (B, T, Z).
+
+        What follows a bar does not change its figure, so padding at the end of a sequence needs no mask.
+        """
+
+    def next_step(self, params: Any, state: State, z: Array) -> tuple[State, Step]:
+        """The state after bar z (B, Z), and what comes next; with the state None, z is ignored but for its shape."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OneGaussian:
+    """Every bar for itself, from one diagonal Gaussian: params {'mu': (Z,), 'log_var': (Z,)}.
+
+    With both at zero it is N(0, I), the prior under which the VAE was trained.
+    """
+
+    latent: int
+
+    def log_density(self, params: Any, z: Array) -> Array:
+        return gaussian.log_density(z, params["mu"], params["log_var"])
+
+    def next_step(self, params: Any, state: State, z: Array) -> tuple[State, Step]:
+        shape = (z.shape[0], 1, self.latent)
+        mixture = Mixture(
+            log_pi=jnp.zeros(shape[:2]),
+            mu=jnp.broadcast_to(params["mu"], shape),
+            log_sigma=jnp.broadcast_to(params["log_var"] / 2, shape),
+        )
+        return (), Step(mixture, jnp.full(shape[0], -jnp.inf))
+
+
+def standard_normal(latent: int) -> dict[str, Array]:
+    """The parameters with which OneGaussian is N(0, I)."""
+    return {"mu": jnp.zeros(latent), "log_var": jnp.zeros(latent)}
+
+
+def fit_one_gaussian(mu: np.ndarray, log_var: np.ndarray, weight: np.ndarray) -> dict[str, Array]:
+    """The parameters of OneGaussian with the highest E_q[log p] over bars of posteriors mu, log_var (N, Z).
+
+    weight (N,) counts how often each bar occurs. The closed form: the mean of mu, and the mean of the variances plus
+    the variance of mu; summed in float64.
+    """
+    share = np.asarray(weight, np.float64) / np.sum(weight, dtype=np.float64)
+    mean = share @ np.asarray(mu, np.float64)
+    variance = share @ (np.exp(np.asarray(log_var, np.float64)) + (mu - mean) ** 2)
+    return {"mu": jnp.asarray(mean, jnp.float32), "log_var": jnp.asarray(np.log(variance), jnp.float32)}
