@@ -15,8 +15,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -26,6 +24,7 @@ import numpy as np
 
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing
 
 FORMAT, VERSION = "mcvae_jax corpus", 1
 TRAIN, HELD_OUT, EXCLUDED = 0, 1, 2
@@ -203,32 +202,6 @@ def check_place(folder: Path) -> None:
                 raise UserError(f"{folder}/corpus.json was not written by mcvae_jax; choose another folder")
     if foreign := sorted(names - FILES):
         raise UserError(f"the corpus {folder} would be replaced, but {foreign[0]!r} in it is no part of it; move that")
-
-
-@contextlib.contextmanager
-def replacing(folder: Path):
-    """A hidden folder beside `folder`, which takes its place when the block ends well, and else vanishes."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
-    try:
-        new, old = work / "new", work / "old"
-        new.mkdir()
-        yield new
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists() and not folder.exists():
-                old.rename(folder)
-            raise
-    except OSError as error:
-        raise UserError(f"cannot write the corpus {folder} ({error.strerror})") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

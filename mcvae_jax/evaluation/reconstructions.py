@@ -11,13 +11,10 @@ from matplotlib.figure import Figure
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.bars import bars_to_tokens
+from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.pianoroll import draw_pianoroll
-from mcvae_jax.music.score import Score, Track
-from mcvae_jax.music.tokens import NOTE_OFF, STEPS_PER_QUARTER, tokens_to_notes
-
-TICKS_PER_QUARTER = 480
+from mcvae_jax.music.tokens import NOTE_OFF
 
 
 def write_reconstructions(
@@ -44,8 +41,8 @@ def write_reconstructions(
     for n, (name, original, guess) in enumerate(zip(names, originals, decoded, strict=True), 1):
         guess = guess[: len(original)]
         pairs.append((bars_to_tokens(original), bars_to_tokens(guess)))
-        write_melody(folder / f"{n:02d}-original.mid", pairs[-1][0], name)
-        write_melody(folder / f"{n:02d}-reconstruction.mid", pairs[-1][1], f"{name}, reconstructed")
+        write_melody(folder / f"{n:02d}-original.mid", original, name)
+        write_melody(folder / f"{n:02d}-reconstruction.mid", guess, f"{name}, reconstructed")
         records.append(
             {
                 "name": name,
@@ -58,15 +55,9 @@ def write_reconstructions(
     return records
 
 
-def write_melody(path: Path, tokens: np.ndarray, title: str, quarters_per_minute: float = 110.0) -> None:
-    """Writes tokens, uint8 (T,), as a MIDI file with one track, in 4/4."""
-    step = TICKS_PER_QUARTER // STEPS_PER_QUARTER
-    start, end, pitch = tokens_to_notes(tokens)
-    melody = Track("Melody", 0, False, start * step, end * step, pitch)
-    score = Score(
-        (melody,), TICKS_PER_QUARTER, np.array([[0, 4, 4]]), np.array([[0.0, quarters_per_minute]]), title=title
-    )
-    write_midi(path, score)
+def write_melody(path: Path, bars: np.ndarray, title: str) -> None:
+    """Writes bars, uint8 (n, 16), as a MIDI file with one track, in 4/4, 110 quarters a minute."""
+    write_midi(path, bars_to_score(bars, title))
 
 
 def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, Any]], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tokens <-> bars of 16 steps, and a melody's way from its score into them (thesis 6.1.1)."""
+"""Tokens <-> bars of 16 steps, and a melody's way from its score into them and back (thesis 6.1.1)."""
 
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,11 @@ from mcvae_jax.music.tokens import (
     canonical,
     notes_to_steps,
     steps_to_tokens,
+    tokens_to_notes,
 )
+
+TICKS_PER_QUARTER = 480  # of what is written
+TICKS_PER_STEP = TICKS_PER_QUARTER // STEPS_PER_QUARTER
 
 MAX_STEPS = 1 << 21  # 131,072 bars; the thesis met a song of 88,000 (7.1)
 MOVE_BINS = 8  # of a sixteenth of a step each: an onset moves by half a step at most
@@ -94,6 +98,32 @@ def tokens_to_bars(tokens: np.ndarray) -> np.ndarray:
 def bars_to_tokens(bars: np.ndarray) -> np.ndarray:
     """The canonical tokens, uint8 (16 n,), of bars, uint8 (n, 16)."""
     return canonical(bars.reshape(-1))
+
+
+def bars_to_score(
+    bars: np.ndarray,
+    title: str = "",
+    tempos: np.ndarray | None = None,
+    time_signatures: np.ndarray | None = None,
+    keys: tuple[tuple[int, str], ...] = (),
+    name: str = "Melody",
+) -> Score:
+    """The score of a melody: one track, which stands there even where it holds no note.
+
+    Args:
+      bars: uint8 (n, 16).
+      tempos, time_signatures, keys: as in Score; 110 quarters a minute, 4/4 and no key where they are None or empty.
+      name: of the track.
+    """
+    start, end, pitch = tokens_to_notes(bars_to_tokens(bars))
+    return Score(
+        tracks=(Track(name, 0, False, start * TICKS_PER_STEP, end * TICKS_PER_STEP, pitch),),
+        ticks_per_quarter=TICKS_PER_QUARTER,
+        time_signatures=np.array([[0, 4, 4]]) if time_signatures is None else time_signatures,
+        tempos=np.array([[0.0, 110.0]]) if tempos is None else tempos,
+        keys=keys,
+        title=title,
+    )
 
 
 def _histogram(moves: np.ndarray, per_quarter: int) -> tuple[int, ...]:

@@ -1,0 +1,35 @@
+"""Folders that are written whole or not at all."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcvae_jax.errors import UserError
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder`, which takes its place when the block ends well, and else vanishes."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
+    try:
+        new, old = work / "new", work / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+    except OSError as error:
+        raise UserError(f"cannot write {folder} ({error.strerror})") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

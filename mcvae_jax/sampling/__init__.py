@@ -1,0 +1,1 @@
+"""From songs of bars to what a musician opens: MIDI, sound, pictures and a page."""

@@ -1,0 +1,176 @@
+"""Written songs: what a notation program sees in them, and that a corpus reads the same music back."""
+
+import os
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+from mcvae_jax.corpus.read import read_songs
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.music.bars import bars_to_score
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.sampling.song import ComposedSong, Setting, check_song, read_back, write_song
+
+METRES = [(4, 4), (2, 2), (2, 4), (1, 4), (8, 4), (4, 2), (4, 8), (8, 8), (16, 16), (1, 2), (1, 1), (2, 1), (2, 8)]
+KEYS = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# Abm Ebm Bbm Fm Cm Gm Dm Am Em Bm F#m C#m G#m D#m A#m".split()
+
+
+def song_of(bars, metre=(4, 4), given=(), **fields):
+    bars = np.asarray(bars, np.uint8).reshape(-1, 16)
+    marks = np.arange(len(bars)) < (given or 0)
+    setting = Setting(fields.pop("tempo", 110.0), metre, fields.pop("key", ""))
+    return ComposedSong("x", fields.pop("title", "A title"), bars, marks, setting, {}, **fields)
+
+
+def random_bars(seed, n=6):
+    """Tokens of every kind, many of them without meaning (a second NOTE_OFF, one in silence)."""
+    random = np.random.default_rng(seed)
+    kinds = random.choice(3, (n, 16), p=random.dirichlet([1, 1, 3]))
+    pitches = random.integers(0, 128, (n, 16)) if seed % 2 else random.integers(60, 64, (n, 16))
+    return np.choose(kinds, [pitches, NOTE_OFF, NO_EVENT]).astype(np.uint8)
+
+
+def starting_at(step):
+    tokens = np.full(64, NO_EVENT, np.uint8)
+    tokens[step::5] = 60 + np.arange(len(tokens[step::5])) % 9
+    return tokens.reshape(-1, 16)
+
+
+def notes_of(bars):
+    """(step, end, pitch) by a walk over the tokens, one at a time."""
+    notes, sounding = [], None
+    tokens = np.asarray(bars).reshape(-1).tolist()
+    for step, token in enumerate([*tokens, NOTE_OFF]):
+        if token <= NOTE_OFF and sounding is not None:
+            notes.append((sounding[0], step, sounding[1]))
+            sounding = None
+        if token < NOTE_OFF:
+            sounding = (step, token)
+    return notes
+
+
+def played(path):
+    """(start, end, pitch) in ticks, and the meta messages with their ticks, as mido reads them."""
+    notes, metas, sounding = [], [], {}
+    file = mido.MidiFile(path, charset="utf-8")
+    for track in file.tracks:
+        now = 0
+        for message in track:
+            now += message.time
+            if message.is_meta:
+                metas.append((now, message))
+            elif message.type == "note_on" and message.velocity:
+                assert message.note not in sounding
+                sounding[message.note] = now
+            elif message.type in ("note_on", "note_off"):
+                notes.append((sounding.pop(message.note), now, message.note))
+    assert not sounding
+    return file, notes, metas
+
+
+@pytest.mark.parametrize("metre", METRES)
+def test_a_corpus_reads_back_what_was_written(tmp_path, metre):
+    for seed in range(12):
+        song = song_of(random_bars(seed), metre, given=2)
+        write_song(tmp_path / "x.mid", song)
+        assert check_song(tmp_path / "x.mid", song) == ""
+        assert played(tmp_path / "x.mid")[1] == [(120 * s, 120 * e, p) for s, e, p in notes_of(song.bars)]
+
+
+@pytest.mark.parametrize("metre", METRES)
+@pytest.mark.parametrize("step", range(0, 20))
+def test_wherever_the_first_note_stands(tmp_path, metre, step):
+    song = song_of(starting_at(step), metre)
+    write_song(tmp_path / "x.mid", song)
+    assert check_song(tmp_path / "x.mid", song) == ""
+
+
+def test_half_a_bar_of_silence_in_two_four_is_written_in_four_four(tmp_path):
+    """The reader pairs bars of 2/4 from the first with a note; written in 2/4 the same song would shift."""
+    for step, expected in ((0, (2, 4)), (4, (4, 4)), (8, (4, 4)), (12, (2, 4))):
+        write_song(tmp_path / "x.mid", song_of(starting_at(step), (2, 4)))
+        (signature,) = [m for _, m in played(tmp_path / "x.mid")[2] if m.type == "time_signature"]
+        assert (signature.numerator, signature.denominator) == expected, step
+
+
+def test_a_check_that_can_fail(tmp_path):
+    song = song_of(starting_at(0))
+    write_song(tmp_path / "x.mid", song._replace(bars=np.roll(song.bars, 1)))
+    assert "bar 1 comes back changed" in check_song(tmp_path / "x.mid", song)
+    write_song(tmp_path / "x.mid", song._replace(bars=song.bars[:3]))
+    assert "3 bars come back of 4" in check_song(tmp_path / "x.mid", song)
+    (tmp_path / "x.mid").write_bytes(b"MThd")
+    assert "damaged" in check_song(tmp_path / "x.mid", song)
+
+
+def test_three_four_is_kept_and_read_under_fixed16(tmp_path):
+    song = song_of(random_bars(3), (3, 4))
+    write_song(tmp_path / "x.mid", song)
+    assert check_song(tmp_path / "x.mid", song) == ""
+    assert [m.numerator for _, m in played(tmp_path / "x.mid")[2] if m.type == "time_signature"] == [3]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_tempo_title_and_markers(tmp_path, key):
+    tempo = 7.0 + 13.7 * KEYS.index(key)
+    song = song_of(random_bars(1), given=2, key=key, tempo=tempo, title="Größe \x00 \udcff 音")
+    write_song(tmp_path / "x.mid", song)
+    file, _, metas = played(tmp_path / "x.mid")
+    said = {message.type: message for _, message in metas}
+    assert file.type == 1 and file.ticks_per_beat == 480
+    assert said["key_signature"].key == key
+    assert 6e7 / said["set_tempo"].tempo == pytest.approx(max(tempo, 10), rel=1e-5)
+    assert [m.name for _, m in metas if m.type == "track_name"] == ["Größe \\x00 \\udcff 音", "Melody"]
+    assert [(tick, m.text) for tick, m in metas if m.type == "marker"] == [(0, "seed"), (3840, "composed")]
+    assert check_song(tmp_path / "x.mid", song) == ""
+
+
+def test_sections_of_their_own_and_gaps_between_given_bars(tmp_path):
+    bars = random_bars(5)
+    write_song(tmp_path / "a.mid", song_of(bars, sections=((0, "alpha 0.0"), (3, "alpha 0.5"))))
+    infill = song_of(bars)._replace(given=np.array([1, 1, 0, 0, 1, 0], bool))
+    write_song(tmp_path / "b.mid", infill)
+    markers = {
+        name: [(tick // 1920, m.text) for tick, m in played(tmp_path / name)[2] if m.type == "marker"]
+        for name in ("a.mid", "b.mid")
+    }
+    assert markers["a.mid"] == [(0, "alpha 0.0"), (3, "alpha 0.5")]
+    assert markers["b.mid"] == [(0, "seed"), (2, "composed"), (4, "seed"), (5, "composed")]
+
+
+@pytest.mark.parametrize("tempo", [0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9])
+def test_a_tempo_that_nobody_can_play(tmp_path, tempo):
+    song = song_of(random_bars(2), tempo=tempo)
+    write_song(tmp_path / "x.mid", song)
+    assert 10 <= song.quarters_per_minute <= 1000
+    assert check_song(tmp_path / "x.mid", song) == ""
+
+
+def test_songs_without_any_note(tmp_path):
+    for bars in (np.full((3, 16), NO_EVENT), np.full((3, 16), NOTE_OFF), np.empty((0, 16))):
+        song = song_of(bars)
+        write_song(tmp_path / "x.mid", song)
+        assert check_song(tmp_path / "x.mid", song) == ""
+        assert read_back(tmp_path / "x.mid").shape == (0, 16)
+
+
+def test_a_score_has_its_defaults():
+    score = bars_to_score(starting_at(3), "t")
+    assert score.tempos.tolist() == [[0, 110]] and score.time_signatures.tolist() == [[0, 4, 4]]
+    assert [track.name for track in score.tracks] == ["Melody"] and score.tracks[0].start[0] == 360
+
+
+def test_real_songs_come_back(tmp_path):
+    source = os.environ.get("MCVAE_TEST_MIDI")
+    if not source:
+        pytest.skip("set MCVAE_TEST_MIDI to a folder of MIDI files")
+    paths = sorted(Path(source).rglob("*.mid"))[::60]
+    for policy, metre in (("metre", (2, 4)), ("fixed16", (4, 4))):
+        for path in paths:
+            for real in read_songs(CorpusSettings(str(path), bars=policy), workers=1):
+                if hasattr(real, "bars"):
+                    song = song_of(real.bars, metre, given=1)
+                    write_song(tmp_path / "x.mid", song)
+                    assert check_song(tmp_path / "x.mid", song) == "", path.name
