@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models import elbo
-from mcvae_jax.models.vae import VAE, Dropout
+from mcvae_jax.models.vae import VAE, Dropout, init
 from mcvae_jax.music.tokens import OUTCOMES
 from mcvae_jax.training.task import Task
-from mcvae_jax.training.vae_task import init, make_sums
+from mcvae_jax.training.vae_task import make_sums
 
 ALL_KINDS = Dropout(0.3, 0.2, 0.2)
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.lstm import Gates, lstm, matmul, token_rows
+from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 
 Array = jax.Array
@@ -186,6 +187,11 @@ class VAE(nn.Module):
         scan = nn.scan(body, variable_broadcast="params", split_rngs={"params": False}, length=steps)
         _, tokens = scan(self, (self.first(z), start), None)
         return tokens.T
+
+
+def init(vae: VAE, key: Array) -> Any:
+    """Fresh parameters."""
+    return vae.init(key, jnp.zeros((1, BAR), jnp.int32), draw_noise(vae, key[None], BAR, Dropout()))
 
 
 def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:

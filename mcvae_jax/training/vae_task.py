@@ -18,8 +18,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
 from mcvae_jax.models import elbo
-from mcvae_jax.models.vae import VAE, Dropout, draw_noise, make_vae
-from mcvae_jax.music.metre import BAR
+from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init, make_vae
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches
 from mcvae_jax.training.task import Batch, Sums, Task, example_keys
@@ -69,11 +68,6 @@ def default_folder(settings: CorpusSettings) -> Path:
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
     digest = hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
-
-
-def init(vae: VAE, key: jax.Array) -> Any:
-    """Fresh parameters."""
-    return vae.init(key, jnp.zeros((1, BAR), jnp.int32), draw_noise(vae, key[None], BAR, Dropout()))
 
 
 def make_sums(
