@@ -9,8 +9,8 @@ from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, tokens_to_notes
 
-# 16 bits, since every player knows them and 8 bits hiss as a note dies away; 11025 Hz, since a page embeds the sound: 25
-# bars at 110 quarters a minute are 1.2 MB. The tone has hardly any partials beyond the 5 kHz that this rate carries.
+# 16 bits, since every player knows them and 8 bits hiss as a note dies away. 11025 Hz, since a page embeds the sound:
+# 25 bars at 110 quarters a minute are 1.2 MB, and the tone has next to nothing beyond the 5 kHz that this rate carries.
 RATE = 11025
 _PARTIALS = np.array([1.0, 0.55, 0.22, 0.16, 0.07, 0.05, 0.03, 0.02], np.float32)  # amplitudes of harmonics 1, 2, ...
 _LEVEL = 0.85 / float(_PARTIALS.sum())  # so that partials at their peaks together stay below full scale
