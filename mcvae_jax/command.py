@@ -1,11 +1,20 @@
 """What the commands share: one clear line for a user's mistake, and no chatter of libraries."""
 
+import argparse
 import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from mcvae_jax.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the options")
 
 
 def run_command(main: Callable[[list[str]], int | None]) -> None:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.models.mdrnn import MDRNNPrior, make_mdrnn
@@ -67,14 +68,14 @@ def open_composer(folder: Path | str, which: str | int = "best") -> Composer:
     if not (folder / "config.json").exists() and (folder / "vae").is_dir():
         if not (folder / "mdrnn").is_dir():
             return Composer(open_vae(folder / "vae", which), None)
-        composer = open_mdrnn(folder / "mdrnn", which)
-        return Composer(_vae_of(composer, [folder / "vae"]), composer)
+        trained = open_mdrnn(folder / "mdrnn", which)
+        return Composer(_vae_of(trained, [folder / "vae"]), trained)
     task = Workdir(folder).read().config.get("task")
     if task == "vae":
         return Composer(open_vae(folder, which), None)
-    composer = open_mdrnn(folder, which)
-    given = Path(composer.record.config["vae_workdir"])
-    return Composer(_vae_of(composer, [given, folder.absolute().parent / given.name]), composer)
+    trained = open_mdrnn(folder, which)
+    given = Path(trained.record.config["vae_workdir"])
+    return Composer(_vae_of(trained, [given, folder.absolute().parent / given.name]), trained)
 
 
 def open_vae(folder: Path | str, which: str | int = "best") -> TrainedVAE:
@@ -99,6 +100,32 @@ def open_mdrnn(folder: Path | str, which: str | int = "best") -> TrainedMDRNN:
     model = _from_record(folder, lambda: make_mdrnn(record.config["model"], record.data["latent"]))
     step, params = _restore(folder, which, lambda: mdrnn.init(model, jax.random.key(0)))
     return TrainedMDRNN(MDRNNPrior(model), params, step, parameters_identity(params), record, Path(folder))
+
+
+def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
+    """The corpus on which a VAE was trained.
+
+    Args:
+      folder: where it is; '' is where the VAE's training found it, seen from here or from a folder above its workdir.
+
+    Raises:
+      UserError: it is gone, damaged, or no longer the same.
+    """
+    place = Path(folder or trained.record.data["corpus"])
+    above = [] if folder else [parent / place for parent in trained.folder.absolute().parents]
+    place = next((path for path in [place, *above] if (path / "corpus.json").is_file()), place)
+    if not (place / "corpus.json").is_file():
+        raise UserError(
+            f"The corpus {place} of {trained.folder} is gone; say where it is with --config.corpus_folder=FOLDER, or"
+            " build it again with the command that python -m mcvae_jax.inspect shows."
+        )
+    corpus = Corpus.open(place)
+    if corpus.identity != trained.record.data["identity"]:
+        raise UserError(
+            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {trained.folder} was trained"
+            f" ({trained.record.data['identity'][:12]}); give that one, or train another VAE on this one."
+        )
+    return corpus
 
 
 def parameters_identity(params: Any) -> str:
@@ -163,19 +190,19 @@ def _restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> t
     return restored.step, restored.items["params"]
 
 
-def _vae_of(composer: TrainedMDRNN, folders: list[Path]) -> TrainedVAE:
+def _vae_of(trained: TrainedMDRNN, folders: list[Path]) -> TrainedVAE:
     """The VAE on whose latents an MDRNN was trained, in the first of the folders that is there."""
-    wanted, step = composer.record.data.get("vae"), composer.record.data.get("vae_step")
+    wanted, step = trained.record.data.get("vae"), trained.record.data.get("vae_step")
     there = next((folder for folder in folders if folder.is_dir()), None)
     if there is None:
         raise UserError(
-            f"The VAE of {composer.folder} is gone: there is no {' and no '.join(map(str, dict.fromkeys(folders)))};"
+            f"The VAE of {trained.folder} is gone: there is no {' and no '.join(map(str, dict.fromkeys(folders)))};"
             " put its workdir back to such a place."
         )
     opened = open_vae(there, step if step in _steps(there) else "best")
     if opened.identity != wanted:
         raise UserError(
-            f"{composer.folder} was trained on step {step} of a VAE that {there} no longer holds (it has step"
+            f"{trained.folder} was trained on step {step} of a VAE that {there} no longer holds (it has step"
             f" {opened.step}); train the MDRNN again with --config.vae_workdir={there} and another --workdir."
         )
     return opened

@@ -5,20 +5,11 @@ import dataclasses
 import inspect
 import re
 import sys
-from typing import NoReturn
 
-from mcvae_jax.command import run_command
+from mcvae_jax.command import Parser, run_command
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 from mcvae_jax.corpus.sources import printable
-from mcvae_jax.errors import UserError
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help lists the options")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -1,0 +1,184 @@
+"""Corpus + VAE -> latent sequences: what the MDRNN is trained on, and a file for research of one's own.
+
+python -m mcvae_jax.latents --workdir=VAE --out=FILE.npz
+
+writes the approximate posterior q(z | bar) = N(mu, exp(log_var)) of every bar of the corpus. Arrays, to be read with
+numpy.load, for songs i = 0, 1, ...:
+
+  mu, log_var      float32 (bars, Z): all songs one after the other
+  offsets          int64 (songs + 1,): song i is mu[offsets[i]:offsets[i + 1]]
+  sides            uint8 (songs,): 0 training, 1 held out, 2 excluded from the scores
+  names            text (songs,): the file of each song
+  vae, corpus      text (): the identities of both
+"""
+
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mcvae_jax.command import Parser, run_command
+from mcvae_jax.command import say as say_at_once
+from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars
+from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing
+from mcvae_jax.models.vae import VAE
+from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
+
+Say = Callable[[str], None]
+
+CHUNK = 1024  # bars encoded at a time: one shape, so that a bar is encoded alike whatever stands beside it
+HIGHEST = 127  # MIDI pitch
+SECONDS_BETWEEN_LINES = 5.0
+ARRAYS = ("mu", "log_var", "rows")
+
+
+class Latents(NamedTuple):
+    """The posteriors of all bars of a corpus at some transpositions, each distinct bar once. Z latent size."""
+
+    mu: np.ndarray  # float32 (N, Z)
+    log_var: np.ndarray  # float32 (N, Z)
+    rows: np.ndarray  # int32 (shifts, bars of the corpus): -1 where the shift takes a bar out of the pitches 0 to 127
+    lowest_shift: int  # semitones, of rows[0]
+
+    def song(self, corpus: Corpus, i: int, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """mu and log_var, each (n, Z), of the bars of song i, `shift` semitones higher; ValueError for no such."""
+        place = shift - self.lowest_shift
+        if not 0 <= place < len(self.rows):
+            raise ValueError(f"there are no latents at shift {shift}")
+        rows = self.rows[place, corpus.offsets[i] : corpus.offsets[i + 1]]
+        if np.any(rows < 0):
+            raise ValueError(f"shift {shift} takes song {i} out of the pitches 0 to {HIGHEST}")
+        return self.mu[rows], self.log_var[rows]
+
+
+def corpus_latents(
+    trained: TrainedVAE,
+    corpus: Corpus,
+    lowest_shift: int = 0,
+    highest_shift: int = 0,
+    say: Say = lambda line: None,
+    folder: Path | str | None = None,
+) -> Latents:
+    """The latents of a corpus at all shifts from lowest to highest, encoded once and then kept on disk.
+
+    Args:
+      lowest_shift, highest_shift: semitones.
+      say: takes lines about the progress.
+      folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
+        this VAE is replaced. Where nothing can be written, nothing is kept.
+    """
+    place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
+    facts = {"vae": trained.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
+    kept = _read(place, facts)
+    if kept:
+        return kept
+    bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
+    mu, log_var = encode_bars(trained.vae, trained.params, bars, say)
+    latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
+    try:
+        _write(place, facts, latents)
+    except UserError as error:
+        say(f"the latents are not kept: {error}")
+    return latents
+
+
+def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bars (D, 16) at all shifts -> the distinct bars among them, uint8 (N, 16), and int32 (shifts, D) rows of these.
+
+    A row is -1 where a pitch would leave 0 to 127.
+    """
+    shifts = np.arange(lowest_shift, highest_shift + 1)[:, None, None]
+    bars = distinct.astype(np.int16) + np.where(distinct < NOTE_OFF, shifts, 0)  # (shifts, D, 16)
+    exists = np.all((distinct >= NOTE_OFF) | ((bars >= 0) & (bars <= HIGHEST)), axis=-1)
+    found, ids = distinct_bars(bars[exists].astype(np.uint8))
+    rows = np.full(exists.shape, -1, np.int32)
+    rows[exists] = ids
+    return found, rows
+
+
+def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
+    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
+    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
+    start = last = time.monotonic()
+    for first in range(0, len(bars), CHUNK):
+        chunk = bars[first : first + CHUNK]
+        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
+        rows = slice(first, first + len(chunk))
+        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
+        now, done = time.monotonic(), first + len(chunk)
+        if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
+            last = now
+            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
+    return mu, log_var
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return vae.apply(params, bars, method="encode")
+
+
+def _read(place: Path, facts: dict[str, Any]) -> Latents | None:
+    """What is kept in a folder, if it is whole and what the facts say."""
+    try:
+        header = json.loads((place / "latents.json").read_bytes())
+        arrays = {name: np.load(place / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS}
+        if header != facts | {"checksums": {name: checksum(array) for name, array in arrays.items()}}:
+            return None
+        return Latents(**arrays, lowest_shift=facts["shifts"][0])
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
+    arrays = {name: getattr(latents, name) for name in ARRAYS}
+    with replacing(place) as new:
+        for name, array in arrays.items():
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+        checksums = {name: checksum(array) for name, array in arrays.items()}
+        (new / "latents.json").write_text(json.dumps(facts | {"checksums": checksums}, indent=1) + "\n")
+
+
+def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: Latents) -> None:
+    """Writes the file that the head of this module describes; UserError where it cannot."""
+    rows = latents.rows[-latents.lowest_shift]
+    arrays = {
+        "mu": latents.mu[rows],
+        "log_var": latents.log_var[rows],
+        "offsets": np.asarray(corpus.offsets),
+        "sides": np.asarray(corpus.sides),
+        "names": np.array([record["name"] for record in corpus.records()]),
+        "vae": np.array(trained.identity),
+        "corpus": np.array(corpus.identity),
+    }
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def main(argv: list[str]) -> None:
+    """Writes the latents of a VAE's corpus, or of another one, as an .npz file."""
+    parser = Parser("python -m mcvae_jax.latents", description="Writes the latent sequences of a corpus.")
+    parser.add_argument("--workdir", required=True, help="of a trained VAE")
+    parser.add_argument("--out", required=True, metavar="FILE.npz", help="see pydoc mcvae_jax.latents for its arrays")
+    parser.add_argument("--corpus", default="", help="a corpus (default: the one on which the VAE was trained)")
+    parser.add_argument("--checkpoint", default="best", help="best, newest or a step (default: best)")
+    flags = parser.parse_args(argv)
+    trained = open_vae(flags.workdir, flags.checkpoint)
+    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(trained)
+    latents = corpus_latents(trained, corpus, say=say_at_once)
+    write_npz(flags.out, trained, corpus, latents)
+    say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {trained.vae.latent}: {flags.out}")
+
+
+if __name__ == "__main__":
+    run_command(main)
