@@ -1,0 +1,51 @@
+"use strict";
+// One song sounds at a time; a playhead follows it over its piano roll, where a click or the arrow keys seek.
+const players = [...document.querySelectorAll("audio")];
+
+for (const audio of players) {
+  const song = audio.closest(".song"), roll = song.querySelector(".roll"), head = song.querySelector(".playhead");
+  const seconds = Number(roll.dataset.seconds), bars = Number(roll.dataset.bars), left = Number(roll.dataset.left);
+  const width = roll.querySelector(".notes").getAttribute("width") - 1;
+
+  const show = follow => {
+    const share = Math.min(audio.currentTime / seconds, 1), x = left + share * width;
+    const bar = Math.min(bars, 1 + Math.floor(share * bars + 1e-9));
+    head.style.transform = `translateX(${x - 1}px)`;
+    roll.setAttribute("aria-valuenow", bar);
+    roll.setAttribute("aria-valuetext", `bar ${bar} of ${bars}`);
+    if (follow && (x < roll.scrollLeft || x > roll.scrollLeft + roll.clientWidth - 24)) roll.scrollLeft = x - left - 16;
+  };
+  const step = () => {
+    show(true);
+    if (!audio.paused) requestAnimationFrame(step);
+  };
+  const seek = time => {
+    audio.currentTime = Math.max(0, Math.min(time, seconds - 0.01));
+    show(true);
+  };
+
+  audio.addEventListener("play", () => {
+    for (const other of players) if (other !== audio) other.pause();
+    song.classList.add("playing");
+    step();
+  });
+  audio.addEventListener("pause", () => song.classList.remove("playing"));
+  audio.addEventListener("ended", () => song.classList.remove("playing"));
+  audio.addEventListener("seeked", () => show(false));
+  audio.addEventListener("timeupdate", () => show(false));
+  roll.addEventListener("click", event => {
+    const x = event.clientX - roll.getBoundingClientRect().left - roll.clientLeft + roll.scrollLeft;
+    seek((x - left) / width * seconds);
+    audio.play();
+  });
+  roll.addEventListener("keydown", event => {
+    const bar = seconds / bars, now = audio.currentTime;
+    const targets = { ArrowRight: now + bar, ArrowUp: now + bar, ArrowLeft: now - bar, ArrowDown: now - bar,
+                      Home: 0, End: seconds - bar };
+    if (event.key === " ") audio.paused ? audio.play() : audio.pause();
+    else if (event.key in targets) seek(targets[event.key]);
+    else return;
+    event.preventDefault();
+  });
+  show(false);
+}

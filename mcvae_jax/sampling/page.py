@@ -1,0 +1,162 @@
+"""Songs -> one self-contained HTML page with players and piano rolls, which works from a file system."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+from mcvae_jax.corpus.sources import printable
+from mcvae_jax.sampling.preview import render_wav, seconds_of
+from mcvae_jax.sampling.roll import LEFT, draw_roll
+from mcvae_jax.sampling.song import ComposedSong
+
+EMBEDDED_BYTES = 48 << 20  # of sound within the page: 41 songs of 25 bars at 110 quarters a minute
+# Whatever a title may hold, the page asks no host for anything.
+_POLICY = "; ".join(
+    ["default-src 'none'", "style-src 'unsafe-inline'", "script-src 'unsafe-inline'", "img-src data:"]
+    + ["media-src data: file: 'self'"]
+)
+_LEGEND = """<ul class="legend">
+<li><i></i>composed</li>{own}<li class="head"><i></i>where it plays; click in the roll to go there</li>
+</ul>"""
+_OWN = '<li class="own"><i></i>your own bars (shaded)</li>'
+
+
+def write_page(
+    path: str | os.PathLike,
+    songs: Sequence[ComposedSong],
+    title: str,
+    about: Mapping[str, Any],
+    previews: Mapping[str, bytes] | None = None,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes the page of `songs`, which links to NAME.mid, and to NAME.wav where it has a preview, beside itself.
+
+    The first previews, up to EMBEDDED_BYTES, are part of the page; the others play from their files.
+
+    Args:
+      about: what was asked, such as the command, the workdir, the checkpoint's step and the seed.
+      previews: WAV files by song name; a song that has none is a link in a list at the end. None renders all.
+      warnings: shown at the top.
+    """
+    if previews is None:
+        previews = {song.name: render_wav(song.bars, song.quarters_per_minute) for song in songs}
+    shown = [song for song in songs if song.name in previews]
+    others = [song for song in songs if song.name not in previews]
+    articles, room = [], EMBEDDED_BYTES
+    for song in shown:
+        room -= len(previews[song.name])
+        articles.append(_article(song, previews[song.name] if room >= 0 else None))
+    outside = sum("data:audio" not in article for article in articles)
+    folder = files("mcvae_jax.sampling")
+    html = Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
+        policy=_POLICY,
+        style=folder.joinpath("page.css").read_text("utf-8"),
+        script=folder.joinpath("page.js").read_text("utf-8"),
+        title=_text(title),
+        summary=_summary(songs),
+        about=_details("How these were made", about),
+        legend=_LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
+        hints="\n".join(
+            [_paragraph("hint warning", line) for line in warnings] + _hints(outside, len(others), len(shown))
+        ),
+        songs="\n".join(articles),
+        others=_list(others),
+    )
+    Path(path).write_text(html, "utf-8")
+
+
+def _summary(songs: Sequence[ComposedSong]) -> str:
+    bars = sum(len(song.bars) for song in songs)
+    seconds = round(sum(seconds_of(song.bars, song.quarters_per_minute) for song in songs))
+    return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {_clock(seconds)} of music"
+
+
+def _hints(outside: int, others: int, shown: int) -> list[str]:
+    hints = []
+    if outside:
+        hints.append(f"To keep this page small, the last {outside} players use the WAV files beside it.")
+    if others:
+        hints.append(f"The first {shown} songs have players; the other {others:,} are MIDI files, listed at the end.")
+    return [_paragraph("hint", hint) for hint in hints]
+
+
+def _article(song: ComposedSong, preview: bytes | None) -> str:
+    """A song with its roll and player; `preview` None plays the file beside the page."""
+    name, title = quote(song.name), _text(song.title)
+    seconds = seconds_of(song.bars, song.quarters_per_minute)
+    source, load = f"{name}.wav", "none"
+    if preview:
+        source, load = "data:audio/wav;base64," + base64.b64encode(preview).decode("ascii"), "metadata"
+    return f"""<article class="song">
+<div class="top"><h2>{title}</h2>
+<span class="files"><a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a></span></div>
+<p class="plain">{_plain(song, seconds)}</p>
+<div class="roll" tabindex="0" role="slider" aria-label="Position in {title}" aria-valuemin="1" \
+aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
+data-left="{LEFT}">{draw_roll(song)}<div class="playhead"></div></div>
+<audio controls preload="{load}" aria-label="{title}" src="{source}"></audio>
+{_details("Facts", song.notes)}
+</article>"""
+
+
+def _plain(song: ComposedSong, seconds: float) -> str:
+    """The line below a title: bars, time, tempo, metre, key."""
+    own = int(song.given.sum())
+    bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them yours" if own else "")
+    metre = "/".join(map(str, song.setting.metre))
+    tempo = f"{song.quarters_per_minute:.0f} quarters a minute"
+    key = f"key {song.setting.key}" if song.setting.key else ""
+    return _text(" · ".join(filter(None, (bars, _clock(int(seconds)), tempo, metre, key))))
+
+
+def _list(songs: Sequence[ComposedSong]) -> str:
+    if not songs:
+        return ""
+    items = "".join(f'<li><a href="{quote(song.name)}.mid" download>{_text(song.title)}</a></li>' for song in songs)
+    return f'<section class="others"><h2>Further songs</h2><ul>{items}</ul></section>'
+
+
+def _details(title: str, facts: Mapping[str, Any]) -> str:
+    """Facts that unfold; nothing where there are none."""
+    if not facts:
+        return ""
+    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(_value(value))}</dd>" for name, value in facts.items())
+    return f"<details><summary>{title}</summary><dl>{rows}</dl></details>"
+
+
+def _value(value: Any) -> str:
+    """A JSON value in plain words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(item)}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_value, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _paragraph(kind: str, text: str) -> str:
+    return f'<p class="{kind}">{_text(text)}</p>'
+
+
+def _text(text: object) -> str:
+    """Text as HTML, with control characters and broken UTF-8 as escapes."""
+    return escape(printable(str(text)))
+
+
+def _clock(seconds: int) -> str:
+    return (
+        f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        if seconds >= 3600
+        else f"{seconds // 60}:{seconds % 60:02d}"
+    )
+
+
+def _s(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

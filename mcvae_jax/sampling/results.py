@@ -1,0 +1,160 @@
+"""The folder of a call: MIDI, sound, a picture, the facts as JSON, and the page."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax.corpus.sources import printable
+from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing
+from mcvae_jax.music.bars import bars_to_tokens
+from mcvae_jax.music.metre import BAR
+from mcvae_jax.music.pianoroll import draw_pianoroll
+from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.sampling.page import write_page
+from mcvae_jax.sampling.preview import render_wav, seconds_of
+from mcvae_jax.sampling.song import ComposedSong, check_song, write_song
+
+FORMAT, VERSION = "mcvae_jax songs", 1
+HEARD = 60  # songs with a preview, at most
+HEARD_SECONDS = 3600  # of previews, at most: 79 MB
+SEEN = 12  # songs in the picture
+SEEN_BARS = 64  # of a song in the picture
+_PROGRESS = 3.0  # seconds between lines
+
+
+def write_results(
+    folder: str | os.PathLike,
+    songs: Sequence[ComposedSong],
+    title: str,
+    about: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Writes NAME.mid for each song, NAME.wav for the first, songs.png, songs.json and index.html into `folder`.
+
+    Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
+    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote.
+
+    Args: songs, with names that differ; about, as JSON, see write_page; say prints a line.
+    Returns: what songs.json holds, `tokens` apart.
+    Raises UserError where the folder cannot be written, or holds anything that no call wrote.
+    """
+    folder = Path(folder).resolve()
+    check_folder(folder)
+    with replacing(folder) as place:
+        warnings = _write_midi(place, songs, say)
+        previews = _write_previews(place, songs, say)
+        _draw(songs, place / "songs.png")
+        write_page(place / "index.html", songs, title, about, previews, warnings)
+        record = {
+            "format": FORMAT,
+            "version": VERSION,
+            "title": title,
+            "about": dict(about),
+            "warnings": warnings,
+            "songs": [_record(song, song.name in previews) for song in songs],
+        }
+        record["files"] = sorted([path.name for path in place.iterdir()] + ["songs.json"])
+        tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
+        (place / "songs.json").write_text(json.dumps(record | {"songs": tokens}) + "\n")
+    if len(previews) < len(songs):
+        say(f"WAV previews and players: the first {len(previews)} songs; MIDI: all {len(songs):,}")
+    return record
+
+
+def check_folder(folder: str | os.PathLike) -> None:
+    """UserError unless songs may be written to `folder`: absent, empty, or what an earlier call wrote."""
+    folder = Path(folder)
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
+    if not names:
+        return
+    try:
+        record = json.loads((folder / "songs.json").read_bytes())
+        ours = set(record["files"]) if record["format"] == FORMAT else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = set()
+    if foreign := sorted(names - ours):
+        raise UserError(
+            f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; choose another --out"
+        )
+
+
+def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
+    """Writes and reads every song; a warning for each that does not come back."""
+    warnings, told = [], time.monotonic()
+    for n, song in enumerate(songs, 1):
+        path = place / f"{song.name}.mid"
+        write_song(path, song)
+        if wrong := check_song(path, song):
+            warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
+            say(f"Warning: {warnings[-1]}")
+        told = _progress("MIDI files written and read back", n, len(songs), told, say)
+    return warnings
+
+
+def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> dict[str, bytes]:
+    """Writes the WAV files of the first songs, which are an hour together at most; their bytes by song name."""
+    previews, seconds, told = {}, 0.0, time.monotonic()
+    heard = songs[:HEARD]
+    for n, song in enumerate(heard, 1):
+        seconds += seconds_of(song.bars, song.quarters_per_minute)
+        if seconds > HEARD_SECONDS:
+            break
+        if len(song.bars):
+            previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
+            (place / f"{song.name}.wav").write_bytes(previews[song.name])
+        told = _progress("previews", n, len(heard), told, say)
+    return previews
+
+
+def _progress(what: str, done: int, total: int, told: float, say: Callable[[str], None]) -> float:
+    """Says how far it is where the last line is some seconds old; returns when the last line was said."""
+    if time.monotonic() - told < _PROGRESS:
+        return told
+    say(f"{what}: {done:,} of {total:,}")
+    return time.monotonic()
+
+
+def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
+    return {
+        "name": song.name,
+        "title": song.title,
+        "bars": len(song.bars),
+        "given": np.flatnonzero(song.given).tolist(),
+        "quarters_per_minute": song.quarters_per_minute,
+        "metre": list(song.setting.metre),
+        "key": song.setting.key,
+        "sections": [list(section) for section in song.sections],
+        "wav": heard,
+        "notes": song.notes,
+    }
+
+
+def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
+    """Piano rolls of the first songs, one below the other, given bars shaded, up to SEEN_BARS of each."""
+    seen = [song for song in songs if len(song.bars)][:SEEN]
+    figure = Figure(figsize=(14, 1.6 * max(len(seen), 1) + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, song in zip(figure.subplots(max(len(seen), 1), 1, squeeze=False)[:, 0], seen, strict=False):
+        tokens = bars_to_tokens(song.bars[:SEEN_BARS])
+        pitches = tokens[tokens < NOTE_OFF]
+        draw_pianoroll(axis, tokens, (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72))
+        for bar in np.flatnonzero(song.given[:SEEN_BARS]).tolist():
+            axis.axvspan(bar * BAR, (bar + 1) * BAR, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
+        more = f" (the first {SEEN_BARS} of {len(song.bars):,} bars)" if len(song.bars) > SEEN_BARS else ""
+        axis.set_title(printable(song.title) + more, fontsize=8, parse_math=False)  # a title may hold dollar signs
+    part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""
+    figure.supxlabel(f"bar; shaded: given, not composed{part}", fontsize=8)
+    figure.savefig(path, dpi=90)
