@@ -7,32 +7,35 @@ for (const audio of players) {
   const seconds = Number(roll.dataset.seconds), bars = Number(roll.dataset.bars), left = Number(roll.dataset.left);
   const width = roll.querySelector(".notes").getAttribute("width") - 1;
 
-  const show = follow => {
+  let last = 0;
+
+  // The roll scrolls along when the playhead crosses its right edge, and to any place that was asked for; a reader who
+  // looks elsewhere meanwhile is left alone.
+  const show = asked => {
     const share = Math.min(audio.currentTime / seconds, 1), x = left + share * width;
-    const bar = Math.min(bars, 1 + Math.floor(share * bars + 1e-9));
+    const bar = Math.min(bars, 1 + Math.floor(share * bars + 1e-3));
+    const right = roll.scrollLeft + roll.clientWidth - 24;
     head.style.transform = `translateX(${x - 1}px)`;
     roll.setAttribute("aria-valuenow", bar);
     roll.setAttribute("aria-valuetext", `bar ${bar} of ${bars}`);
-    if (follow && (x < roll.scrollLeft || x > roll.scrollLeft + roll.clientWidth - 24)) roll.scrollLeft = x - left - 16;
+    if (asked ? x < roll.scrollLeft + left || x > right : last <= right && x > right) roll.scrollLeft = x - left - 16;
+    last = x;
   };
   const step = () => {
-    show(true);
+    show(false);
     if (!audio.paused) requestAnimationFrame(step);
   };
-  const seek = time => {
-    audio.currentTime = Math.max(0, Math.min(time, seconds - 0.01));
-    show(true);
-  };
+  const seek = time => { audio.currentTime = Math.max(0, Math.min(time, seconds - 0.01)); };
 
   audio.addEventListener("play", () => {
     for (const other of players) if (other !== audio) other.pause();
     song.classList.add("playing");
+    show(true);
     step();
   });
   audio.addEventListener("pause", () => song.classList.remove("playing"));
   audio.addEventListener("ended", () => song.classList.remove("playing"));
-  audio.addEventListener("seeked", () => show(false));
-  audio.addEventListener("timeupdate", () => show(false));
+  audio.addEventListener("seeking", () => show(true));
   roll.addEventListener("click", event => {
     const x = event.clientX - roll.getBoundingClientRect().left - roll.clientLeft + roll.scrollLeft;
     seek((x - left) / width * seconds);

@@ -71,7 +71,7 @@ def _ground(song: ComposedSong, bar: int, span: tuple[int, int]) -> list[str]:
     parts += [f'<path class="{kind}" d="{d}"/>' for kind, d in (("beat", beats), ("bar", lines), ("octave", octaves))]
     parts += [f'<text x="{i * bar + 4}" y="{_TOP - 4}">{i + 1}</text>' for i in range(count)]
     sections = sections_of(song)
-    for (i, label), after in zip(sections, [i for i, _ in sections[1:]] + [count], strict=True):
+    for (i, label), (after, _) in zip(sections, (*sections[1:], (count, "")), strict=False):
         letters = int(((after - i) * bar - 6) / _LETTER)
         short = label if len(label) <= letters else label[: letters - 1] + "\u2026"
         parts.append(f'<path class="section" d="M{i * bar + 0.5} 2V{height}"/>')

@@ -47,7 +47,7 @@ def sections_of(song: ComposedSong) -> tuple[tuple[int, str], ...]:
     """Where the sections of a song start: those that it names, else 'seed' and 'composed' in turn."""
     if song.sections:
         return song.sections
-    starts = np.flatnonzero(np.diff(song.given, prepend=~song.given[:1])).tolist()
+    starts = [bar for bar in range(len(song.given)) if not bar or song.given[bar] != song.given[bar - 1]]
     return tuple((bar, "seed" if song.given[bar] else "composed") for bar in starts)
 
 

@@ -1,0 +1,229 @@
+"""The page in a real browser, from a file system: it plays, follows, seeks, asks no host for anything, escapes."""
+
+import json
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from mcvae_jax.music.tokens import NO_EVENT
+from mcvae_jax.sampling import page
+from mcvae_jax.sampling.page import write_page
+from mcvae_jax.sampling.preview import seconds_of
+from mcvae_jax.sampling.results import write_results
+from mcvae_jax.sampling.roll import LEFT, draw_roll
+from mcvae_jax.sampling.song import ComposedSong, Setting
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run --mute-audio"
+    " --autoplay-policy=no-user-gesture-required --window-size=1280,1000"
+).split()
+HOSTILE = '<script>alert(1)</script> & "x" \' $title'
+
+
+def make_song(n, bars=8, title=HOSTILE, given=2, tempo=110.0, **fields):
+    tokens = np.full((bars, 16), NO_EVENT, np.uint8)
+    tokens[:, ::4] = np.random.default_rng(n).integers(55, 80, (bars, 4))
+    notes = {"mode": HOSTILE, "temperatures": {"tokens": 0.5}, "key": None, "log density": -31.25}
+    return ComposedSong(f"{n:02d} a#b", title, tokens, np.arange(bars) < given, Setting(tempo), notes, **fields)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: no browser test")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("Chromium or its chromedriver is not installed: no browser test")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, tmp_path_factory):
+    """A page of three songs as a call writes it; the third is wider than the window."""
+    folder = tmp_path_factory.mktemp("out") / "songs"
+    songs = [make_song(1), make_song(2, tempo=61.7), make_song(3, bars=60, title="A long one", given=0, tempo=300)]
+    write_results(folder, songs, f"Songs {HOSTILE}", {"command": HOSTILE, "step": 12}, lambda line: None)
+    browser.get((folder / "index.html").as_uri())
+    return songs
+
+
+@pytest.fixture
+def fresh(browser, opened):
+    browser.execute_script(
+        "for (const audio of document.querySelectorAll('audio')) { audio.pause(); audio.currentTime = 0; }"
+        "for (const roll of document.querySelectorAll('.roll')) roll.scrollLeft = 0;"
+    )
+    wait(browser, "return [...document.querySelectorAll('audio')].every(a => a.readyState > 0 && !a.seeking)")
+    return opened
+
+
+def wait(browser, condition, *arguments, seconds=15):
+    end = time.monotonic() + seconds
+    while not browser.execute_script(condition, *arguments):
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
+
+
+def audio_state(browser, name):
+    return browser.execute_script(f"return [...document.querySelectorAll('audio')].map(audio => audio.{name})")
+
+
+def playhead(browser, i):
+    """Pixels from the left edge of the notes of song i to its playhead."""
+    return browser.execute_script(
+        "const song = document.querySelectorAll('.song')[arguments[0]], of = name =>"
+        " song.querySelector(name).getBoundingClientRect().left; return of('.playhead') + 1 - of('.notes')",
+        i,
+    )
+
+
+def test_every_song_plays_and_pauses_the_others(browser, fresh):
+    lengths = [seconds_of(song.bars, song.quarters_per_minute) for song in fresh]
+    np.testing.assert_allclose(audio_state(browser, "duration"), lengths, atol=1e-3)
+    for i in range(len(fresh)):
+        before = playhead(browser, i)
+        browser.execute_script("document.querySelectorAll('audio')[arguments[0]].play()", i)
+        wait(browser, "return document.querySelectorAll('audio')[arguments[0]].currentTime > 0.4", i)
+        assert audio_state(browser, "paused") == [j != i for j in range(len(fresh))]
+        assert playhead(browser, i) > before + 5
+        playing = browser.execute_script("return [...document.querySelectorAll('.song')].map(s => s.className)")
+        assert [name.split()[-1] == "playing" for name in playing] == [j == i for j in range(len(fresh))]
+    assert audio_state(browser, "error") == [None] * len(fresh)
+
+
+def test_the_playhead_stands_where_the_music_is(browser, fresh):
+    for bar in (0, 3, 5.5):
+        seconds = bar * 4 * 60 / 61.7
+        browser.execute_script("document.querySelectorAll('audio')[1].currentTime = arguments[0]", seconds)
+        wait(browser, "return !document.querySelectorAll('audio')[1].seeking")
+        width = browser.execute_script("return document.querySelectorAll('.notes')[1].getAttribute('width') - 1")
+        assert playhead(browser, 1) == pytest.approx(bar / 8 * width, abs=1)
+
+
+def test_a_click_in_the_roll_plays_from_there(browser, fresh):
+    from selenium.webdriver import ActionChains
+
+    notes = browser.find_elements("css selector", ".notes")[0]
+    width = notes.size["width"]
+    ActionChains(browser).move_to_element_with_offset(notes, round(width / 4), 0).click().perform()  # from the middle
+    wait(browser, "return !document.querySelectorAll('audio')[0].paused")
+    assert audio_state(browser, "currentTime")[0] == pytest.approx(0.75 * 8 * 4 * 60 / 110, abs=1.0)
+
+
+def test_the_keyboard_reaches_everything(browser, fresh):
+    from selenium.webdriver.common.keys import Keys
+
+    bar = 4 * 60 / 110
+    roll = browser.find_elements("css selector", ".roll")[0]
+    steps = ((Keys.ARROW_RIGHT * 2, 2), (Keys.ARROW_LEFT, 1), (Keys.END, 7), (Keys.HOME, 0))
+    for keys, bars in steps:
+        roll.send_keys(keys)
+        assert audio_state(browser, "currentTime")[0] == pytest.approx(bars * bar, abs=0.01)
+    roll.send_keys(Keys.ARROW_RIGHT)
+    wait(browser, "return document.querySelector('.roll').getAttribute('aria-valuetext') == 'bar 2 of 8'")
+    roll.send_keys(Keys.SPACE)
+    wait(browser, "return !document.querySelector('audio').paused")
+    roll.send_keys(Keys.SPACE)
+    wait(browser, "return document.querySelector('audio').paused")
+
+
+def test_a_long_roll_follows_the_music_and_keeps_its_pitch_names(browser, fresh):
+    browser.execute_script("document.querySelectorAll('audio')[2].currentTime = 40")
+    wait(browser, "return document.querySelectorAll('.roll')[2].scrollLeft > 500")
+    box = browser.execute_script(
+        "const roll = document.querySelectorAll('.roll')[2], of = name => roll.querySelector(name)"
+        ".getBoundingClientRect().left - roll.getBoundingClientRect().left;"
+        " return [of('.pitches'), of('.playhead'), roll.clientWidth]"
+    )
+    assert box[0] == pytest.approx(1, abs=1) and LEFT <= box[1] < box[2]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(browser, fresh, width):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_titles_and_facts_are_text(browser, fresh):
+    read = "return [...document.querySelectorAll(arguments[0])].map(element => element.textContent)"
+    assert browser.title == f"Songs {HOSTILE}"
+    assert browser.execute_script(read, "h1") == [f"Songs {HOSTILE}"]
+    assert browser.execute_script(read, "h2") == [HOSTILE, HOSTILE, "A long one"]
+    assert browser.execute_script(read, "header dd") == [HOSTILE, "12"]
+    assert browser.execute_script(read, ".song:first-child dd") == [HOSTILE, "tokens 0.5", "none", "-31.25"]
+    assert browser.execute_script("return document.querySelectorAll('script').length") == 1
+
+
+def test_links_lead_to_the_files_beside_the_page(browser, fresh):
+    for link in browser.find_elements("css selector", ".files a"):
+        status = browser.execute_async_script(
+            "const done = arguments[1], probe = new Audio(arguments[0]); probe.onloadedmetadata = () => done('plays');"
+            "probe.onerror = () => done('fails')",
+            link.get_attribute("href"),
+        )
+        assert status == ("plays" if link.get_attribute("href").endswith("%20a%23b.wav") else "fails")
+
+
+def test_no_request_leaves_the_file_system_and_no_error_is_logged(browser, opened):
+    """Comes last: reads what the browser logged through all of the tests above."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requests = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    urls = [r["request"]["url"] for r in requests if not r["documentURL"].startswith("chrome")]  # the empty start page
+    assert any(url.startswith("file:") for url in urls)
+    assert {url.split(":", 1)[0] for url in urls} <= {"file", "data", "blob"}
+    errors = [entry for entry in browser.get_log("browser") if ".mid" not in entry["message"]]  # see the probe above
+    assert not errors
+
+
+def test_players_beyond_the_limit_use_their_files(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 250_000)
+    songs = [make_song(n, bars=4) for n in range(1, 4)]  # 192 kB each
+    write_results(tmp_path / "songs", songs, "t", {}, lambda line: None)
+    browser.get((tmp_path / "songs" / "index.html").as_uri())
+    assert "the last 2 players use the WAV files" in browser.find_element("tag name", "header").text
+    sources = audio_state(browser, "src")
+    assert [source[:5] for source in sources] == ["data:", "file:", "file:"]
+    browser.execute_script("document.querySelectorAll('audio')[2].play()")
+    wait(browser, "return document.querySelectorAll('audio')[2].currentTime > 0.2")
+
+
+def test_songs_without_a_preview_are_listed(tmp_path):
+    songs = [make_song(n) for n in range(1, 4)]
+    write_page(tmp_path / "x.html", songs, "t", {}, {songs[0].name: b"RIFF"}, ["something & something"])
+    html = (tmp_path / "x.html").read_text()
+    assert html.count("<audio") == 1 and 'href="03%20a%23b.mid"' in html
+    assert "The first 1 songs have players; the other 2" in html and "something &amp; something" in html
+
+
+def test_no_address_of_any_host_stands_in_a_page(tmp_path):
+    write_page(tmp_path / "x.html", [make_song(1, title="t", given=0)], "t", {})
+    html = re.sub(r'"data:audio[^"]*"', "", (tmp_path / "x.html").read_text())
+    assert not re.findall(r"https?:|//\w+\.\w+|@import|url\(", html)
+    assert "your own bars" not in html
+
+
+def test_rolls_of_odd_songs():
+    """No bars, no notes, all pitches, a label longer than its section."""
+    empty = ComposedSong("x", "t", np.empty((0, 16), np.uint8), np.empty(0, bool), Setting(), {})
+    silent = empty._replace(bars=np.full((2, 16), NO_EVENT, np.uint8), given=np.zeros(2, bool))
+    wide = silent._replace(bars=np.arange(0, 128, 4, dtype=np.uint8).reshape(2, 16), sections=((0, "<" * 99), (1, "b")))
+    for song in (empty, silent, wide):
+        assert draw_roll(song).count("<svg") == 2
+    drawn = draw_roll(wide)
+    assert "&lt;…" in drawn and "<<" not in drawn
+    (path,) = re.findall(r'class="note" d="([^"]*)"', drawn)
+    tops = [int(y) for y in re.findall(r"M\S+ (\d+)", path)]
+    assert len(tops) == 32 and np.unique(np.diff(tops)).tolist() == [-28]  # four semitones up each
