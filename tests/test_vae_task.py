@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import optax
 
+from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import Dropout
-from mcvae_jax.training.task import example_keys
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
 from tests.vae_layouts import make_task

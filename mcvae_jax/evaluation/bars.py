@@ -14,6 +14,7 @@ import numpy as np
 
 from mcvae_jax.models.elbo import elbo_sums
 from mcvae_jax.models.gaussian import log_density
+from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 
@@ -78,7 +79,7 @@ def _score_batch(vae: VAE, params: Any, batch: dict, seed: int) -> dict[str, Arr
 
 def _draws(latent: int, seed: int, index: Array) -> Array:
     """Standard normal (B, Z); each row is a function of the seed and its index."""
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(seed), index)
+    keys = example_keys(jax.random.key(seed), index)
     return jax.vmap(lambda key: jax.random.normal(key, (latent,)))(keys)
 
 

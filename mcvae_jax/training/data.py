@@ -16,12 +16,11 @@ SAMPLERS = ("bar", "song")
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """How training bars are drawn from a corpus."""
+class BatchSettings:
+    """What batches of bars and of songs have in common."""
 
     batch_size: int
     seed: int = 0
-    sampler: str = "bar"  # 'bar': every bar once an epoch; 'song': every song is as likely, whatever its length
     lowest_shift: int = 0  # transposition in semitones, drawn anew for each song and epoch
     highest_shift: int = 0
     min_pitch: int = 0  # no shift takes a song out of these bounds
@@ -30,8 +29,6 @@ class DataSettings:
     def __post_init__(self):
         if self.batch_size < 1:
             raise UserError(f"config.train.batch_size is {self.batch_size}; it must be at least 1")
-        if self.sampler not in SAMPLERS:
-            raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise UserError(
                 "config.data.min_pitch and max_pitch must be 0 <= min <= max <= 127; they are"
@@ -42,6 +39,18 @@ class DataSettings:
                 "config.data.lowest_shift must not be above 0 nor highest_shift below it; they are"
                 f" {self.lowest_shift} and {self.highest_shift}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings(BatchSettings):
+    """How training bars are drawn from a corpus."""
+
+    sampler: str = "bar"  # 'bar': every bar once an epoch; 'song': every song is as likely, whatever its length
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.sampler not in SAMPLERS:
+            raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
 
 
 class BarBatches:
@@ -74,11 +83,9 @@ class BarBatches:
             bars[epochs == epoch] = self._epoch(int(epoch))[places[epochs == epoch]]
         song = np.searchsorted(self.starts, bars, side="right") - 1
         rows = self.corpus.offsets[self.songs[song]] + bars - self.starts[song]
-        shift = self.low[song] + hash64(self.settings.seed, epochs, self.songs[song]) % (
-            self.high[song] - self.low[song] + 1
-        ).astype(np.uint64)
+        shift = draw_between(self.low[song], self.high[song], self.settings.seed, epochs, self.songs[song])
         return {
-            "bars": transposed(self.corpus.tokens[rows], shift.astype(np.int64)),
+            "bars": transposed(self.corpus.tokens[rows], shift),
             "weight": np.ones(size, np.float32),
             "index": np.arange(size, dtype=np.int32),
         }
@@ -92,7 +99,7 @@ class BarBatches:
         return self.starts[song] + rng.integers(self.lengths[song])
 
 
-def shift_bounds(corpus: Corpus, songs: np.ndarray, settings: DataSettings) -> tuple[np.ndarray, np.ndarray]:
+def shift_bounds(corpus: Corpus, songs: np.ndarray, settings: BatchSettings) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and highest shift of each song, int64 (S,): within the settings, and within the pitch bounds.
 
     A song that itself stands outside the bounds is not shifted further out.
@@ -111,6 +118,11 @@ def shift_bounds(corpus: Corpus, songs: np.ndarray, settings: DataSettings) -> t
 def transposed(bars: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """bars, uint8 (B, 16), each with its pitches shift, int (B,), semitones higher."""
     return (bars + np.where(bars < NOTE_OFF, shift[:, None], 0)).astype(np.uint8)
+
+
+def draw_between(low: np.ndarray, high: np.ndarray, seed: int, *numbers: np.ndarray) -> np.ndarray:
+    """int64: from low to high, both included, as the seed and the numbers (arrays of one shape) have it."""
+    return low + (hash64(seed, *numbers) % (high - low + 1).astype(np.uint64)).astype(np.int64)
 
 
 def hash64(seed: int, *numbers: np.ndarray) -> np.ndarray:

@@ -18,27 +18,24 @@ class Task(NamedTuple):
 
     A batch is a dict of arrays with leading axis B. Two of them every task has: 'weight' (B,) float32, 0 for
     padding, and 'index' (B,) int32, the place of the example in the whole batch (held-out: in the whole
-    held-out set). An example's randomness comes from `example_keys(key, batch['index'])`, in every layout.
+    held-out set). An example's randomness comes from `models.keys.example_keys(key, batch['index'])`, in every
+    layout.
     """
 
     init: Callable[[jax.Array], Params]
     # sums(params, batch, key, train): sums over the examples given, each weighted by batch['weight'], and
-    # 'weight', the sum of the weights
+    # 'weight', what the terms to log are means over: the sum of the weights, or of what the examples hold
     sums: Callable[[Params, Batch, jax.Array, bool], Sums]
     # objective(sums over the whole batch, step) -> what is minimised, and scalars to log
     objective: Callable[[Sums, jax.Array], tuple[jax.Array, Metrics]]
     # held_out_objective(sums): at the final annealing values, without free bits; `best` is its minimum
     held_out_objective: Callable[[Sums], tuple[jax.Array, Metrics]]
-    # batch(step): a pure function of the step, which is therefore the whole state of the data
+    # batch(step): a pure function of the step, which is therefore the whole state of the data; of few shapes, since
+    # each is compiled once
     batch: Callable[[int], Batch]
-    # held_out_batches(): all of the same shapes, in the same order every time
+    # held_out_batches(): of few shapes, in the same order every time
     held_out_batches: Callable[[], Iterable[Batch]]
     # finish(best params, folder, say): writes results and pictures into the folder, returns figures for JSON
     finish: Callable[[Params, Path, Callable[[str], None]], dict]
     # JSON facts that identify the data (corpus identity, counts); a workdir records them and refuses others
     data: dict = {}
-
-
-def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
-    """Keys (B,), one for each example, from the key of the step and the indices (B,) of the examples."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)

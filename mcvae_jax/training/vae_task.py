@@ -18,10 +18,11 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
 from mcvae_jax.models import elbo
+from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init, make_vae
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches
-from mcvae_jax.training.task import Batch, Sums, Task, example_keys
+from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
 
