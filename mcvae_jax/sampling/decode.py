@@ -1,0 +1,114 @@
+"""Latents -> bars: the decoder of the VAE with temperature, top-k and nucleus, all bars at the same time.
+
+Float32 products differ in their last bits between batch shapes, so every call works in chunks of one size: the tokens
+of a bar depend on its own z and key, the settings and the parameters, and on nothing else in the call.
+
+Letters: N bars (or songs), C of a chunk, Z latent size, V outcomes (130; START has no logit, so it is never drawn).
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.models.vae import VAE
+from mcvae_jax.music.metre import BAR
+from mcvae_jax.music.tokens import START
+from mcvae_jax.sampling.settings import Settings
+
+Array = jax.Array
+
+CHUNK = 256  # bars that are decoded at a time (BUILD_NOTES.md); a few bars take as long as so many
+FREE_CHUNK = 32  # songs of the free run at a time
+
+
+def sample_tokens(logits: Array, keys: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
+    """Draws a token from each row of logits (B, V) with its own key (B,): int32 (B,).
+
+    In this order: the logits are divided by the temperature (0 takes the likeliest token, and nothing is drawn); of
+    the distribution that this gives the `top_k` likeliest tokens stay (0 is off); of these, renormalised, the fewest
+    that together hold a share of at least `top_p` (1 is off; the likeliest always stays; Holtzman et al. 2020,
+    arXiv:1904.09751). Of equal logits the lower token counts as the likelier, so exactly k tokens stay.
+    """
+    scaled = (logits - jnp.max(logits, axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, 1.0)
+    kept = jax.lax.cond(  # most calls cut nothing, which saves half of their time
+        (top_k > 0) | (top_p < 1), _cut, lambda x, k, p: x, scaled, jnp.asarray(top_k), jnp.asarray(top_p)
+    )
+    drawn = jax.vmap(jax.random.categorical)(keys, kept)
+    return jnp.where(temperature > 0, drawn, jnp.argmax(logits, axis=-1)).astype(jnp.int32)
+
+
+def _cut(logits: Array, top_k: Array, top_p: Array) -> Array:
+    """logits (B, V) with -inf for the tokens that top-k, then the nucleus leave out."""
+    ordered, tokens = jax.lax.top_k(logits, logits.shape[-1])  # all of them, in order; of equals the lower first
+    ordered = jnp.where((jnp.arange(ordered.shape[-1]) < top_k) | (top_k == 0), ordered, -jnp.inf)
+    share = jax.nn.softmax(ordered, axis=-1)
+    likelier = jnp.cumsum(share, axis=-1) - share  # what the tokens before each hold together
+    kept = (ordered > -jnp.inf) & ((likelier < top_p) | (top_p >= 1))
+    last = jnp.maximum(jnp.sum(kept, axis=-1, keepdims=True) - 1, 0)
+    worst, worst_token = (jnp.take_along_axis(x, last, axis=-1) for x in (ordered, tokens))
+    stays = (logits > worst) | ((logits == worst) & (jnp.arange(logits.shape[-1]) <= worst_token))
+    return jnp.where(stays, logits, -jnp.inf)
+
+
+def decode_bars(vae: VAE, params: Any, z: np.ndarray, keys: Array, settings: Settings) -> np.ndarray:
+    """Renders each bar from its own latent vector, START first: z (N, Z), a key each (N,) -> uint8 (N, 16)."""
+
+    def render(z, keys):
+        return _sixteen_steps(vae, params, _first(vae, params, z), z, keys, 0, _token_settings(settings))[1]
+
+    return _in_chunks(render, CHUNK, z, keys)
+
+
+def free_run(vae: VAE, params: Any, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
+    """The formal VAE's free run (thesis 6.5): z (N, Z), a key each (N,) -> uint8 (N, bars, 16).
+
+    The decoder runs bars * 16 steps from one z: START stands before the first step alone, and its state goes on from
+    bar to bar. It was trained on single bars, so what it does after the first is its own.
+    """
+
+    def run(z, keys):
+        carry, tokens = _first(vae, params, z), []
+        for bar in range(bars):
+            carry, rendered = _sixteen_steps(vae, params, carry, z, keys, bar, _token_settings(settings))
+            tokens.append(rendered)
+        return np.stack(tokens, axis=1)
+
+    return _in_chunks(run, FREE_CHUNK, z, keys)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _first(vae: VAE, params: Any, z: Array):
+    """The decoder before its first step: its states and START."""
+    return vae.apply(params, z, method="first"), jnp.full(z.shape[0], START, jnp.int32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sixteen_steps(vae: VAE, params: Any, carry, z: Array, keys: Array, bar: Array, settings: tuple[Array, ...]):
+    """The decoder's states and last tokens after bar number `bar`, and its tokens, uint8 (C, 16)."""
+
+    def step(carry, number):
+        states, previous = carry
+        states, logits = vae.apply(params, states, previous, z, method="step")
+        of_step = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        token = sample_tokens(logits, of_step, *settings)
+        return (states, token), token.astype(jnp.uint8)
+
+    carry, tokens = jax.lax.scan(step, carry, bar * BAR + jnp.arange(BAR))
+    return carry, tokens.T
+
+
+def _token_settings(settings: Settings) -> tuple[Array, Array, Array]:
+    """As arrays, so that other values need no other program."""
+    return jnp.float32(settings.temperature), jnp.int32(settings.top_k), jnp.float32(settings.top_p)
+
+
+def _in_chunks(run, size: int, z: np.ndarray, keys: Array) -> np.ndarray:
+    """run(z (size, Z), keys (size,)) over all rows of z, the last chunk filled up with repeats of its last row."""
+    done = []
+    for start in range(0, len(z), size):
+        rows = np.minimum(np.arange(start, start + size), len(z) - 1)
+        done.append(np.asarray(run(z[rows], keys[rows]))[: len(z) - start])
+    return np.concatenate(done)
