@@ -19,8 +19,8 @@ from mcvae_jax.sampling.song import ComposedSong, Setting
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
 FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run --mute-audio"
-    " --autoplay-policy=no-user-gesture-required --window-size=1280,1000"
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking --no-first-run"
+    " --mute-audio --autoplay-policy=no-user-gesture-required --window-size=1280,1000"
 ).split()
 HOSTILE = '<script>alert(1)</script> & "x" \' $title'
 
@@ -204,7 +204,7 @@ def test_songs_without_a_preview_are_listed(tmp_path):
     songs = [make_song(n) for n in range(1, 4)]
     write_page(tmp_path / "x.html", songs, "t", {}, {songs[0].name: b"RIFF"}, ["something & something"])
     html = (tmp_path / "x.html").read_text()
-    assert html.count("<audio") == 1 and 'href="03%20a%23b.mid"' in html
+    assert html.count("<audio") == 1 and 'href="03%20a%23b.mid" download>03 a#b: &lt;script' in html
     assert "The first 1 songs have players; the other 2" in html and "something &amp; something" in html
 
 

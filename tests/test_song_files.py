@@ -1,5 +1,6 @@
 """Written songs: what a notation program sees in them, and that a corpus reads the same music back."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 
 from mcvae_jax.corpus.read import read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import bars_to_score
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.sampling import results
+from mcvae_jax.sampling.preview import render_wav
+from mcvae_jax.sampling.results import write_results
 from mcvae_jax.sampling.song import ComposedSong, Setting, check_song, read_back, write_song
 
 METRES = [(4, 4), (2, 2), (2, 4), (1, 4), (8, 4), (4, 2), (4, 8), (8, 8), (16, 16), (1, 2), (1, 1), (2, 1), (2, 8)]
@@ -174,3 +179,94 @@ def test_real_songs_come_back(tmp_path):
                     song = song_of(real.bars, metre, given=1)
                     write_song(tmp_path / "x.mid", song)
                     assert check_song(tmp_path / "x.mid", song) == "", path.name
+
+
+def songs_of(count, bars=4):
+    songs = [song_of(random_bars(n, bars), given=1) for n in range(count)]
+    return [song._replace(name=f"{n:02d}-x", notes={"mode": "test"}) for n, song in enumerate(songs)]
+
+
+def write(folder, songs, about=()):
+    said = []
+    return write_results(folder, songs, "Songs", dict(about), said.append), said
+
+
+def test_the_folder_of_a_call(tmp_path):
+    songs = songs_of(3)
+    record, said = write(tmp_path / "a" / "out", songs, {"seed": 7})
+    folder = tmp_path / "a" / "out"
+    names = [f"0{n}-x.{kind}" for n in range(3) for kind in ("mid", "wav")]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "songs.json", "songs.png", "index.html"])
+    assert (
+        said == [] and record["warnings"] == [] and sorted(record["files"]) == sorted(p.name for p in folder.iterdir())
+    )
+    stored = json.loads((folder / "songs.json").read_bytes())
+    assert (
+        stored["about"] == {"seed": 7} and stored["songs"][1]["given"] == [0] and stored["songs"][1]["metre"] == [4, 4]
+    )
+    np.testing.assert_array_equal(stored["songs"][1]["tokens"], songs[1].bars)
+    for song in songs:
+        assert check_song(folder / f"{song.name}.mid", song) == ""
+        assert (folder / f"{song.name}.wav").read_bytes() == render_wav(song.bars, 110)
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write(folder, songs, {"seed": 7})  # the same call again
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    write(folder, songs_of(1))
+    assert len(list(folder.iterdir())) == 5 and len(list(folder.parent.iterdir())) == 1
+
+
+def test_a_song_that_does_not_come_back_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "write_song", lambda path, song: write_song(path, song._replace(bars=song.bars[::-1])))
+    record, said = write(tmp_path / "out", songs_of(1))
+    assert said == [f"Warning: {record['warnings'][0]}"]
+    assert "00-x.mid does not read back" in said[0] and "00-x.mid does not" in (tmp_path / "out/index.html").read_text()
+
+
+def test_folders_that_are_not_ours(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "song.mid").write_bytes(b"mine")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(
+        UserError, match="holds 'song.mid', which this program did not write there; choose another --out"
+    ):
+        write(tmp_path / "mine", songs_of(1))
+    for place in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(UserError, match="choose another"):
+            write(place, songs_of(1))
+    write(tmp_path / "out", songs_of(1))
+    (tmp_path / "out" / "lyrics.txt").write_text("la")
+    with pytest.raises(UserError, match="'lyrics.txt'"):
+        write(tmp_path / "out", songs_of(1))
+    for damage in ("[]", "{", '{"format": "another", "files": ["songs.json"]}'):
+        (tmp_path / "out" / "songs.json").write_text(damage)
+        with pytest.raises(UserError, match="choose another --out"):
+            write(tmp_path / "out", songs_of(1))
+    assert (tmp_path / "mine" / "song.mid").read_bytes() == b"mine"
+
+
+def test_a_call_that_fails_leaves_the_earlier_songs(tmp_path, monkeypatch):
+    write(tmp_path / "out", songs_of(1))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr(results, "write_page", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / "out", songs_of(2))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_many_and_long_songs(tmp_path, monkeypatch):
+    """MIDI for all, previews for the first, and for no song that alone lasts over an hour."""
+    monkeypatch.setattr(results, "HEARD", 3)
+    record, said = write(tmp_path / "many", songs_of(15, bars=1))
+    assert len(list((tmp_path / "many").glob("*.mid"))) == 15
+    assert sorted(path.name for path in (tmp_path / "many").glob("*.wav")) == ["00-x.wav", "01-x.wav", "02-x.wav"]
+    assert [song["wav"] for song in record["songs"]] == [True] * 3 + [False] * 12
+    assert said == ["WAV previews and players: the first 3 songs; MIDI: all 15"]
+    record, _ = write(tmp_path / "long", [song_of(np.tile(starting_at(0), (500, 1)))])
+    assert record["warnings"] == [] and not record["songs"][0]["wav"]
+
+
+def test_songs_without_bars_or_notes(tmp_path):
+    silent = [song_of(np.full((2, 16), NO_EVENT)), song_of(np.empty((0, 16)))._replace(name="y")]
+    record, said = write(tmp_path / "out", silent)
+    assert record["warnings"] == [] and [song["wav"] for song in record["songs"]] == [True, False]

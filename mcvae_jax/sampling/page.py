@@ -118,7 +118,10 @@ def _plain(song: ComposedSong, seconds: float) -> str:
 def _list(songs: Sequence[ComposedSong]) -> str:
     if not songs:
         return ""
-    items = "".join(f'<li><a href="{quote(song.name)}.mid" download>{_text(song.title)}</a></li>' for song in songs)
+    items = "".join(
+        f'<li><a href="{quote(song.name)}.mid" download>{_text(f"{song.name}: {song.title}")}</a></li>'
+        for song in songs
+    )
     return f'<section class="others"><h2>Further songs</h2><ul>{items}</ul></section>'
 
 
