@@ -21,7 +21,17 @@ def main(argv: list[str]) -> int:
 
 
 def describe(folder: Path | str) -> list[str]:
-    """The lines of the report; UserError where the folder is no workdir."""
+    """The lines of the report on a workdir, or on both of configs/mcvae.py; UserError where the folder is none."""
+    folder = Path(folder)
+    models = [name for name in ("vae", "mdrnn") if (folder / name / "config.json").is_file()]
+    if models and not (folder / "config.json").exists():
+        parts = [_describe_run(folder / name, f"{name}.") for name in models]
+        return "\n\n\n".join("\n".join(part) for part in parts).splitlines()
+    return _describe_run(folder)
+
+
+def _describe_run(folder: Path, section: str = "") -> list[str]:
+    """section: of the command's config that is this run's, such as 'vae.'."""
     workdir = Workdir(folder)
     record = workdir.read()
     lines = [f"{workdir.folder}: {record.config.get('task', 'run')} of {record.command or 'a notebook'}"]
@@ -34,7 +44,7 @@ def describe(folder: Path | str) -> list[str]:
             steps, best = checkpoints.steps(), checkpoints.best()
             lines += ["", "parameters", *_parameter_lines(checkpoints)] if steps else []
     lines += ["", "training", *_aligned(_progress(workdir, record, steps, best))]
-    return lines + ["", "next", f"  {_next_command(workdir, record, steps)}"]
+    return lines + ["", "next", f"  {_next_command(workdir, record, steps, section)}"]
 
 
 def _config_lines(config: dict) -> list[str]:
@@ -78,10 +88,10 @@ def _scores(entry: dict) -> str:
     return terms({k: v for k, v in entry.items() if k not in BOOKKEEPING and v is not None})
 
 
-def _next_command(workdir: Workdir, record: Record, steps: list[int]) -> str:
+def _next_command(workdir: Workdir, record: Record, steps: list[int], section: str) -> str:
     if max(steps, default=0) < record.config["train"]["steps"] or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
-    more = f"; for more steps: {record.command} --config.train.steps=MORE" if record.command else ""
+    more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""
     return f"look at {workdir.results}{more}"
 
 

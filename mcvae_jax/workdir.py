@@ -27,8 +27,9 @@ FREE_FIELDS = (
     "train.tensorboard",
     "train.parallel",
     "corpus_folder",
+    "vae_workdir",
 )
-FREE_DATA = ("corpus",)  # where the data lie is free, which they are is not
+FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
 
 
 class Record(NamedTuple):
@@ -67,10 +68,7 @@ class Workdir:
 
     def read_summary(self) -> dict:
         """What the finished run wrote last: {} where it has not."""
-        with contextlib.suppress(OSError, ValueError):
-            summary = json.loads(self.summary.read_text())
-            return summary if isinstance(summary, dict) else {}
-        return {}
+        return read_json(self.summary)
 
     def check(self, config: dict) -> None:
         """UserError where this folder cannot be the workdir of such a run; a folder that is not there can.
@@ -149,6 +147,14 @@ def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
+
+
+def read_json(path: Path) -> dict:
+    """The object of a JSON file: {} where there is none, or no whole one."""
+    with contextlib.suppress(OSError, ValueError):
+        value = json.loads(path.read_text())
+        return value if isinstance(value, dict) else {}
+    return {}
 
 
 def write_json(path: Path, value: Any) -> None:
