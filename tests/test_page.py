@@ -205,7 +205,7 @@ def test_songs_without_a_preview_are_listed(tmp_path):
     write_page(tmp_path / "x.html", songs, "t", {}, {songs[0].name: b"RIFF"}, ["something & something"])
     html = (tmp_path / "x.html").read_text()
     assert html.count("<audio") == 1 and 'href="03%20a%23b.mid" download>03 a#b: &lt;script' in html
-    assert "The first 1 songs have players; the other 2" in html and "something &amp; something" in html
+    assert "1 song with players; 2 more" in html and "something &amp; something" in html
 
 
 def test_no_address_of_any_host_stands_in_a_page(tmp_path):

@@ -10,6 +10,8 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, draw_roll
@@ -45,14 +47,12 @@ def write_page(
       warnings: shown at the top.
     """
     if previews is None:
-        previews = {song.name: render_wav(song.bars, song.quarters_per_minute) for song in songs}
+        previews = {song.name: render_wav(song.bars, song.quarters_per_minute) for song in songs if len(song.bars)}
     shown = [song for song in songs if song.name in previews]
     others = [song for song in songs if song.name not in previews]
-    articles, room = [], EMBEDDED_BYTES
-    for song in shown:
-        room -= len(previews[song.name])
-        articles.append(_article(song, previews[song.name] if room >= 0 else None))
-    outside = sum("data:audio" not in article for article in articles)
+    inside = sum(np.cumsum([len(previews[song.name]) for song in shown]) <= EMBEDDED_BYTES)
+    articles = [_article(song, previews[song.name] if n < inside else None) for n, song in enumerate(shown)]
+    hints = _hints(len(shown) - inside, len(shown), len(others))
     folder = files("mcvae_jax.sampling")
     html = Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
         policy=_POLICY,
@@ -62,9 +62,7 @@ def write_page(
         summary=_summary(songs),
         about=_details("How these were made", about),
         legend=_LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
-        hints="\n".join(
-            [_paragraph("hint warning", line) for line in warnings] + _hints(outside, len(others), len(shown))
-        ),
+        hints="\n".join([_paragraph("hint warning", line) for line in warnings] + hints),
         songs="\n".join(articles),
         others=_list(others),
     )
@@ -77,12 +75,12 @@ def _summary(songs: Sequence[ComposedSong]) -> str:
     return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {_clock(seconds)} of music"
 
 
-def _hints(outside: int, others: int, shown: int) -> list[str]:
+def _hints(outside: int, shown: int, others: int) -> list[str]:
     hints = []
     if outside:
         hints.append(f"To keep this page small, the last {outside} players use the WAV files beside it.")
     if others:
-        hints.append(f"The first {shown} songs have players; the other {others:,} are MIDI files, listed at the end.")
+        hints.append(f"{shown} {_s('song', shown)} with players; {others:,} more are MIDI files, listed at the end.")
     return [_paragraph("hint", hint) for hint in hints]
 
 
@@ -110,6 +108,8 @@ def _plain(song: ComposedSong, seconds: float) -> str:
     own = int(song.given.sum())
     bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them yours" if own else "")
     metre = "/".join(map(str, song.setting.metre))
+    if len(set(song.setting.metre)) > 1:
+        metre += " in bars of 16 sixteenths"
     tempo = f"{song.quarters_per_minute:.0f} quarters a minute"
     key = f"key {song.setting.key}" if song.setting.key else ""
     return _text(" · ".join(filter(None, (bars, _clock(int(seconds)), tempo, metre, key))))

@@ -37,7 +37,7 @@ def write_results(
     about: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Writes NAME.mid for each song, NAME.wav for the first, songs.png, songs.json and index.html into `folder`.
+    """Writes NAME.mid for each song, NAME.wav for the first 60, songs.png, songs.json and index.html into `folder`.
 
     Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
     the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote.
@@ -65,7 +65,7 @@ def write_results(
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
         (place / "songs.json").write_text(json.dumps(record | {"songs": tokens}) + "\n")
     if len(previews) < len(songs):
-        say(f"WAV previews and players: the first {len(previews)} songs; MIDI: all {len(songs):,}")
+        say(f"MIDI: all {len(songs):,} songs; previews: {len(previews)} (of the first {HEARD}, an hour at most)")
     return record
 
 
@@ -105,14 +105,13 @@ def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str],
 
 
 def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> dict[str, bytes]:
-    """Writes the WAV files of the first songs, which are an hour together at most; their bytes by song name."""
+    """Writes the WAV files of the first songs, as many as fit into an hour; their bytes by song name."""
     previews, seconds, told = {}, 0.0, time.monotonic()
     heard = songs[:HEARD]
     for n, song in enumerate(heard, 1):
-        seconds += seconds_of(song.bars, song.quarters_per_minute)
-        if seconds > HEARD_SECONDS:
-            break
-        if len(song.bars):
+        length = seconds_of(song.bars, song.quarters_per_minute)
+        if 0 < length <= HEARD_SECONDS - seconds:
+            seconds += length
             previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
             (place / f"{song.name}.wav").write_bytes(previews[song.name])
         told = _progress("previews", n, len(heard), told, say)
