@@ -193,7 +193,7 @@ def test_players_beyond_the_limit_use_their_files(browser, tmp_path, monkeypatch
     songs = [make_song(n, bars=4) for n in range(1, 4)]  # 192 kB each
     write_results(tmp_path / "songs", songs, "t", {}, lambda line: None)
     browser.get((tmp_path / "songs" / "index.html").as_uri())
-    assert "the last 2 players use the WAV files" in browser.find_element("tag name", "header").text
+    assert "players from number 2 on use the WAV files" in browser.find_element("tag name", "header").text
     sources = audio_state(browser, "src")
     assert [source[:5] for source in sources] == ["data:", "file:", "file:"]
     browser.execute_script("document.querySelectorAll('audio')[2].play()")

@@ -52,7 +52,7 @@ def write_page(
     others = [song for song in songs if song.name not in previews]
     inside = sum(np.cumsum([len(previews[song.name]) for song in shown]) <= EMBEDDED_BYTES)
     articles = [_article(song, previews[song.name] if n < inside else None) for n, song in enumerate(shown)]
-    hints = _hints(len(shown) - inside, len(shown), len(others))
+    hints = _hints(inside, len(shown), len(others))
     folder = files("mcvae_jax.sampling")
     html = Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
         policy=_POLICY,
@@ -75,10 +75,10 @@ def _summary(songs: Sequence[ComposedSong]) -> str:
     return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {_clock(seconds)} of music"
 
 
-def _hints(outside: int, shown: int, others: int) -> list[str]:
+def _hints(inside: int, shown: int, others: int) -> list[str]:
     hints = []
-    if outside:
-        hints.append(f"To keep this page small, the last {outside} players use the WAV files beside it.")
+    if inside < shown:
+        hints.append(f"To keep this page small, players from number {inside + 1} on use the WAV files beside it.")
     if others:
         hints.append(f"{shown} {_s('song', shown)} with players; {others:,} more are MIDI files, listed at the end.")
     return [_paragraph("hint", hint) for hint in hints]
