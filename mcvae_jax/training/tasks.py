@@ -7,7 +7,10 @@ from typing import Any
 from mcvae_jax.errors import UserError
 from mcvae_jax.training.task import Task
 
-TASKS = {"vae": "mcvae_jax.training.vae_task"}  # each has make_task(config, say) -> Task
+TASKS = {
+    "vae": "mcvae_jax.training.vae_task",
+    "mdrnn": "mcvae_jax.training.mdrnn_task",
+}  # each has make_task(config, say) -> Task
 
 
 def make_task(config: Any, say: Callable[[str], None]) -> Task:

@@ -1,0 +1,110 @@
+"""The MDRNN over the latent sequences of songs (thesis 3.2, 5.4.2, 6.3). It needs a trained VAE.
+
+    python -m mcvae_jax.main --config=configs/mdrnn.py                       on runs/vae-default
+    python -m mcvae_jax.main --config=configs/mdrnn.py:smoke                 on runs/vae-smoke, in seconds
+    python -m mcvae_jax.main --config=configs/mdrnn.py:thesis                the sizes and rates of the thesis
+    python -m mcvae_jax.main --config=configs/mdrnn.py:accelerator           a GPU or TPU
+    python -m mcvae_jax.main --config=configs/mdrnn.py --config.vae_workdir=DIR --workdir=DIR2     on another VAE
+
+Every field can be changed on the command line: --config.model.units=512.
+"""
+
+import ml_collections
+
+PRESETS = ("default", "thesis", "smoke", "accelerator")
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The config of one of PRESETS; ValueError for any other name."""
+    if preset not in PRESETS:
+        raise ValueError(f"configs/mdrnn.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    config = ml_collections.ConfigDict()
+    config.task = "mdrnn"
+    config.vae_workdir = f"runs/vae-{preset}"  # the VAE whose latents are learnt: its best checkpoint
+    config.corpus_folder = ""  # '' is the corpus on which the VAE was trained, where its training found it
+    config.seed = 0  # of parameters, batches and noise
+
+    config.data = data = ml_collections.ConfigDict()
+    data.min_bars = 16  # shorter songs are left out (thesis 3.2.2)
+    data.max_bars = 339  # and longer ones; 0 is no limit
+    data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
+    data.draw = "q"  # z is drawn from q anew each time; 'mu': z = mu, see models of repeated bars in mdrnn_task.py
+    data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
+    data.highest_shift = 6
+    data.min_pitch = 0  # no shift takes a song out of these bounds
+    data.max_pitch = 127
+    data.standardise = True  # latents, by their mean and standard deviation over the training bars
+
+    config.model = model = ml_collections.ConfigDict()
+    model.units = 256  # of every LSTM layer
+    model.layers = 2
+    model.components = 10  # Gaussians of the mixture
+    model.recall = 4  # components that recall earlier bars; 0 is the MDRNN of the thesis
+    model.memory = 128  # bars that they look back
+    model.floor = 1e-3  # of the standard deviations, in units of the standardised latents
+    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+
+    config.dropout = dropout = ml_collections.ConfigDict()
+    dropout.inputs = 0.0  # share of the latent vectors read that is dropped
+    dropout.hidden = 0.2  # share of every layer's outputs that is dropped
+    dropout.gates = 0.0  # share of the squash gates that is dropped (thesis 4.4.8)
+
+    config.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.name = "adam"
+    optimizer.learning_rate = 2e-3
+    optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
+    optimizer.warmup_steps = 50  # the rate rises from 0 over so many steps
+    optimizer.decay_steps = 1500  # the step at which final_learning_rate is reached
+    optimizer.final_learning_rate = 1e-4
+    optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
+    optimizer.amsgrad = False
+    optimizer.b1 = 0.9
+    optimizer.b2 = 0.999
+    optimizer.eps = 1e-8
+
+    config.train = train = ml_collections.ConfigDict()
+    train.steps = 1500
+    train.batch_size = 16  # songs
+    train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
+    train.log_every = 50  # steps
+    train.eval_every = 250
+    train.save_every = 250
+    train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
+
+    config.held_out = held_out = ml_collections.ConfigDict()
+    held_out.draws = 4  # draws of z over which the whole-song bound at the end is averaged
+
+    if preset == "thesis":  # its text and notebooks
+        data.window = 16
+        data.lowest_shift = data.highest_shift = 0
+        data.standardise = False
+        model.units = 512
+        model.recall = 0
+        dropout.hidden = 0.0
+        optimizer.learning_rate = 1e-4
+        optimizer.schedule = "constant"
+        optimizer.warmup_steps = 0
+        train.steps = 20_000
+        train.batch_size = 64
+        train.eval_every = train.save_every = 1000
+    elif preset == "smoke":
+        data.lowest_shift = data.highest_shift = 0
+        model.units = 64
+        model.components = 5
+        model.recall = 2
+        optimizer.learning_rate = 1e-2
+        optimizer.warmup_steps = 10
+        optimizer.decay_steps = 150
+        train.steps = 150
+        train.batch_size = 8
+        train.log_every = 25
+        train.eval_every = train.save_every = 50
+    elif preset == "accelerator":
+        model.units = 512
+        model.matmul_dtype = "bfloat16"
+        optimizer.warmup_steps = 200
+        optimizer.decay_steps = 6000
+        train.steps = 6000
+        train.batch_size = 64
+        train.eval_every = train.save_every = 500
+    return config

@@ -1,0 +1,108 @@
+"""Priors over latent sequences side by side: the whole-song bound under each, as figures, a table and a picture."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax.evaluation.songs import (
+    Posteriors,
+    Priors,
+    bar_log_likelihoods,
+    bounds,
+    draw_latents,
+    encode_songs,
+    prior_log_densities,
+    summarise,
+)
+from mcvae_jax.models import gaussian
+from mcvae_jax.models.vae import VAE
+
+Say = Callable[[str], None]
+
+SONGS_FOR_A_MEAN = 10  # a mean over songs at a bar is shown where so many songs have such a bar
+
+
+def score_priors(
+    vae: VAE, params: Any, priors: Priors, songs: Sequence[np.ndarray], draws: int, seed: int, say: Say | None = None
+) -> dict[str, Any]:
+    """What `evaluation.songs.summarise` returns for songs, each uint8 (n, 16), and 'rate_by_bar'.
+
+    'rate_by_bar' holds for each prior by name the mean rate in nats of the first, second, ... bars of the songs, from
+    one draw, as far as SONGS_FOR_A_MEAN songs (or all of them, where there are fewer) go.
+    """
+    posteriors = encode_songs(vae, params, songs, say)
+    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
+    scores = summarise(bounds(posteriors, log_x, priors, draws, seed))
+    return scores | {"draws": draws, "seed": seed, "rate_by_bar": rate_by_bar(posteriors, priors, seed)}
+
+
+def rate_by_bar(posteriors: Posteriors, priors: Priors, seed: int) -> dict[str, list[float]]:
+    """See `score_priors`."""
+    lengths = posteriors.lengths
+    bar = np.concatenate([np.arange(n) for n in lengths])
+    songs = np.bincount(bar)  # how many songs have such a bar
+    shown = int(np.sum(songs >= min(SONGS_FOR_A_MEAN, len(lengths))))
+    z = draw_latents(posteriors, seed, 0)
+    entropy = np.asarray(gaussian.entropy(posteriors.log_var))
+    means = {}
+    for name, (prior, params) in priors.items():
+        rate = -prior_log_densities(prior, params, z, lengths) - entropy
+        means[name] = (np.bincount(bar, weights=rate) / songs)[:shown].tolist()
+    return means
+
+
+def summary(scores: dict[str, Any]) -> list[str]:
+    """The scores as a table for people."""
+    lines = [
+        f"whole-song bound of {scores['songs']} held-out songs ({scores['bars']:,} bars), {scores['draws']} draws:"
+        f" reconstruction {scores['reconstruction_nats']:.2f} nats per bar, KL of the VAE {scores['kl_nats']:.2f}",
+        f"{'prior':20}  {'rate, nats per bar':>18}  {'bits per bar':>12}  {'bits per token':>14}",
+    ]
+    for name, row in scores["priors"].items():
+        lines.append(f"{name:20}  {row['rate_nats']:18.2f}  {row['bits_per_bar']:12.2f}  {row['bits_per_token']:14.3f}")
+    return lines
+
+
+def draw_priors(scores: dict[str, Any], path: Path, lines: Sequence[str]) -> None:
+    """A PNG: the bound in bits per bar under each prior, and the mean rate along the song for the priors in `lines`."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    names = list(scores["priors"])
+    reconstruction = scores["reconstruction_nats"] / math.log(2)
+    rates = np.array([scores["priors"][name]["rate_nats"] for name in names]) / math.log(2)
+    places = np.arange(len(names))[::-1]
+    left.barh(places, np.full(len(names), reconstruction), color="#4878a8", label="reconstruction")
+    left.barh(places, rates, left=reconstruction, color="#d1a03d", label="rate")
+    for place, rate in zip(places, rates, strict=True):
+        left.annotate(
+            f"{reconstruction + rate:.1f}",
+            (max(reconstruction + rate, 0), place),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    left.margins(x=0.12)
+    left.set_yticks(places, names)
+    left.set_xlabel("bits per bar")
+    left.set_title(f"whole-song bound of {scores['songs']} held-out songs", fontsize=10)
+    left.legend(fontsize=8, loc="lower right")
+    for name in lines:
+        rate = scores["rate_by_bar"][name]
+        right.plot(np.arange(1, len(rate) + 1), rate, label=name, linewidth=1.2)
+    right.set_xlabel("bar of the song")
+    right.set_ylabel("mean rate, nats per bar")
+    right.set_ylim(bottom=min(0.0, right.get_ylim()[0]))
+    right.set_title("what a bar tells beyond the bars before it", fontsize=10)
+    right.legend(fontsize=8)
+    for axes in (left, right):
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)

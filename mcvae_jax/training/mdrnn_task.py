@@ -1,0 +1,212 @@
+"""The MDRNN as a task: a VAE's workdir -> latent sequences, their likelihood and objective, held-out results.
+
+What is reported is the rate: what z costs beyond its own entropy, E_q[-log p(z_t | z_<t)] - H[q_t], in nats per bar. It
+compares with the KL of the VAE, which is the rate under N(0, I). The objective leaves out H[q], which no parameter
+moves, and adds what the stop head costs.
+
+data.draw = 'mu' trains on z = mu instead of draws from q. Where bars repeat, the density of a vector that stood
+before has then no upper bound: only the floor on the scales sets the figure, and the rate in the training log means
+nothing. Held-out songs are scored with draws from q all the same.
+
+Letters: B songs, T bars, Z latent size, K components and R recall heads.
+"""
+
+import functools
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
+from mcvae_jax.evaluation.songs import reconstruction_nats
+from mcvae_jax.latents import Latents, corpus_latents
+from mcvae_jax.models import gaussian, mdrnn, mixture
+from mcvae_jax.models.keys import example_keys
+from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
+from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
+from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
+from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
+from mcvae_jax.training.task import Batch, Metrics, Sums, Task
+
+Say = Callable[[str], None]
+
+UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
+
+
+def make_task(config: Any, say: Say) -> Task:
+    """The task of configs/mdrnn.py; encodes the VAE's corpus where that has not been done yet.
+
+    Raises:
+      UserError: a field of the config that cannot work; no VAE, or not the corpus on which it was trained; no songs.
+    """
+    settings = SongSettings(config.train.batch_size, config.seed, **config.data)
+    dropout = Dropout(**config.dropout)
+    make_mdrnn(config.model, 1)  # mistakes in it come before any work
+    if config.held_out.draws < 1:
+        raise UserError("config.held_out.draws must be at least 1")
+    trained = _open_vae(config.vae_workdir)
+    model = make_mdrnn(config.model, trained.vae.latent)
+    corpus = open_corpus(trained, config.corpus_folder)
+    songs, scored, left_out = _songs(corpus, settings, say)
+    latents = corpus_latents(trained, corpus, settings.lowest_shift, settings.highest_shift, say)
+    one_gaussian = fit_training_bars(corpus, latents, songs)
+    standard = (one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2)) if settings.standardise else (None, None)
+    batches = SongBatches(corpus, latents, songs, settings)
+
+    @functools.cache
+    def held_out() -> Sequence[Batch]:
+        say(f"reconstructing {len(scored)} held-out songs")
+        nats = reconstruction_nats(trained.vae, trained.params, [corpus.song(i) for i in scored], seed=config.seed)
+        return tuple(held_out_batches(corpus, latents, scored, nats, settings.batch_size))
+
+    def finish(params: Any, folder: Path, say: Say) -> dict:
+        untrained = mdrnn.init(model, jax.random.key(config.seed + UNTRAINED_SEED), *standard)
+        priors = {
+            "MDRNN": (MDRNNPrior(model), params),
+            "one Gaussian": (OneGaussian(model.latent), one_gaussian),
+            "untrained MDRNN": (MDRNNPrior(model), untrained),
+            "N(0, I)": (OneGaussian(model.latent), standard_normal(model.latent)),
+        }
+        songs, draws = [corpus.song(i) for i in scored], config.held_out.draws
+        scores = score_priors(trained.vae, trained.params, priors, songs, draws, config.seed, say)
+        scores["left_out"] = left_out
+        (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
+        draw_priors(scores, folder / "priors.png", ("MDRNN", "N(0, I)"))
+        for line in summary(scores):
+            say(line)
+        return scores
+
+    return Task(
+        init=lambda key: mdrnn.init(model, key, *standard),
+        sums=make_sums(model, dropout, settings.draw),
+        objective=lambda sums, step: objective(sums, batches.bars_per_batch, model.latent),
+        held_out_objective=lambda sums: held_out_objective(sums, model.latent),
+        batch=batches,
+        held_out_batches=held_out,
+        finish=finish,
+        data={
+            "corpus": str(corpus.folder),
+            "identity": corpus.identity,
+            "vae_workdir": str(trained.folder),
+            "vae": trained.identity,
+            "vae_step": trained.step,
+            "latent": trained.vae.latent,
+        },
+    )
+
+
+def make_sums(model: MDRNN, dropout: Dropout, draw: str) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
+    """The function sums(params, batch, key, train) of the task, over the bars of the songs given.
+
+    It returns 'weight', the weighed number of bars; in nats 'nll', -log p(z_t | z_<t) of z drawn as `draw` says,
+    'entropy', H[q], 'kl', KL(q || N(0, I)), 'stop', what the stop head needs for which bar is the last, and
+    'mixture_entropy', of the weights of the components; 'responsibility' (K + R,), the components' posterior shares;
+    and, where not in training, 'reconstruction' of the batch.
+    """
+
+    def sums(params, batch, key, train):
+        keys = jax.vmap(jax.random.split)(example_keys(key, batch["index"]))
+        is_bar = batch["mask"][..., None] > 0
+        mu, log_var = (jnp.where(is_bar, batch[name], 0.0) for name in ("mu", "log_var"))
+        z = mu
+        if draw == "q" or not train:
+            z += jnp.exp(log_var / 2) * jax.vmap(lambda k: jax.random.normal(k, mu.shape[1:]))(keys[:, 0])
+        noise = draw_noise(model, keys[:, 1], mu.shape[1], dropout) if train else None
+        said = model.apply(params, z, noise, method="unroll")
+        by_component = mixture.component_log_densities(said.mixture, z)
+        logged = jax.lax.stop_gradient((said.mixture, by_component))
+        weight = batch["weight"][:, None] * batch["mask"]  # (B, T)
+        result = {
+            "weight": jnp.sum(weight),
+            "nll": -jnp.sum(weight * jax.nn.logsumexp(by_component, axis=-1)),
+            "entropy": jnp.sum(weight * gaussian.entropy(log_var)),
+            "kl": jnp.sum(weight * jnp.sum(gaussian.kl_to_standard(mu, log_var), axis=-1)),
+            "stop": jnp.sum(weight * stop_nats(said.stop_logit, batch["mask"], batch["ends"])),
+            "mixture_entropy": jnp.sum(weight * mixture.weight_entropy(logged[0])),
+            "responsibility": jnp.einsum("bt,btk->k", weight, jax.nn.softmax(logged[1], axis=-1)),
+        }
+        return result if train else result | {"reconstruction": jnp.sum(batch["weight"] * batch["reconstruction"])}
+
+    return sums
+
+
+def stop_nats(stop_logit: jax.Array, mask: jax.Array, ends: jax.Array) -> jax.Array:
+    """-log of the chance given to what is so, (B, T): the last bar of the mask ends the song where `ends`."""
+    following = jnp.pad(mask[:, 1:], ((0, 0), (0, 1)))
+    is_last = (mask > following) & (ends[:, None] > 0)
+    return -jax.nn.log_sigmoid(jnp.where(is_last, stop_logit, -stop_logit))
+
+
+def objective(sums: Sums, bars_per_batch: float, latent: int) -> tuple[jax.Array, Metrics]:
+    """What training minimises, and the terms to log.
+
+    The sum is divided by the bars that a batch holds on average, not by those that this one holds: a bar counts the
+    same in a batch of short songs as in one of long songs.
+    """
+    return (sums["nll"] + sums["stop"]) / bars_per_batch, _terms(sums, latent)
+
+
+def held_out_objective(sums: Sums, latent: int) -> tuple[jax.Array, Metrics]:
+    """Rate and stop in nats per bar, whose minimum is the best; 'bound_bits' is the whole-song bound per bar."""
+    terms = _terms(sums, latent)
+    bound = sums["reconstruction"] / sums["weight"] + terms["rate"]
+    return terms["rate"] + terms["stop"], terms | {"bound_bits": bound / math.log(2)}
+
+
+def _terms(sums: Sums, latent: int) -> Metrics:
+    """Means over bars: nats, and how many components are in use (exp of the entropy of their mean share)."""
+    mean = {name: value / sums["weight"] for name, value in sums.items()}
+    share = mean["responsibility"]
+    return {
+        "rate": mean["nll"] - mean["entropy"],
+        "kl": mean["kl"],
+        "nll_per_dim": mean["nll"] / latent,
+        "stop": mean["stop"],
+        "mixture_entropy": mean["mixture_entropy"],
+        "components": jnp.exp(-jnp.sum(share * jnp.log(jnp.maximum(share, 1e-30)))),
+    }
+
+
+def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> dict[str, jax.Array]:
+    """The one Gaussian of z ~ q over the bars of songs as they stand; see `prior.fit_one_gaussian`."""
+    in_songs = np.repeat(np.isin(np.arange(len(corpus)), songs), corpus.lengths)
+    rows, counts = np.unique(latents.rows[-latents.lowest_shift][in_songs], return_counts=True)
+    return fit_one_gaussian(latents.mu[rows], latents.log_var[rows], counts)
+
+
+def _songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """The songs to train on and to score, int64 (S,) each, and how many held-out ones are left out of the scores."""
+    train, _ = usable_songs(corpus, TRAIN, settings)
+    scored, left_out = usable_songs(corpus, HELD_OUT, settings)
+    limits = f"from {settings.min_bars} to {settings.max_bars or 'any number of'} bars"
+    for songs, side in ((train, "training"), (scored, "held-out")):
+        if not len(songs):
+            raise UserError(
+                f"the corpus {corpus.folder} has no {side} song {limits}; change config.data.min_bars and max_bars, or"
+                " train the VAE on more music"
+            )
+    short, long = left_out["too_short"], left_out["too_long"]
+    say(
+        f"corpus {corpus.folder}: {len(train)} training songs {limits}; {len(scored)} held-out songs are scored,"
+        f" {short} too short and {long} too long are not"
+    )
+    return train, scored, left_out
+
+
+def _open_vae(folder: str) -> TrainedVAE:
+    if not folder or not Path(folder).is_dir():
+        raise UserError(
+            f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
+            " --config=configs/vae.py --workdir=DIR), or name another."
+        )
+    try:
+        return open_vae(folder)
+    except UserError as error:
+        raise UserError(f"config.vae_workdir: {error}") from error
