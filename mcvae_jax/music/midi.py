@@ -261,7 +261,8 @@ def _messages(events: list[_Event]) -> mido.MidiTrack:
     track = mido.MidiTrack()
     now = 0
     for tick, message in sorted(events, key=lambda event: event[0]):
-        track.append(message.copy(time=tick - now))
+        message.time = tick - now  # the messages were made for this track; copying them would double the time
+        track.append(message)
         now = tick
     track.append(mido.MetaMessage("end_of_track", time=0))
     return track
