@@ -178,8 +178,9 @@ class MDRNN(nn.Module):
         known = (lags >= 1) & (lags <= self.memory)
         by_lag = self.by_lag[:, jnp.clip(lags[0] - 1, 0, self.memory - 1)]  # (R, T, S): the same for all songs
         scores = jnp.einsum("btra,bsra->brts", query, key) / RECALL_WIDTH**0.5 + by_lag
-        scores = jnp.where(known[:, None], scores, -1e9)
-        return jnp.einsum("brts,bsz->btrz", jax.nn.softmax(scores, axis=-1), bars)
+        share = jax.nn.softmax(jnp.where(known[:, None], scores, -1e9), axis=-1)
+        share = jnp.where(known[:, None], share, 0.0)  # where no bar is known, not even a later one is recalled
+        return jnp.einsum("brts,bsz->btrz", share, bars)
 
     def _split(self, outputs: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Logits (..., K + R), means and raw scales (..., K, Z), stop logit (...), raw scales of recall (..., R)."""
