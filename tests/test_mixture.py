@@ -73,7 +73,7 @@ def test_far_tails_are_finite_and_right(sigmas):
     assert float(jnp.sum(gradient.log_pi)) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("floor", [1e-1, 1e-3, 1e-5])
+@pytest.mark.parametrize("floor", [1e-1, 1e-5])
 def test_tiny_scales(floor):
     raw = jnp.full((2, 3), -1e4)  # the scales sit on the floor
     m = Mixture(jnp.log(jnp.array([0.5, 0.5])), jnp.array([[0.0] * 3, [1.0] * 3]), bounded_log_sigma(raw, floor))
