@@ -48,10 +48,10 @@ class Journal:
         if not report.finite:
             raise NotFinite(f"update {step}: loss {report.loss:.4g}, gradient norm {report.grad_norm:.4g}")
         self._window = metrics.add_sums(self._window, report.sums)
-        self._window_steps += 1
+        self._window_weight += float(report.sums["weight"])
         if step == self._first_step + 1:  # this one compiled; rate and ETA are counted from here
             self._started = self._window_started = time.perf_counter()
-            self._window_steps = 0
+            self._window_weight = 0.0
         if step % self._train.log_every == 0 or step == self._train.steps:
             self._write_window(step, report)
 
@@ -71,7 +71,7 @@ class Journal:
         now, steps = time.perf_counter(), self._train.steps
         scores = self._metrics_fn(metrics.as_float32(self._window), np.int32(step - 1))
         eta = (steps - step) * (now - self._started) / max(step - self._first_step - 1, 1)
-        rate = self._window_steps * self._train.batch_size / max(now - self._window_started, 1e-9)
+        rate = self._window_weight / max(now - self._window_started, 1e-9)
         self._say(
             f"step {step}/{steps}  {100 * step // steps}%  {rate:.0f}/s  ETA {metrics.clock(eta)}  "
             + metrics.terms(scores)
@@ -81,7 +81,7 @@ class Journal:
         self._start_window()
 
     def _start_window(self) -> None:
-        self._window, self._window_steps, self._window_started = None, 0, time.perf_counter()
+        self._window, self._window_weight, self._window_started = None, 0.0, time.perf_counter()
 
     def _write(self, step: int, split: str, values: dict[str, float]) -> None:
         if self._log:

@@ -1,0 +1,69 @@
+"""A corpus, a VAE and an MDRNN of tiny sizes in folders of their own, with parameters far from their first ones."""
+
+import jax
+import numpy as np
+
+from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
+from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models.mdrnn import make_mdrnn
+from mcvae_jax.models.vae import make_vae
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.trained import parameters_identity
+from mcvae_jax.workdir import Record, Workdir
+from tests.vae_layouts import far_from_the_start
+
+VAE_MODEL = {"units": 6, "latent": 3, "layers": 1, "merge": "add", "matmul_dtype": "float32"}
+MDRNN_MODEL = {
+    "units": 7,
+    "layers": 1,
+    "components": 2,
+    "recall": 1,
+    "memory": 6,
+    "floor": 1e-3,
+    "matmul_dtype": "float32",
+}
+LENGTHS = (20, 16, 7, 33, 18, 17, 3)
+SIDES = (TRAIN, TRAIN, TRAIN, TRAIN, HELD_OUT, HELD_OUT, EXCLUDED)
+
+
+def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES) -> Corpus:
+    """Songs of random notes between pitches 50 and 70, with some bars that repeat, `shift` semitones higher."""
+    rng = np.random.default_rng(0)
+    songs = []
+    for n in lengths:
+        bars = rng.choice([*range(50, 71), NOTE_OFF, NO_EVENT], (n, 16))
+        bars[n // 2 :] = bars[: n - n // 2]
+        songs.append((bars + np.where(bars < NOTE_OFF, shift, 0)).astype(np.uint8))
+    records = [{"name": f"song-{i}.mid", "title": f"Song {i}"} for i in range(len(songs))]
+    return write_corpus(folder, CorpusSettings(source="tests"), "", songs, np.array(sides), records, [])
+
+
+def save_vae(folder, corpus=None, seed=0, step=5, model=VAE_MODEL):
+    """A VAE's workdir with one scored checkpoint; the parameters."""
+    network = make_vae(model)
+    params = far_from_the_start(jax.jit(vae.init, static_argnums=0)(network, jax.random.key(seed)))
+    data = {"corpus": str(corpus.folder), "identity": corpus.identity} if corpus else {}
+    save_run(folder, {"task": "vae", "model": model}, data, {step: params})
+    return params
+
+
+def save_mdrnn(folder, vae_folder, vae_params, vae_step=5, seed=0, step=7):
+    """An MDRNN's workdir with one scored checkpoint; the parameters."""
+    network = make_mdrnn(MDRNN_MODEL, VAE_MODEL["latent"])
+    params = far_from_the_start(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(seed)))
+    config = {"task": "mdrnn", "model": MDRNN_MODEL, "vae_workdir": str(vae_folder)}
+    data = {"vae": parameters_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
+    save_run(folder, config, data, {step: params})
+    return params
+
+
+def save_run(folder, config, data, checkpoints):
+    """A workdir with the parameters of each step; the objective is the step, so that the first is the best."""
+    workdir = Workdir(folder)
+    workdir.claim(Record(config, data, "", ""))
+    with Checkpoints(workdir.checkpoints) as saved:
+        for step, params in checkpoints.items():
+            saved.save(step, {"params": params, "opt_state": {"count": np.zeros(1)}}, {"objective": float(step)})
+            saved.wait()

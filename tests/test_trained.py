@@ -1,0 +1,217 @@
+"""Models from their workdirs: the parameters that were saved, the VAE of an MDRNN, and each mistake in a line."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.models import mdrnn, mixture
+from mcvae_jax.trained import open_composer, open_corpus, open_mdrnn, open_vae, parameters_identity
+from mcvae_jax.workdir import Workdir
+from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_run, save_vae
+from tests.vae_layouts import far_from_the_start
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with the workdirs vae/ and mdrnn/."""
+    folder = tmp_path_factory.mktemp("runs")
+    vae_params = save_vae(folder / "vae", save_corpus(folder / "corpora" / "small"))
+    save_mdrnn(folder / "mdrnn", folder / "vae", vae_params)
+    return folder
+
+
+@pytest.fixture
+def copied(runs, tmp_path):
+    """The same in a place where tests may damage it."""
+    return shutil.copytree(runs, tmp_path / "copied")
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def test_a_vae_opens_with_the_parameters_that_were_saved(tmp_path):
+    params = save_vae(tmp_path / "vae")
+    trained = open_vae(tmp_path / "vae")
+    assert same(trained.params, params) and trained.step == 5 and trained.vae.units == VAE_MODEL["units"]
+    assert trained.identity == parameters_identity(params) and len(trained.identity) == 32
+    other = jax.tree.map(np.copy, jax.device_get(params))
+    jax.tree.leaves(other)[-1].flat[0] += 1e-6
+    assert parameters_identity(other) != trained.identity
+
+
+def test_best_newest_and_a_step_are_told_apart(tmp_path):
+    first = save_vae(tmp_path / "other")
+    params = {3: first, 9: jax.tree.map(lambda x: x + 1, first)}
+    save_run(tmp_path / "vae", {"task": "vae", "model": VAE_MODEL}, {}, params)
+    for which, step in (("best", 3), ("newest", 9), (9, 9), ("3", 3)):
+        trained = open_vae(tmp_path / "vae", which)
+        assert trained.step == step and same(trained.params, params[step])
+
+
+def test_a_vae_an_mdrnn_and_a_folder_of_both_open_as_a_composer(runs):
+    assert open_composer(runs / "vae").mdrnn is None
+    for folder in (runs / "mdrnn", runs):
+        composer = open_composer(folder)
+        assert composer.vae.step == 5 and composer.mdrnn.step == 7
+        assert composer.mdrnn.record.data["vae"] == composer.vae.identity
+        assert composer.mdrnn.prior.latent == composer.vae.vae.latent
+
+
+def test_workdirs_that_moved_together_still_find_each_other_and_their_corpus(copied):
+    shutil.move(copied, copied.parent / "moved")
+    moved = copied.parent / "moved"
+    path = moved / "mdrnn" / "config.json"
+    path.write_text(path.read_text().replace(str(copied.parent.parent), "/nowhere"))
+    record = json.loads(path.read_text())
+    record["config"]["vae_workdir"] = "/nowhere/vae"
+    path.write_text(json.dumps(record))
+    vae = open_composer(moved / "mdrnn").vae
+    assert vae.folder == moved / "vae"
+    record = vae.record._replace(data=vae.record.data | {"corpus": "corpora/small"})  # from another working directory
+    assert open_corpus(vae._replace(record=record)).folder == moved / "corpora" / "small"
+
+
+def test_error_7_the_weights_of_the_mdrnn_are_loaded_and_its_state_is_reset_between_songs(runs):
+    """Spec, errors of the published code, 7: "weights are never loaded for inference and its state is never reset"."""
+    trained = open_mdrnn(runs / "mdrnn")
+    rng = np.random.default_rng(1)
+    one, other = jnp.asarray(rng.normal(size=(2, 1, 9, 3)), jnp.float32)
+    saved = far_from_the_start(mdrnn.init(trained.prior.mdrnn, jax.random.key(0)))
+    expected = trained.prior.log_density(saved, other)
+
+    def walk(state, song):
+        """Log densities of a song's bars, bar by bar, and the state after it."""
+        nats, z = [], jnp.zeros((1, 3))
+        for t in range(song.shape[1]):
+            state, step = trained.prior.next_step(trained.params, state, z)
+            z = song[:, t]
+            nats.append(mixture.log_density(step.mixture, z))
+        return state, jnp.stack(nats, axis=1)
+
+    state, _ = walk(None, one)
+    np.testing.assert_allclose(walk(None, other)[1], expected, rtol=1e-4)
+    assert not np.allclose(walk(state, other)[1], expected, rtol=1e-2), "the state of a song before matters"
+    fresh = trained.prior.log_density(mdrnn.init(trained.prior.mdrnn, jax.random.key(0)), other)
+    assert not np.allclose(fresh, expected, rtol=1e-2), "fresh weights would give the same"
+
+
+def no_workdir(runs):
+    (runs / "vae" / "config.json").unlink()
+    return lambda: open_vae(runs / "vae")
+
+
+def not_there(runs):
+    return lambda: open_composer(runs / "nothing")
+
+
+def no_checkpoint(runs):
+    shutil.rmtree(runs / "vae" / "checkpoints")
+    return lambda: open_vae(runs / "vae")
+
+
+def half_written(runs):
+    folder = runs / "vae" / "checkpoints"
+    (folder / "5").rename(folder / "5.orbax-checkpoint-tmp-0")
+    return lambda: open_vae(runs / "vae")
+
+
+def damaged(runs):
+    for path in (runs / "vae" / "checkpoints" / "5" / "params").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    return lambda: open_vae(runs / "vae")
+
+
+def no_such_step(runs):
+    return lambda: open_vae(runs / "vae", 6)
+
+
+def no_such_word(runs):
+    return lambda: open_vae(runs / "vae", "last")
+
+
+def other_configuration(runs):
+    path = Workdir(runs / "vae").config
+    path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
+    return lambda: open_vae(runs / "vae")
+
+
+def no_model(runs):
+    path = Workdir(runs / "vae").config
+    path.write_text(path.read_text().replace('"model"', '"mdoel"'))
+    return lambda: open_vae(runs / "vae")
+
+
+def wrong_task(runs):
+    return lambda: open_vae(runs / "mdrnn")
+
+
+def mdrnn_wanted(runs):
+    return lambda: open_mdrnn(runs / "vae")
+
+
+def vae_gone(runs):
+    shutil.rmtree(runs / "vae")
+    path = runs / "mdrnn" / "config.json"
+    record = json.loads(path.read_text())
+    record["config"]["vae_workdir"] = "/nowhere/vae"
+    path.write_text(json.dumps(record))
+    return lambda: open_composer(runs / "mdrnn")
+
+
+def vae_trained_again(runs):
+    shutil.rmtree(runs / "vae")
+    save_vae(runs / "vae", seed=1)
+    return lambda: open_composer(runs)
+
+
+def vae_trained_on(runs):
+    shutil.rmtree(runs / "vae")
+    save_vae(runs / "vae", seed=0, step=6, model=VAE_MODEL | {"merge": "concat"})
+    return lambda: open_composer(runs)
+
+
+def corpus_gone(runs):
+    trained = open_vae(runs / "vae")
+    shutil.rmtree(runs / "corpora")
+    return lambda: open_corpus(trained, runs / "corpora" / "small")
+
+
+def other_corpus(runs):
+    save_corpus(runs / "corpora" / "small", shift=1)
+    trained = open_vae(runs / "vae")
+    return lambda: open_corpus(trained, runs / "corpora" / "small")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (no_workdir, "has no config.json"),
+        (not_there, "does not exist"),
+        (no_checkpoint, "has no checkpoint yet"),
+        (half_written, "has no checkpoint yet"),
+        (damaged, "cannot be read.*or train on"),
+        (no_such_step, "no checkpoint of step 6; it has step 5"),
+        (no_such_word, "'best', 'newest' or a step, not 'last'"),
+        (other_configuration, "do not belong together.*another model"),
+        (no_model, "config.json does not describe a model.*'model'"),
+        (wrong_task, "is the workdir of an MDRNN; here one of configs/vae.py, with a VAE"),
+        (mdrnn_wanted, "is the workdir of a VAE; here one of configs/mdrnn.py, with an MDRNN"),
+        (vae_gone, "VAE of .* is gone.*put its workdir back"),
+        (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train the MDRNN again"),
+        (vae_trained_on, "no longer holds \\(it has step 6\\)"),
+        (corpus_gone, "is gone; say where it is"),
+        (other_corpus, "is not the one on which"),
+    ],
+)
+def test_each_mistake_is_one_line(copied, damage, said):
+    act = damage(copied)
+    with pytest.raises(UserError, match=said) as error:
+        act()
+    assert "\n" not in str(error.value)
