@@ -26,5 +26,8 @@ class Settings:
             raise UserError(f"top_k is {self.top_k}; it must be 0 (off) or a number of tokens")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p is {self.top_p}; it must lie above 0 and be at most 1 (off)")
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"seed is {self.seed}; it must be from 0 to 2^63 - 1")
+        if not 0 <= self.seed < 1 << 32:
+            raise UserError(f"seed is {self.seed}; it must be from 0 to 2^32 - 1")
+
+
+DEFAULTS = Settings()

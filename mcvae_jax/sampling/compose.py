@@ -1,0 +1,189 @@
+"""Latent sequences from a prior: going on after a seed, filling a gap between bars; and paths between vectors.
+
+Any prior will do (models/prior.py). As in decode.py, everything runs in blocks of one shape, so that a song is the same
+to the bit whatever else is in the call, and however long the others are.
+
+Letters: S songs of a call, B songs (or particles) of a block, T bars of a block, Z latent size.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.models import mixture
+from mcvae_jax.models.prior import Prior, Step
+from mcvae_jax.sampling.settings import Settings
+
+Array = jax.Array
+
+SONGS = 32  # that are composed at a time
+BARS = 8  # of a block
+PARTICLES = 256  # drawn for a gap
+FOLLOWING = 8  # bars after a gap that weigh them
+
+Carry = tuple[Any, Step]  # the prior's state and what it says of the next bar: each song's own, so all lead with B
+
+
+class Filled(NamedTuple):
+    """Bars for a gap."""
+
+    z: np.ndarray  # float32 (bars, Z)
+    effective: float  # effective sample size: of PARTICLES draws, as how many equally good ones they count
+
+
+def continue_latents(
+    prior: Prior,
+    params: Any,
+    seeds: Sequence[np.ndarray],
+    keys: Array,
+    bars: int | None,
+    settings: Settings,
+    max_bars: int = 128,
+) -> list[np.ndarray]:
+    """Draws what follows each seed: float32 (bars, Z) for each.
+
+    A song starts from a fresh state, reads its seed, and then goes on from its own draws.
+
+    Args:
+      seeds: float32 (n, Z) for each song; n = 0 starts from the prior's start vector.
+      keys: one a song, (S,).
+      bars: of every song; None lets the stop head end each, after one bar at least and `max_bars` at most.
+      settings: tau_pi and tau_sigma count.
+    """
+    songs: list[np.ndarray] = []
+    for first in range(0, len(seeds), SONGS):
+        chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+        carry, _ = _read(prior, params, _start(prior, params), [seeds[i] for i in chosen])
+        _, z, stops = _draw(prior, params, carry, keys[chosen], bars or max_bars, settings, bars is None)
+        lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
+        songs += [z[i, : lengths[i]] for i in range(min(SONGS, len(seeds) - first))]
+    return songs
+
+
+def infill(
+    prior: Prior, params: Any, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings
+) -> Filled:
+    """Draws the `bars` missing between before (n, Z) and after (m, Z); either may be empty.
+
+    Sampling importance resampling (Rubin 1988, "Using the SIR algorithm to simulate posterior distributions"): the
+    prior draws PARTICLES ways through the gap, each weighs as much as the density that the prior then gives to the
+    first FOLLOWING bars of `after`, and one is drawn by weight. With tau_pi = tau_sigma = 1 and many particles this
+    is the prior given both sides. With few, the draw leans to the best of what was proposed; an effective sample
+    size near 1 says so, and in many dimensions it is to be expected.
+    """
+    key_gap, key_choice = jax.random.split(key)
+    carry, _ = _read(prior, params, _start(prior, params), [before] * SONGS)
+    keys = jax.random.split(key_gap, PARTICLES)
+    ways, log_weights = [], []
+    for first in range(0, PARTICLES, SONGS):
+        at_end, z, _ = _draw(prior, params, carry, keys[first : first + SONGS], bars, settings)
+        ways.append(z)
+        log_weights.append(_read(prior, params, at_end, [after[:FOLLOWING]] * SONGS)[1])
+    log_weights = np.concatenate(log_weights)
+    weights = np.exp(log_weights - log_weights.max())
+    chosen = int(jax.random.categorical(key_choice, jnp.asarray(np.log(weights), jnp.float32)))
+    return Filled(np.concatenate(ways)[chosen], float(weights.sum() ** 2 / np.sum(weights**2)))
+
+
+def lerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """From a (..., Z) at share 0 to b at 1, in a straight line."""
+    return (1 - share) * a + share * b
+
+
+def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """From a (..., Z) at share 0 to b at 1 by the angle between them (White 2016, arXiv:1609.04468).
+
+    Where they have hardly an angle, point against each other, or one is zero, it is the straight line.
+    """
+    lengths = np.linalg.norm(a, axis=-1, keepdims=True) * np.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = np.sum(a * b, axis=-1, keepdims=True) / np.maximum(lengths, 1e-12)
+    curved = (np.abs(cosine) < 1 - 1e-5) & (lengths > 1e-12)
+    angle = np.arccos(np.where(curved, cosine, 0.0))
+    path = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    return np.where(curved, path, lerp(a, b, share))
+
+
+def _read(prior: Prior, params: Any, carry: Carry, songs: Sequence[np.ndarray]) -> tuple[Carry, np.ndarray]:
+    """After B songs (n_i, Z): the carry, and each song's log density in nats, float64 (B,)."""
+    lengths = np.array([len(song) for song in songs])
+    blocks = -(-lengths.max() // BARS)
+    padded = np.zeros((len(songs), blocks * BARS, prior.latent), np.float32)
+    for row, song in zip(padded, songs, strict=True):
+        row[: len(song)] = song
+    log_density = np.zeros(len(songs))
+    for first in range(0, blocks * BARS, BARS):
+        carry, of_bars = _read_block(prior, params, carry, padded[:, first : first + BARS], lengths - first)
+        log_density += np.asarray(of_bars, np.float64).sum(axis=1)
+    return carry, log_density
+
+
+def _draw(
+    prior: Prior, params: Any, carry: Carry, keys: Array, bars: int, settings: Settings, may_stop: bool = False
+) -> tuple[Carry, np.ndarray, np.ndarray]:
+    """`bars` bars, fewer where `may_stop` and all have: the carry, z (B, n, Z), whether each is a last one (B, n)."""
+    taus = jnp.float32(settings.tau_pi), jnp.float32(settings.tau_sigma)
+    drawn, last = [], []
+    for first in range(0, bars, BARS):
+        carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus)
+        drawn.append(np.asarray(z))
+        last.append(np.asarray(stops) & may_stop)
+        if np.concatenate(last, axis=1).any(axis=1).all():
+            break
+    return carry, np.concatenate(drawn, axis=1)[:, :bars], np.concatenate(last, axis=1)[:, :bars]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _next_step(prior: Prior, params: Any, state: Any, z: Array) -> Carry:
+    """`prior.next_step` with a state for each song, so that songs of a block may have read different numbers."""
+
+    def of_song(state, z):
+        state, said = prior.next_step(params, state, z[None])
+        return state, jax.tree.map(lambda x: x[0], said)
+
+    return jax.vmap(of_song)(state, z)
+
+
+def _start(prior: Prior, params: Any) -> Carry:
+    """The carry of B songs before their first bar."""
+    return _next_step(prior, params, None, jnp.zeros((SONGS, prior.latent)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _read_block(prior: Prior, params: Any, carry: Carry, z: Array, left: Array) -> tuple[Carry, Array]:
+    """Reads the first left (B,) bars of z (B, T, Z): the carry, and log densities (B, T), 0 beyond these bars."""
+
+    def step(carry, bar):
+        number, z = bar
+        log_density = mixture.log_density(carry[1].mixture, z)
+        carry = _where(number < left, _next_step(prior, params, carry[0], z), carry)
+        return carry, jnp.where(number < left, log_density, 0.0)
+
+    carry, log_density = jax.lax.scan(step, carry, (jnp.arange(BARS), z.swapaxes(0, 1)))
+    return carry, log_density.T
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw_block(
+    prior: Prior, params: Any, carry: Carry, keys: Array, first: Array, end: Array, taus: tuple[Array, Array]
+) -> tuple[Carry, Array, Array]:
+    """Draws bars number first, first + 1, ...: the carry before bar `end`, z (B, T, Z), whether a bar is the last."""
+
+    def step(carry, number):
+        of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        key_z, key_stop = jax.vmap(jax.random.split, out_axes=1)(of_bar)
+        z = jax.vmap(mixture.sample, in_axes=(0, 0, None, None))(carry[1].mixture, key_z, *taus)
+        after = _next_step(prior, params, carry[0], z)
+        stops = jnp.log(jax.vmap(jax.random.uniform)(key_stop)) < after[1].log_stop
+        return _where(jnp.broadcast_to(number < end, stops.shape), after, carry), (z, stops)
+
+    carry, (z, stops) = jax.lax.scan(step, carry, first + jnp.arange(BARS))
+    return carry, z.swapaxes(0, 1), stops.T
+
+
+def _where(chosen: Array, a: Any, b: Any) -> Any:
+    """Of each song (B,), the tree `a` where it is chosen, else `b`."""
+    return jax.tree.map(lambda x, y: jnp.where(chosen.reshape(-1, *[1] * (x.ndim - 1)), x, y), a, b)

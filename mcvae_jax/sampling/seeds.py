@@ -1,0 +1,149 @@
+"""A file of the user's -> the bars that a song starts from, with tempo, metre and key."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mcvae_jax.corpus.read import score_to_song
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.sources import MIDI_SUFFIXES, NOTATION_SUFFIXES, File, Skipped, printable
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.melody import choose_melody, parse_how
+from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.midi import read_midi
+from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.sampling.song import Setting
+
+_ADVICE = {
+    Reason.EMPTY: "give a file with music in it",
+    Reason.NOT_MUSIC: "give MIDI, ABC, MusicXML or Humdrum",
+    Reason.DAMAGED: "open it in a notation program or DAW and export it anew",
+    Reason.SMPTE: "export it with a division in ticks a quarter note",
+    Reason.TOO_LARGE: "cut it to a single piece",
+    Reason.TOO_LONG: "cut it to the bars that count",
+    Reason.NO_NOTES: "give a file in which a melody sounds",
+    Reason.DRUMS_ONLY: "give a file with a melody beside the drums",
+    Reason.NO_MELODY: "--melody=auto or skyline finds one in any file with pitched notes",
+    Reason.METRE: "the model knows bars of 16 sixteenths; --metre=4/4 cuts the music into such bars all the same",
+    Reason.MIXED_METRES: "--metre=4/4 cuts the music into bars of 16 sixteenths all the same",
+}
+
+
+class Seed(NamedTuple):
+    """The music that a song starts from."""
+
+    bars: np.ndarray  # uint8 (n, 16), n >= 1
+    setting: Setting
+    title: str
+    total: int  # bars of the whole tune
+    notes: tuple[str, ...]  # what the user should know about how it was read
+
+
+def read_seed(
+    path: str | os.PathLike, bars: int, which: str = "last", melody: str = "auto", metre: str = "", tune: int = 0
+) -> Seed:
+    """Reads the first or last bars of a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
+
+    Args:
+      bars: so many, or all where there are fewer.
+      which: 'last' or 'first'.
+      melody: which track, see `choose_melody`.
+      metre: '' takes the file's; '4/4' says it in its place.
+      tune: of a book of several, from 1; 0 takes the first that can be used.
+
+    Raises UserError, one line that says what to do, where there is nothing to start from.
+    """
+    if bars < 1:
+        raise UserError(f"seed_bars is {bars}; it must be 1 or more")
+    parse_how(melody)
+    settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre)
+    scores = _read_scores(Path(path), settings)
+    if tune > len(scores) or tune < 0:
+        raise UserError(f"{path} holds {len(scores)} tune(s), so there is no --tune={tune}")
+    songs = [score_to_song(score, str(path), b"", settings) for score in (scores[tune - 1 : tune] if tune else scores)]
+    usable = [n for n, song in enumerate(songs) if not isinstance(song, Skipped)]
+    if not usable:
+        raise _refused(path, Skip(Reason(songs[0].reason), songs[0].detail))
+    number = tune - 1 if tune else usable[0]
+    song, score = songs[usable[0]], scores[number]
+    chosen = song.bars[-bars:] if which == "last" else song.bars[:bars]
+    track = choose_melody(score, melody)
+    notes = _notes(score, track, song.stats.covered, len(song.bars), bars)
+    if len(scores) > 1:
+        notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
+    title = printable(song.title or Path(path).stem)
+    return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
+
+
+def _read_scores(path: Path, settings: CorpusSettings) -> list[Score | Skip]:
+    """The tunes of a file; at least one."""
+    if not path.exists():
+        raise UserError(f"there is no file {path}; --seed_file is a file of MIDI, ABC, MusicXML or Humdrum")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; --seed_file is one file in it")
+    suffix = path.suffix.lower()
+    if suffix not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
+        raise UserError(
+            f"{path} is no music file that this reads; they end in {', '.join(MIDI_SUFFIXES + NOTATION_SUFFIXES)}"
+        )
+    try:
+        data = File(path.name, suffix, str(path)).read()
+        if not data:
+            raise Skip(Reason.EMPTY)
+        if suffix in MIDI_SUFFIXES:
+            return [read_midi(data, channels=settings.melody.startswith("channel:"))]
+        from mcvae_jax.music.notation import read_notation  # music21 takes seconds to import
+
+        return read_notation(data, suffix) or [Skip(Reason.NO_NOTES)]
+    except Skip as skip:
+        raise _refused(path, skip) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _refused(path: str | os.PathLike, skip: Skip) -> UserError:
+    advice = _ADVICE.get(skip.reason, "give another file")
+    return UserError(f"{path} cannot be a seed ({printable(str(skip))}); {advice}")
+
+
+def _notes(score: Score, track: Track, covered: int, total: int, wanted: int) -> list[str]:
+    notes = []
+    if total < wanted:
+        notes.append(f"it has {total} bar{'s' if total > 1 else ''}, fewer than the {wanted} asked for: all are taken")
+    others = sum(not each.is_drum for each in score.tracks) - 1
+    if others:
+        name = f"track {printable(track.name)!r}" if track.name else "one track"
+        notes.append(f"its melody is taken from {name} of {others + 1}; --melody chooses another")
+    if covered:
+        notes.append(f"it sounds several notes at once: of each chord the top note is the melody ({covered} left out)")
+    return notes
+
+
+def _setting(score: Score, track: Track, metre: str) -> Setting:
+    """The tempo that holds longest, and the metre and key at the first note of the melody."""
+    stated = [tuple(row) for row in score.time_signatures.tolist()]
+    signature = _at(stated, int(track.start[0]))
+    key = _at(list(score.keys), int(track.start[0]))
+    return Setting(
+        _commonest_tempo(score, int(track.end.max())) or Setting().quarters_per_minute,
+        parse_metre(metre) if metre else tuple(signature[1:]) if signature else (4, 4),
+        key[1] if key else "",
+    )
+
+
+def _at(stated: list[tuple], tick: int) -> tuple | None:
+    """The last statement up to a tick, else the first one after it."""
+    return next((row for row in reversed(stated) if row[0] <= tick), stated[0] if stated else None)
+
+
+def _commonest_tempo(score: Score, end: int) -> float:
+    """The median over the ticks up to `end` of the tempo in force, in quarters a minute; 0 where none is stated."""
+    if not len(score.tempos):
+        return 0.0
+    ticks, tempos = score.tempos.T
+    held = np.diff(np.minimum(np.append(ticks, end), end))
+    order = np.argsort(tempos)
+    reached = np.cumsum(held[order])
+    return float(tempos[order][np.searchsorted(reached, reached[-1] / 2)])
