@@ -28,7 +28,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     data.min_bars = 16  # shorter songs are left out (thesis 3.2.2)
     data.max_bars = 339  # and longer ones; 0 is no limit
     data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
-    data.draw = "q"  # z is drawn from q anew each time; 'mu': z = mu, see models of repeated bars in mdrnn_task.py
+    data.draw = "q"  # z is drawn from q anew each time; 'mu': z = mu, where only model.floor bounds the likelihood
     data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
     data.highest_shift = 6
     data.min_pitch = 0  # no shift takes a song out of these bounds

@@ -93,7 +93,8 @@ def draw_priors(scores: dict[str, Any], path: Path, lines: Sequence[str]) -> Non
     left.set_yticks(places, names)
     left.set_xlabel("bits per bar")
     left.set_title(f"whole-song bound of {scores['songs']} held-out songs", fontsize=10)
-    left.legend(fontsize=8, loc="lower right")
+    left.set_ylim(-0.6, len(names))  # room for the legend
+    left.legend(fontsize=8, loc="upper left", ncols=2, frameon=False)
     for name in lines:
         rate = scores["rate_by_bar"][name]
         right.plot(np.arange(1, len(rate) + 1), rate, label=name, linewidth=1.2)

@@ -76,12 +76,7 @@ def make_task(config: Any, say: Say) -> Task:
         }
         songs, draws = [corpus.song(i) for i in scored], config.held_out.draws
         scores = score_priors(trained.vae, trained.params, priors, songs, draws, config.seed, say)
-        scores["left_out"] = left_out
-        (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
-        draw_priors(scores, folder / "priors.png", ("MDRNN", "N(0, I)"))
-        for line in summary(scores):
-            say(line)
-        return scores
+        return write_scores(scores | {"left_out": left_out}, folder, say)
 
     return Task(
         init=lambda key: mdrnn.init(model, key, *standard),
@@ -100,6 +95,15 @@ def make_task(config: Any, say: Say) -> Task:
             "latent": trained.vae.latent,
         },
     )
+
+
+def write_scores(scores: dict, folder: Path, say: Say) -> dict:
+    """Writes held_out.json and priors.png, says the table, and returns the scores."""
+    (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
+    draw_priors(scores, folder / "priors.png", ("MDRNN", "N(0, I)"))
+    for line in summary(scores):
+        say(line)
+    return scores
 
 
 def make_sums(model: MDRNN, dropout: Dropout, draw: str) -> Callable[[Any, Batch, jax.Array, bool], Sums]:

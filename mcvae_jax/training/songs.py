@@ -26,7 +26,7 @@ class SongSettings(BatchSettings):
     min_bars: int = 16  # shorter songs are left out (thesis 3.2.2)
     max_bars: int = 339  # and longer ones (thesis 7.1.1); 0 is no limit
     window: int = 0  # 0: whole songs; N: of each song and epoch N bars that follow each other (thesis notebooks: 16)
-    draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu
+    draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu, see mdrnn_task.py
     standardise: bool = True  # by the mean and standard deviation of z ~ q over the training bars
 
     def __post_init__(self):
