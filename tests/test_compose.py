@@ -138,10 +138,11 @@ def test_the_stop_head_ends_songs():
 
 def test_a_stop_head_of_chances_ends_songs_as_often_as_it_says():
     network = MDRNN(latent=LATENT, units=8, components=2)
-    params = jax.tree.map(jnp.zeros_like, mdrnn.init(network, jax.random.key(0)))
+    params = jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(0))
+    params = jax.tree.map(jnp.zeros_like, params)
     params["params"]["standard_scale"] = jnp.ones(LATENT)  # with zeros for the rest, each bar is the last by halves
     empty = np.zeros((0, LATENT), np.float32)
-    songs = continue_latents(MDRNNPrior(network), params, [empty] * 1000, keys_of(1000), None, SETTINGS)
+    songs = continue_latents(MDRNNPrior(network), params, [empty] * 640, keys_of(640), None, SETTINGS)
     lengths = np.array([len(z) for z in songs])
     assert abs(lengths.mean() - 2) < 0.25
     assert abs((lengths == 1).mean() - 0.5) < 0.08
@@ -166,12 +167,12 @@ def test_infill_is_the_prior_given_both_sides():
     """
     before = np.array([[0.5, -0.4, 0.0]], np.float32)
     after = np.array([[1.2, 0.3, -0.5]], np.float32)
-    fills = [infill(Walk(), {}, before, after, 1, key, SETTINGS) for key in keys_of(150)]
+    fills = [infill(Walk(), {}, before, after, 1, key, SETTINGS) for key in keys_of(100)]
     drawn = np.stack([fill.z[0] for fill in fills])
     mean, variance = 0.8 * (before[0] + after[0]) / 1.64, 0.36 / 1.64
     standard_error = (variance / len(drawn)) ** 0.5
     assert np.abs(drawn.mean(axis=0) - mean).max() < 4 * standard_error
-    assert np.abs(drawn.var(axis=0) / variance - 1).max() < 0.5
+    assert np.abs(drawn.var(axis=0) / variance - 1).max() < 0.6
     unweighed = np.abs(0.8 * before[0] - mean).max()
     assert unweighed > 8 * standard_error, "the prior alone would pass"
     effective = np.array([fill.effective for fill in fills])

@@ -156,7 +156,7 @@ def interpolate(
     for n, (name, _, share), bars in zip(numbers, ways, _render(composer, z, numbers, settings), strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
         song = _song("interpolate", n, title, bars, a, settings)
-        song.notes |= {"path": name, "share of the second": round(share, 4)}
+        song.notes.update({"path": name, "share of the second": round(share, 4)})
         made.append(song)
     return made
 
@@ -220,7 +220,7 @@ def vary(
     made = []
     for n, seed, bars in zip(numbers, each, _render(composer, z, numbers, settings), strict=True):
         song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed, settings)
-        song.notes |= {"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))}
+        song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
         made.append(song)
     return made
 

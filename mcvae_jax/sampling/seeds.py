@@ -73,7 +73,9 @@ def read_seed(
     notes = _notes(score, track, song.stats.covered, len(song.bars), bars)
     if len(scores) > 1:
         notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
-    title = printable(song.title or Path(path).stem)
+    # what MIDI has of titles is the name of a track, such as 'Melody'
+    named = Path(path).suffix.lower() in NOTATION_SUFFIXES and song.title
+    title = printable(named or Path(path).stem)
     return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
 
 

@@ -1,0 +1,209 @@
+"""Makes songs with a trained model, and a page to hear and see them.
+
+modes:
+  compose      songs from nothing, until the model ends them or for --bars bars
+  continue     songs that go on from yours: --seed_file=tune.mid
+  vary         songs near yours: --seed_file=tune.mid --spread=2
+  infill       yours, with some bars composed anew: --seed_file=tune.mid --missing=5-8
+  interpolate  songs on the way from one to another: --seed_file=a.mid --seed_file_b=b.mid
+  reconstruct  yours, and what the model keeps of it: --seed_file=tune.mid
+  vae          what the VAE alone makes, without memory of the bars before: its free run, and bar by bar
+
+compose, continue and infill need an MDRNN (configs/mdrnn.py or configs/mcvae.py); a VAE's workdir does for the others.
+
+examples:
+  python -m mcvae_jax.sample --workdir=runs/mcvae-default --mode=compose --out=songs
+  python -m mcvae_jax.sample --workdir=runs/mcvae-default --mode=continue --seed_file=tune.mid --bars=25 --out=songs
+  python -m mcvae_jax.sample --workdir=runs/vae-default --mode=reconstruct --seed_file=tune.abc --tune=3 --out=songs
+"""
+
+import argparse
+import dataclasses
+import difflib
+import inspect
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.errors import UserError
+from mcvae_jax.sampling import modes
+from mcvae_jax.sampling.results import check_folder, write_results
+from mcvae_jax.sampling.seeds import Seed, read_seed
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.sampling.song import ComposedSong
+from mcvae_jax.trained import Composer, open_composer
+
+MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", "vae")
+SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
+ALL_SEED_BARS = 64  # in the other modes
+LAST = ("continue",)  # modes that take the last bars of a file; the others take the first
+
+
+class _Parser(Parser):
+    """Names near a mistyped option or choice."""
+
+    def parse_args(self, args=None, namespace=None):
+        values, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].split("=")[0]
+            near = difflib.get_close_matches(name, self._option_string_actions, n=3, cutoff=0.5)
+            self.error(f"there is no option {name}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        return values
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of the command line; UserError where they cannot be followed."""
+    parser = _Parser(
+        "python -m mcvae_jax.sample",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")
+    add("--mode", required=True, metavar="MODE", help=f"{', '.join(MODES)}: see above")
+    add("--out", required=True, metavar="DIR", help="folder of the songs; what an earlier call wrote there is replaced")
+    add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
+    seed = parser.add_argument_group("the music to start from")
+    seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
+    seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
+    seed.add_argument(
+        "--seed_bars",
+        type=int,
+        metavar="N",
+        help=f"bars of the file that are used (default: {SEED_BARS['continue']} to continue, else {ALL_SEED_BARS})",
+    )
+    seed.add_argument(
+        "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
+    )
+    seed.add_argument(
+        "--melody",
+        default="auto",
+        help="which track: auto, skyline (the top notes of all), name:REGEX, index:N, channel:N (default: auto)",
+    )
+    seed.add_argument("--metre", default="", help="4/4 cuts any music into bars of 16 sixteenths (default: the file's)")
+    seed.add_argument("--tune", type=int, default=0, metavar="N", help="of a book of tunes (default: the first)")
+    songs = parser.add_argument_group("the songs")
+    songs.add_argument("--songs", type=int, default=8, metavar="N", help="how many (default: 8; vae: of either kind)")
+    songs.add_argument(
+        "--first",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of the first song: --first=437 --songs=1 makes song 437 of a thousand again (default: 1)",
+    )
+    songs.add_argument(
+        "--bars", type=int, metavar="N", help="composed bars of each (default: 25; compose: the model ends a song)"
+    )
+    songs.add_argument(
+        "--max_bars", type=int, default=128, metavar="N", help="where the model ends songs (default: 128)"
+    )
+    songs.add_argument("--missing", default="", metavar="BARS", help="infill: bars to compose anew, as 5-8 or 3,9-12")
+    songs.add_argument(
+        "--spread", type=float, default=1.0, help="vary: how far from the song; 0 is not at all (default: 1)"
+    )
+    songs.add_argument("--steps", type=int, default=5, metavar="N", help="interpolate: songs of a path (default: 5)")
+    songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
+    draws = parser.add_argument_group("chance")
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Settings), re.MULTILINE))
+    for field in dataclasses.fields(Settings):
+        draws.add_argument(
+            f"--{field.name}",
+            type=field.type,
+            default=field.default,
+            metavar="X" if field.type is float else "N",
+            help=f"{comments[field.name].replace('%', '%%')} (default: {field.default})",
+        )
+    flags = parser.parse_args(argv)
+    _choose("mode", flags.mode, MODES)
+    _choose("path", flags.path, tuple(modes.PATHS))
+    if flags.seed_from:
+        _choose("seed_from", flags.seed_from, ("last", "first"))
+    return flags
+
+
+def main(argv: list[str]) -> None:
+    """Makes the songs, writes them, and says where the page is."""
+    flags = parse(argv)
+    settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
+    check_folder(flags.out)
+    seeds = _seeds(flags)
+    composer = open_composer(flags.workdir, flags.checkpoint)
+    facts = _facts(composer)
+    say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
+    start = time.monotonic()
+    songs = make_songs(composer, flags, seeds, settings)
+    seconds = time.monotonic() - start
+    bars = sum(int((~song.given).sum()) for song in songs)
+    say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
+    about = {"command": "python -m mcvae_jax.sample " + " ".join(argv), **facts, **dataclasses.asdict(settings)}
+    title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
+    write_results(flags.out, songs, title, about, say)
+    say(f"Open {flags.out}/index.html to hear and see them.")
+
+
+def make_songs(
+    composer: Composer, flags: argparse.Namespace, seeds: list[Seed], settings: Settings
+) -> list[ComposedSong]:
+    """The songs of a mode."""
+    many: dict[str, Any] = {"songs": flags.songs, "settings": settings, "first": flags.first}
+    bars = flags.bars or 25
+    make: dict[str, Callable[[], list[ComposedSong]]] = {
+        "compose": lambda: modes.compose(composer, bars=flags.bars, max_bars=flags.max_bars, say=say, **many),
+        "continue": lambda: modes.continue_(composer, seeds, bars=bars, say=say, **many),
+        "vary": lambda: modes.vary(composer, seeds, flags.spread, **many),
+        "infill": lambda: modes.infill(composer, seeds[0], flags.missing, say=say, **many),
+        "interpolate": lambda: modes.interpolate(composer, *seeds, flags.steps, flags.path, settings),
+        "reconstruct": lambda: modes.reconstruct(composer, seeds, settings, flags.first),
+        "vae": lambda: modes.vae_free(composer, bars=bars, **many) + modes.vae_bars(composer, bars=bars, **many),
+    }
+    return make[flags.mode]()
+
+
+def _seeds(flags: argparse.Namespace) -> list[Seed]:
+    """The seeds that a mode needs, and what is worth knowing about them said."""
+    needs = {"compose": (), "vae": (), "interpolate": ("seed_file", "seed_file_b")}.get(flags.mode, ("seed_file",))
+    for name in ("seed_file", "seed_file_b"):
+        if name in needs and not getattr(flags, name):
+            raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
+        if name not in needs and getattr(flags, name):
+            raise UserError(f"--mode={flags.mode} takes no --{name}; leave it out, or choose another mode")
+    if flags.mode == "infill" and not flags.missing:
+        raise UserError("--mode=infill composes some bars anew: say which, as --missing=5-8")
+    for name in ("songs", "first", "bars", "max_bars"):
+        value = getattr(flags, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} is {value}; it must be 1 or more")
+    wanted = SEED_BARS.get(flags.mode, ALL_SEED_BARS) if flags.seed_bars is None else flags.seed_bars
+    which = flags.seed_from or ("last" if flags.mode in LAST else "first")
+    seeds = []
+    for path in (getattr(flags, name) for name in needs):
+        asked = flags.seed_bars is not None
+        seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune)
+        used = f"its {which} {len(seed.bars)} of {seed.total:,} bars" if len(seed.bars) < seed.total else "all its bars"
+        say(f"{path}: {seed.title!r}, {used}")
+        for note in seed.notes:
+            if asked or "fewer than" not in note:
+                say(f"  {note}")
+        seeds.append(seed)
+    return seeds
+
+
+def _facts(composer: Composer) -> dict[str, Any]:
+    facts: dict[str, Any] = {"VAE": f"{composer.vae.folder} (step {composer.vae.step})"}
+    if composer.mdrnn:
+        facts["MDRNN"] = f"{composer.mdrnn.folder} (step {composer.mdrnn.step})"
+    return facts
+
+
+def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+        raise UserError(f"--{name}={value} is unknown; {hint}")
+
+
+if __name__ == "__main__":
+    run_command(main)

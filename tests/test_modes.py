@@ -1,0 +1,180 @@
+"""Every mode of sampling on tiny models: shapes, what is given, determinism, and songs alone and among others."""
+
+import numpy as np
+import pytest
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.latents import encode_bars
+from mcvae_jax.sampling import compose as latents
+from mcvae_jax.sampling import decode, modes
+from mcvae_jax.sampling.seeds import Seed
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.sampling.song import Setting
+from mcvae_jax.trained import open_composer
+from tests.small_models import save_mdrnn, save_vae
+
+GREEDY = Settings(temperature=0.0)
+WILD = Settings(temperature=1.0, seed=3)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def composer(runs):
+    return open_composer(runs / "mdrnn")
+
+
+def seed_of(bars, number=0):
+    tokens = np.random.default_rng(number).integers(50, 130, (bars, 16)).astype(np.uint8)
+    return Seed(tokens, Setting(90.0, (2, 4), "G"), f"Tune {number}", bars, ())
+
+
+def same(a, b):
+    return all(
+        x.name == y.name and np.array_equal(x.bars, y.bars) and np.array_equal(x.given, y.given) and x.notes == y.notes
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_compose_alone_among_others_and_again(composer):
+    songs = modes.compose(composer, 35, 9, WILD)
+    assert [song.bars.shape for song in songs] == [(9, 16)] * 35 and not any(song.given.any() for song in songs)
+    assert len({song.bars.tobytes() for song in songs}) == 35
+    assert same(modes.compose(composer, 35, 9, WILD), songs)
+    for n in (1, 32, 35):
+        assert same(modes.compose(composer, 1, 9, WILD, first=n), songs[n - 1 : n])
+    other = modes.compose(composer, 1, 9, Settings(temperature=1.0, seed=4))
+    assert not np.array_equal(other[0].bars, songs[0].bars)
+
+
+def test_groups_between_lines_of_progress_change_nothing(composer, monkeypatch):
+    songs = modes.compose(composer, 5, 3, WILD)
+    monkeypatch.setattr(modes, "GROUP", 2)
+    lines = []
+    assert same(modes.compose(composer, 5, 3, WILD, say=lines.append), songs)
+    assert lines == ["2 of 5 songs", "4 of 5 songs", "5 of 5 songs"]
+
+
+def test_compose_until_the_stop_head_says_so(composer):
+    songs = modes.compose(composer, 20, settings=WILD, max_bars=30)
+    lengths = [len(song.bars) for song in songs]
+    assert min(lengths) >= 1 and max(lengths) <= 30 and len(set(lengths)) > 1
+    longer = modes.compose(composer, 20, 30, WILD)
+    assert all(np.array_equal(a.bars, b.bars[: len(a.bars)]) for a, b in zip(songs, longer, strict=True))
+
+
+def test_continue_keeps_the_seed_and_its_setting(composer):
+    seeds = [seed_of(4), seed_of(11, 1)]
+    songs = modes.continue_(composer, seeds, 5, 2, WILD)
+    assert [song.name for song in songs] == ["01-continue", "02-continue", "03-continue", "04-continue"]
+    for song, seed in zip(songs, [seeds[0], seeds[0], seeds[1], seeds[1]], strict=True):
+        n = len(seed.bars)
+        assert np.array_equal(song.bars[:n], seed.bars) and len(song.bars) == n + 5
+        assert song.given.tolist() == [True] * n + [False] * 5 and song.setting == seed.setting
+    assert not np.array_equal(songs[0].bars, songs[1].bars)
+    assert same(modes.continue_(composer, seeds[1], 5, 1, WILD, first=4), songs[3:])
+
+
+def test_the_seed_is_read_as_a_draw_from_q(composer):
+    """With tau 0 nothing but the draw of the seed's latents tells two songs apart; sigma is moved far by the tests."""
+    still = Settings(temperature=0.0, tau_pi=0.0, tau_sigma=0.0)
+    seed = seed_of(4)
+    mu, log_var = encode_bars(composer.vae.vae, composer.vae.params, seed.bars)
+    draws = [modes._draw((mu, log_var), key) for key in modes.song_keys(0, range(2000), modes.GIVEN)]
+    standard = (np.stack(draws) - mu) / np.exp(log_var / 2)
+    assert np.abs(standard.mean(axis=0)).max() < 0.1 and np.abs(standard.std(axis=0) - 1).max() < 0.08
+    assert len({song.bars.tobytes() for song in modes.continue_(composer, seed, 6, 12, still)}) > 1
+    assert len({song.bars.tobytes() for song in modes.compose(composer, 12, 6, still)}) == 1
+
+
+def test_vae_alone(composer, runs):
+    alone = open_composer(runs / "vae")
+    for mode, name in ((modes.vae_free, "vae-free"), (modes.vae_bars, "vae-bars")):
+        songs = mode(alone, 40, 3, WILD)
+        assert [song.bars.shape for song in songs] == [(3, 16)] * 40 and songs[0].name == f"01-{name}"
+        assert same(mode(composer, 1, 3, WILD, first=37), songs[36:37])
+        assert len({song.bars.tobytes() for song in songs}) == 40
+
+
+def test_reconstruct_decodes_mu(composer):
+    seed = seed_of(6)
+    original, song = modes.reconstruct(composer, seed, GREEDY)
+    vae, params = composer.vae.vae, composer.vae.params
+    mu, _ = encode_bars(vae, params, seed.bars)
+    assert np.array_equal(song.bars, vae.apply(params, mu, method="greedy"))
+    assert np.array_equal(original.bars, seed.bars) and original.given.all() and not song.given.any()
+
+
+def test_interpolate_goes_from_one_to_the_other(composer):
+    a, b = seed_of(6), seed_of(4, 1)
+    songs = modes.interpolate(composer, a, b, 3, "both", GREEDY)
+    assert len(songs) == 6 and all(song.bars.shape == (4, 16) for song in songs)
+    first, last = (modes.reconstruct(composer, seed, GREEDY)[1].bars[:4] for seed in (a, b))
+    for path in (songs[:3], songs[3:]):
+        assert np.array_equal(path[0].bars, first) and np.array_equal(path[-1].bars, last)
+    assert len(modes.interpolate(composer, a, b, 4, "linear", GREEDY)) == 4
+    for wrong, message in (({"steps": 1}, "steps is 1"), ({"path": "round"}, "path is 'round'")):
+        with pytest.raises(UserError, match=message):
+            modes.interpolate(composer, a, b, **wrong)
+
+
+def test_infill_changes_the_missing_bars_alone(composer):
+    seed = seed_of(12)
+    songs = modes.infill(composer, seed, "1,5-8,12", 3, WILD)
+    missing = np.array([0, 4, 5, 6, 7, 11])
+    for song in songs:
+        assert np.flatnonzero(~song.given).tolist() == missing.tolist()
+        assert np.array_equal(song.bars[song.given], seed.bars[song.given])
+        assert len(song.notes[f"effective sample size of {latents.PARTICLES}"]) == 3
+    assert len({song.bars[missing].tobytes() for song in songs}) == 3
+    again = modes.infill(composer, seed, "1,5-8,12", 1, WILD, first=3)
+    assert same(again, songs[2:])
+
+
+@pytest.mark.parametrize("text, gaps", [("5-8", [(4, 8)]), ("9-12,3", [(2, 3), (8, 12)]), (" 1 - 12 ", [(0, 12)])])
+def test_missing_bars(text, gaps):
+    assert modes.parse_missing(text, 12) == gaps
+
+
+@pytest.mark.parametrize("text", ["", "5-", "a", "0", "13", "8-5", "5-13", "3,4", "1-5,5-6", "-3", "1.5"])
+def test_missing_bars_that_cannot_be_meant(text):
+    with pytest.raises(UserError, match="^missing="):
+        modes.parse_missing(text, 12)
+
+
+def test_vary_by_the_spread(composer):
+    seed = seed_of(6)
+    reconstruction = modes.reconstruct(composer, seed, GREEDY)[1].bars
+    assert np.array_equal(modes.vary(composer, seed, 0.0, 1, GREEDY)[0].bars, reconstruction)
+    near, far = (
+        np.mean([np.mean(s.bars != reconstruction) for s in modes.vary(composer, seed, spread, 20, GREEDY)])
+        for spread in (0.05, 5.0)
+    )
+    assert near < 0.5 * far
+    with pytest.raises(UserError, match="spread is -1"):
+        modes.vary(composer, seed, -1)
+
+
+def test_other_settings_compile_nothing(composer):
+    modes.compose(composer, 2, 9, WILD)
+    compiled = decode._sixteen_steps._cache_size(), latents._draw_block._cache_size()
+    modes.compose(composer, 40, 17, Settings(0.3, 4, 0.9, 0.5, 0.5, 9))
+    assert (decode._sixteen_steps._cache_size(), latents._draw_block._cache_size()) == compiled
+
+
+def test_what_a_vae_alone_cannot_do(runs):
+    alone = open_composer(runs / "vae")
+    for make in (modes.compose, lambda c: modes.continue_(c, seed_of(3)), lambda c: modes.infill(c, seed_of(3), "2")):
+        with pytest.raises(UserError, match=r"holds a VAE alone, and \w+ needs an MDRNN: train one"):
+            make(alone)
+
+
+def test_counts_that_cannot_be_meant(composer):
+    for wrong in ({"songs": 0}, {"bars": 0}, {"max_bars": 0}):
+        with pytest.raises(UserError, match=f"^{next(iter(wrong))} is 0"):
+            modes.compose(composer, **wrong)

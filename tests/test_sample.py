@@ -1,0 +1,135 @@
+"""The command: every mode from its options to the page, and each mistake in one line."""
+
+import json
+import shutil
+
+import pytest
+
+from mcvae_jax import sample
+from mcvae_jax.errors import UserError
+from tests.small_models import save_mdrnn, save_vae
+from tests.test_seeds import ABC, scale, track, write
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae"))
+    write(folder / "a.mid", track(scale(80)), tempos=((0, 90.0),), metre=(2, 4), keys=((0, "G"),))
+    (folder / "b.abc").write_text(ABC)
+    return folder
+
+
+@pytest.fixture
+def call(runs, tmp_path, capsys):
+    """Runs the command in one of the workdirs; what songs.json holds, and the lines that were printed."""
+
+    def run(workdir, *options):
+        sample.main([f"--workdir={runs / workdir}", f"--out={tmp_path / 'out'}", *map(str, options)])
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == f"Open {tmp_path / 'out'}/index.html to hear and see them."
+        assert (tmp_path / "out" / "index.html").is_file()
+        return json.loads((tmp_path / "out" / "songs.json").read_text()), lines
+
+    return run
+
+
+def test_continue_from_the_last_bars(call, runs):
+    record, lines = call("mdrnn", "--mode=continue", f"--seed_file={runs / 'a.mid'}", "--bars=3", "--songs=2")
+    assert [song["bars"] for song in record["songs"]] == [19, 19]
+    song = record["songs"][0]
+    assert song["given"] == list(range(16)) and song["metre"] == [2, 4] and song["key"] == "G"
+    assert round(song["quarters_per_minute"]) == 90
+    assert song["tokens"][0][0] == 60 + 16 % 12  # 20 bars, the last 16 of them
+    assert any("its last 16 of 20 bars" in line for line in lines)
+    assert any("2 songs, 6 bars composed" in line and "songs a second" in line for line in lines)
+    assert record["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "workdir, mode, options, bars",
+    [
+        ("mdrnn", "compose", ["--bars=3", "--songs=2", "--checkpoint=7"], [3, 3]),
+        ("vae", "vae", ["--bars=2", "--songs=1"], [2, 2]),
+        ("vae", "reconstruct", ["--seed_file=b.abc", "--temperature=0"], [3, 3]),
+        ("vae", "interpolate", ["--seed_file=a.mid", "--seed_file_b=b.abc", "--steps=2"], [3] * 4),
+        ("mdrnn", "infill", ["--seed_file=a.mid", "--seed_bars=5", "--missing=2-3", "--songs=1"], [5]),
+        ("vae", "vary", ["--seed_file=a.mid", "--seed_bars=4", "--seed_from=last", "--songs=2", "--first=5"], [4, 4]),
+    ],
+)
+def test_every_mode_writes_its_songs(call, runs, monkeypatch, workdir, mode, options, bars):
+    monkeypatch.chdir(runs)
+    record, _ = call(workdir, f"--mode={mode}", *options)
+    assert [song["bars"] for song in record["songs"]] == bars
+    assert record["about"]["seed"] == 0 and mode in record["about"]["command"]
+
+
+def test_the_same_call_writes_the_same_songs(call):
+    options = ("mdrnn", "--mode=compose", "--bars=4", "--songs=3", "--seed=5")
+    first, again = (call(*options)[0] for _ in range(2))
+    assert first["songs"] == again["songs"]
+    (third,) = call(*options[:-2], "--seed=5", "--songs=1", "--first=3")[0]["songs"]
+    assert third == first["songs"][2]
+
+
+def refused(*options):
+    with pytest.raises(UserError) as caught:
+        sample.main([str(option) for option in options])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mistakes_in_options_are_one_line_with_near_names(runs, tmp_path):
+    rest = (f"--workdir={runs / 'mdrnn'}", f"--out={tmp_path / 'out'}")
+    assert "did you mean compose?" in refused("--mode=compse", *rest)
+    assert "there are compose, continue" in refused("--mode=xyz", *rest)
+    assert "--workdir" in refused("--mode=compose")
+    assert "no option --temprature; did you mean --temperature" in refused("--mode=compose", "--temprature=1", *rest)
+    assert "invalid float value: 'hot'" in refused("--mode=compose", "--temperature=hot", *rest)
+    assert "temperature is -1" in refused("--mode=compose", "--temperature=-1", *rest)
+    assert "songs is 0" in refused("--mode=compose", "--songs=0", *rest)
+    assert "give it as --seed_file=FILE" in refused("--mode=continue", *rest)
+    assert "give it as --seed_file_b=FILE" in refused("--mode=interpolate", f"--seed_file={runs / 'a.mid'}", *rest)
+    assert "takes no --seed_file" in refused("--mode=compose", "--seed_file=a.mid", *rest)
+    assert "--missing=5-8" in refused("--mode=infill", f"--seed_file={runs / 'a.mid'}", *rest)
+    assert "did you mean last" in refused("--mode=vary", "--seed_from=lst", *rest)
+    assert "there is no file" in refused("--mode=vary", "--seed_file=nothing.mid", *rest)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_that_are_no_workdirs_or_not_ready(runs, tmp_path):
+    out = f"--out={tmp_path / 'out'}"
+    for mode in ("compose", "infill", "continue"):
+        more = [] if mode == "compose" else [f"--seed_file={runs / 'a.mid'}", "--missing=2"]
+        assert "holds a VAE alone" in refused(f"--mode={mode}", f"--workdir={runs / 'vae'}", out, *more)
+    assert "does not exist" in refused("--mode=vae", f"--workdir={tmp_path / 'none'}", out)
+    assert "no workdir" in refused("--mode=vae", f"--workdir={tmp_path}", out)
+    copy = shutil.copytree(runs / "vae", tmp_path / "vae")
+    assert "no checkpoint of step 9" in refused("--mode=vae", f"--workdir={copy}", out, "--checkpoint=9")
+    record = json.loads((copy / "config.json").read_text())
+    record["config"]["model"]["units"] = 12
+    (copy / "config.json").write_text(json.dumps(record))
+    assert "do not belong together" in refused("--mode=vae", f"--workdir={copy}", out)
+    shutil.copy(runs / "vae" / "config.json", copy)
+    for path in (copy / "checkpoints").rglob("*"):
+        if path.is_file() and path.parent.name == "d":
+            path.write_bytes(path.read_bytes()[:10])
+    assert "cannot be read" in refused("--mode=vae", f"--workdir={copy}", out)
+    shutil.rmtree(copy / "checkpoints")
+    assert "has no checkpoint yet" in refused("--mode=vae", f"--workdir={copy}", out)
+
+
+def test_a_folder_of_someone_elses_is_left_alone(runs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.doc").write_text("mine")
+    message = refused("--mode=vae", f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}")
+    assert "choose another --out" in message and (tmp_path / "out" / "thesis.doc").read_text() == "mine"
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit) as left:
+        sample.main(["--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    for word in (*sample.MODES, "--seed_file", "--temperature", "--tau_sigma", "--checkpoint", "examples"):
+        assert word in text

@@ -1,0 +1,123 @@
+"""Files of the user's as seeds: which bars, what setting, and one clear line for each that cannot be one."""
+
+import numpy as np
+import pytest
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.midi import write_midi
+from mcvae_jax.music.score import Score, Track
+from mcvae_jax.music.tokens import NO_EVENT
+from mcvae_jax.sampling.seeds import read_seed
+from mcvae_jax.sampling.song import Setting
+
+ABC = "X:1\nT:One\nM:4/4\nL:1/4\nK:G\nGABc|dcBA|G4|]\n"
+WALTZ = "X:1\nT:Waltz\nM:3/4\nL:1/4\nK:C\nCDE|FGA|C3|]\n"
+
+
+def track(notes, name="Melody", is_drum=False):
+    """Notes (start, end, pitch) in quarters."""
+    start, end, pitch = np.array(notes).T
+    return Track(
+        name, 9 if is_drum else -1, is_drum, (480 * start).astype(int), (480 * end).astype(int), pitch.astype(int)
+    )
+
+
+def write(path, *tracks, tempos=((0, 110.0),), metre=(4, 4), keys=()):
+    write_midi(path, Score(tracks, 480, np.array([[0, *metre]]), np.array(tempos), keys, "Title"))
+    return path
+
+
+def scale(quarters):
+    return [(q, q + 1, 60 + q % 12) for q in range(quarters)]
+
+
+def test_the_last_and_the_first_bars(tmp_path):
+    path = write(tmp_path / "a.mid", track(scale(24)))
+    last, first = read_seed(path, 2), read_seed(path, 2, "first")
+    assert last.bars.shape == (2, 16) and last.bars.dtype == np.uint8
+    assert last.bars[:, ::4].ravel().tolist() == [60 + q % 12 for q in range(16, 24)]
+    assert first.bars[:, ::4].ravel().tolist() == [60 + q for q in range(8)]
+    assert np.all(np.delete(last.bars, np.s_[::4], axis=1) == NO_EVENT)
+    assert (last.total, last.title, last.notes) == (6, "a", ())
+
+
+def test_tempo_metre_and_key_are_kept(tmp_path):
+    """The tempo that holds longest: 140 for 4 of 6 bars; the key at the first note of the melody."""
+    tempos = ((0, 60.0), (1920, 140.0), (5 * 1920, 90.0))
+    path = write(tmp_path / "a.mid", track(scale(24)), tempos=tempos, metre=(2, 4), keys=((0, "Em"), (3840, "G")))
+    tempo, metre, key = read_seed(path, 2).setting
+    assert (round(tempo), metre, key) == (140, (2, 4), "Em")
+    assert read_seed(path, 2, metre="4/4").setting.metre == (4, 4)
+    bare = tmp_path / "bare.mid"
+    write_midi(bare, Score((track(scale(8)),), 480, np.empty((0, 3), int), np.empty((0, 2))))
+    assert read_seed(bare, 2).setting == Setting() and read_seed(bare, 2).title == "bare"
+
+
+def test_fewer_bars_than_asked_are_all_taken_and_it_is_said(tmp_path):
+    seed = read_seed(write(tmp_path / "a.mid", track(scale(12))), 8)
+    assert len(seed.bars) == 3 and "3 bars, fewer than the 8 asked" in seed.notes[0]
+
+
+def test_chords_and_other_tracks_are_told_of(tmp_path):
+    chords = [(q, q + 1, p) for q in range(8) for p in (60, 64, 67 + q)]
+    bass = track([(0, 8, 40)], "Bass")
+    seed = read_seed(write(tmp_path / "a.mid", bass, track(chords)), 2)
+    assert seed.bars[:, ::4].ravel().tolist() == [67 + q for q in range(8)]
+    assert "track 'Melody' of 2" in seed.notes[0] and "top note is the melody (16 left out)" in seed.notes[1]
+    assert read_seed(tmp_path / "a.mid", 2, melody="name:bass").bars[0, 0] == 40
+
+
+def test_a_book_gives_its_first_tune_or_the_one_asked_for(tmp_path):
+    path = tmp_path / "book.abc"
+    path.write_text(WALTZ + "\n" + ABC.replace("X:1", "X:2") + "\n" + ABC.replace("X:1\nT:One", "X:3\nT:Two"))
+    seed = read_seed(path, 4)
+    assert seed.title == "One" and "tune 2 of 3" in seed.notes[0] and seed.setting.key == "G"
+    assert read_seed(path, 4, tune=3).title == "Two"
+    with pytest.raises(UserError, match="holds 3 tune.s., so there is no --tune=4"):
+        read_seed(path, 4, tune=4)
+    with pytest.raises(UserError, match="3/4.*--metre=4/4"):
+        read_seed(path, 4, tune=1)
+
+
+def test_music_in_three_can_be_forced_into_bars_of_16(tmp_path):
+    path = write(tmp_path / "a.mid", track(scale(24)), metre=(3, 4))
+    with pytest.raises(UserError, match="the model knows bars of 16 sixteenths; --metre=4/4"):
+        read_seed(path, 4)
+    seed = read_seed(path, 4, metre="4/4")
+    assert len(seed.bars) == 4 and seed.setting.metre == (4, 4)
+
+
+def test_ten_thousand_bars(tmp_path):
+    seed = read_seed(write(tmp_path / "a.mid", track(scale(40_000))), 16)
+    assert seed.bars.shape == (16, 16) and seed.total == 10_000
+
+
+def refused(path, **options):
+    with pytest.raises(UserError) as caught:
+        read_seed(path, 8, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_cannot_be_a_seed_is_one_line_that_says_what_to_do(tmp_path):
+    good = write(tmp_path / "good.mid", track(scale(8)))
+    assert "there is no file" in refused(tmp_path / "none.mid")
+    assert "is a folder" in refused(tmp_path)
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    assert "they end in .mid" in refused(tmp_path / "a.wav")
+    (tmp_path / "empty.mid").write_bytes(b"")
+    assert "empty file" in refused(tmp_path / "empty.mid")
+    (tmp_path / "text.mid").write_bytes(b"hello, this is no music at all")
+    assert "give MIDI, ABC" in refused(tmp_path / "text.mid")
+    (tmp_path / "cut.mid").write_bytes(good.read_bytes()[:60])
+    assert "cannot be a seed" in refused(tmp_path / "cut.mid")
+    drums = write(tmp_path / "drums.mid", track(scale(8), "Drums", is_drum=True))
+    assert "a melody beside the drums" in refused(drums)
+    silent = tmp_path / "silent.mid"
+    write_midi(silent, Score((), 480, np.array([[0, 4, 4]]), np.array([[0, 110.0]])))
+    assert "no notes" in refused(silent)
+    assert "--melody=auto" in refused(good, melody="name:flute")
+    assert "melody='top'" in refused(good, melody="top")
+    assert "metre='4'" in refused(good, metre="4")
+    with pytest.raises(UserError, match="seed_bars is 0"):
+        read_seed(good, 0)
