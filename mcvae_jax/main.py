@@ -1,6 +1,8 @@
-"""Trains a model and writes its results into a workdir; the same command again goes on from where it stopped.
+"""Trains and writes its results into a workdir; the same command again goes on from where it stopped.
 
-python -m mcvae_jax.main --config=configs/vae.py[:PRESET] [options]
+python -m mcvae_jax.main --config=configs/mcvae.py[:PRESET] [options]    all of it, from music to new songs
+python -m mcvae_jax.main --config=configs/vae.py[:PRESET] [options]      the bar VAE alone
+python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDRNN on a trained VAE
 
   --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
   --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
@@ -11,8 +13,11 @@ python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 """
 
 import shlex
+from pathlib import Path
 
+from mcvae_jax import pipeline
 from mcvae_jax.command import run_command, say
+from mcvae_jax.errors import UserError
 from mcvae_jax.options import parse
 from mcvae_jax.training import loop, parallel, tasks
 
@@ -25,9 +30,13 @@ def main(argv: list[str]) -> int:
     options = parse(argv)
     if options.distributed:
         parallel.start_distributed(options.distributed)
+    command = shlex.join(["python", "-m", "mcvae_jax.main", *argv])
+    if options.config.task == pipeline.TASK:
+        if options.init_from:
+            raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
+        return pipeline.run(options.config, Path(options.workdir), say, command)
     loop.check_start(options.config, options.workdir, options.init_from)
     task = tasks.make_task(options.config, say)
-    command = shlex.join(["python", "-m", "mcvae_jax.main", *argv])
     outcome = loop.train(task, options.config, options.workdir, say, options.init_from, command)
     return 128 + outcome.signal if outcome.signal else 0
 
