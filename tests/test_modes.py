@@ -1,5 +1,9 @@
 """Every mode of sampling on tiny models: shapes, what is given, determinism, and songs alone and among others."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -178,3 +182,30 @@ def test_counts_that_cannot_be_meant(composer):
     for wrong in ({"songs": 0}, {"bars": 0}, {"max_bars": 0}):
         with pytest.raises(UserError, match=f"^{next(iter(wrong))} is 0"):
             modes.compose(composer, **wrong)
+
+
+OPTIMISED = """
+import jax, numpy as np
+from pathlib import Path
+from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.sampling import modes
+from mcvae_jax.trained import Composer, TrainedMDRNN, TrainedVAE
+from tests.test_modes import WILD, same, seed_of
+network, prior = vae.VAE(units=96, latent=24), mdrnn.MDRNNPrior(mdrnn.MDRNN(latent=24, units=96, recall=2))
+params = jax.jit(vae.init, static_argnums=0)(network, jax.random.key(0))
+prior_params = jax.jit(mdrnn.init, static_argnums=0)(prior.mdrnn, jax.random.key(1))
+trained = TrainedMDRNN(prior, prior_params, 0, "", None, Path("x"))
+composer = Composer(TrainedVAE(network, params, 0, "", None, Path("x")), trained)
+songs = modes.continue_(composer, seed_of(7), 25, 300, WILD)
+for n in (1, 33, 150, 257, 300):
+    assert same(modes.continue_(composer, seed_of(7), 25, 1, WILD, first=n), songs[n - 1 : n]), n
+print("identical")
+"""
+
+
+@pytest.mark.slow
+def test_a_song_alone_and_in_the_middle_of_300_under_all_optimisations():
+    """In a process of its own: the others are compiled without optimisation, which is what could tell rows apart."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run([sys.executable, "-c", OPTIMISED], env=environment, capture_output=True, text=True)
+    assert done.stdout == "identical\n", done.stderr[-3000:]
