@@ -165,6 +165,15 @@ def test_dropout_of_a_song_does_not_depend_on_its_place_in_the_batch():
     assert jax.tree.leaves(draw_noise(net, keys, 5, Dropout())) == []
 
 
+def test_dropout_of_a_song_does_not_depend_on_the_padding_after_it():
+    net, keys, shares = MDRNN(latent=2, units=3), jax.random.split(jax.random.key(4), 2), Dropout(0.5, 0.3, 0.3)
+    short, long = (noise_of(net, keys, bars, shares) for bars in (5, 8))
+    np.testing.assert_array_equal(short.inputs, long.inputs[:, :6])
+    np.testing.assert_array_equal(short.hidden, long.hidden[:, :, :6])
+    np.testing.assert_array_equal(short.gates, long.gates)
+    assert short.hidden.shape == (2, 2, 6, 3) and 0 < np.mean(short.hidden[:, 0] == short.hidden[:, 1]) < 1
+
+
 def test_dropout_masks_have_a_mean_of_one():
     keys = jax.random.split(jax.random.key(0), 40)
     noise = noise_of(MDRNN(latent=2, units=50), keys, 49, Dropout(0.2, 0.6, 0.5))

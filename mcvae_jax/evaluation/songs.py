@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.corpus.store import distinct_bars
+from mcvae_jax.latents import encode_bars
 from mcvae_jax.models import gaussian
 from mcvae_jax.models.prior import Prior
 from mcvae_jax.models.vae import VAE
@@ -130,14 +131,22 @@ def summarise(bounds: dict[str, Any]) -> dict[str, Any]:
 def encode_songs(vae: VAE, params: Any, songs: Sequence[np.ndarray], say: Say | None = None) -> Posteriors:
     """q of every bar of songs, each uint8 (n, 16); every distinct bar is encoded once."""
     distinct, rows = distinct_bars(np.concatenate(songs))
-    chunks = _in_chunks(lambda bars: _encode(vae, params, bars), (distinct,), "encoding", say)
-    mu, log_var = (np.concatenate(arrays)[rows] for arrays in zip(*chunks, strict=True))
-    return Posteriors(mu, log_var, np.array([len(song) for song in songs]))
+    mu, log_var = encode_bars(vae, params, distinct, say or (lambda line: None))
+    return Posteriors(mu[rows], log_var[rows], np.array([len(song) for song in songs]))
 
 
 def bar_log_likelihoods(vae: VAE, params: Any, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
     """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, 16) and z (N, Z)."""
-    return np.concatenate(_in_chunks(lambda b, c: _log_likelihood(vae, params, b, c), (bars, z), "decoding", say))
+    log_p, last = np.empty(len(bars), np.float32), time.monotonic()
+    for start in range(0, len(bars), BAR_CHUNK):  # the last chunk is padded and cut again, so that it compiles once
+        rows = slice(start, start + BAR_CHUNK)
+        missing = BAR_CHUNK - len(bars[rows])
+        padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
+        log_p[rows] = np.asarray(_log_likelihood(vae, params, *padded))[: BAR_CHUNK - missing]
+        if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"decoding: {start + BAR_CHUNK - missing} of {len(bars)} bars")
+    return log_p
 
 
 def draw_latents(posteriors: Posteriors, seed: int, draw: int) -> np.ndarray:
@@ -175,25 +184,6 @@ def per_song(of_bars: Array | np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Sums over the bars of each song, in float64: (N,) -> (S,)."""
     song = np.repeat(np.arange(len(lengths)), lengths)
     return np.bincount(song, weights=np.asarray(of_bars, np.float64), minlength=len(lengths))
-
-
-def _in_chunks(function: Callable, arrays: tuple[np.ndarray, ...], doing: str, say: Say | None) -> list:
-    """The function's results on chunks of BAR_CHUNK rows, the last padded and cut again, so that it compiles once."""
-    total, results, last = len(arrays[0]), [], time.monotonic()
-    for start in range(0, total, BAR_CHUNK):
-        parts = [array[start : start + BAR_CHUNK] for array in arrays]
-        rows = len(parts[0])
-        padded = [np.pad(part, ((0, BAR_CHUNK - rows), (0, 0))) for part in parts]
-        results.append(jax.tree.map(lambda x, rows=rows: np.asarray(x)[:rows], function(*padded)))
-        if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"{doing}: {start + rows} of {total} bars")
-    return results
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(vae: VAE, params: Any, bars: Array) -> tuple[Array, Array]:
-    return vae.apply(params, bars, method="encode")
 
 
 @functools.partial(jax.jit, static_argnums=0)

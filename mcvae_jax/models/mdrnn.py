@@ -216,6 +216,10 @@ class MDRNNPrior:
     def latent(self) -> int:
         return self.mdrnn.latent
 
+    @property
+    def recall(self) -> int:
+        return self.mdrnn.recall
+
     def log_density(self, params: Any, z: Array) -> Array:
         return mixture.log_density(self.mdrnn.apply(params, z, method="unroll").mixture, z)
 
@@ -231,16 +235,20 @@ def init(mdrnn: MDRNN, key: Array, mean: Array | None = None, scale: Array | Non
 
 
 def draw_noise(mdrnn: MDRNN, keys: Array, bars: int, dropout: Dropout) -> Noise:
-    """The noise of B songs of `bars` bars from their keys (B,); what a song gets does not depend on the others."""
+    """The noise of B songs of `bars` bars from their keys (B,).
+
+    What a song gets depends neither on the others nor on how many bars of padding follow it.
+    """
 
     def keep(key, share, shape):
         return jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32) / (1 - share) if share else None
 
     def one(key):
         inputs, hidden, gates = jax.random.split(key, 3)
+        by_bar = keep(hidden, dropout.hidden, (bars + 1, mdrnn.layers, mdrnn.units))
         return Noise(
             inputs=keep(inputs, dropout.inputs, (bars + 1,)),
-            hidden=keep(hidden, dropout.hidden, (mdrnn.layers, bars + 1, mdrnn.units)),
+            hidden=None if by_bar is None else by_bar.swapaxes(0, 1),
             gates=keep(gates, dropout.gates, (mdrnn.layers, mdrnn.units)),
         )
 
