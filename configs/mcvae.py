@@ -6,7 +6,8 @@
     python -m mcvae_jax.main --config=configs/mcvae.py:accelerator     a GPU or TPU
     python -m mcvae_jax.main --config=configs/mcvae.py --config.vae.corpus.source=FOLDER --workdir=DIR   your own music
 
-`config.vae` is what configs/vae.py declares, `config.mdrnn` what configs/mdrnn.py does, each with the same preset.
+`config.vae` is what configs/vae.py declares and `config.mdrnn` what configs/mdrnn.py does, without its vae_workdir,
+each with the same preset.
 Every field can be changed on the command line: --config.mdrnn.train.steps=3000.
 """
 
@@ -24,8 +25,9 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         raise ValueError(f"configs/mcvae.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
     config = ml_collections.ConfigDict()
     config.task = "mcvae"
-    for model in ("vae", "mdrnn"):  # the MDRNN's vae_workdir is always the VAE of the same workdir
+    for model in ("vae", "mdrnn"):
         config[model] = runpy.run_path(str(Path(__file__).with_name(f"{model}.py")))["get_config"](preset)
+    del config.mdrnn.vae_workdir  # it is always the VAE of the same workdir
 
     config.songs = songs = ml_collections.ConfigDict()
     songs.composed = 4  # songs from nothing

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+from mcvae_jax import pipeline
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.sampling import demo
 from mcvae_jax.training.metrics import HELD_OUT, TRAIN, clock, read_metrics, terms
-from mcvae_jax.workdir import Record, Workdir, flatten
+from mcvae_jax.workdir import Record, Workdir, flatten, read_json
 
 BOOKKEEPING = ("step", "split", "seconds")
 
@@ -21,13 +23,20 @@ def main(argv: list[str]) -> int:
 
 
 def describe(folder: Path | str) -> list[str]:
-    """The lines of the report on a workdir, or on both of configs/mcvae.py; UserError where the folder is none."""
+    """The lines of the report on a workdir, or on all of configs/mcvae.py; UserError where the folder is none."""
     folder = Path(folder)
     models = [name for name in ("vae", "mdrnn") if (folder / name / "config.json").is_file()]
     if models and not (folder / "config.json").exists():
-        parts = [_describe_run(folder / name, f"{name}.") for name in models]
+        parts = [_describe_run(folder / name, f"{name}.") for name in models] + [_describe_songs(folder)]
         return "\n\n\n".join("\n".join(part) for part in parts).splitlines()
     return _describe_run(folder)
+
+
+def _describe_songs(folder: Path) -> list[str]:
+    """What the last stage of configs/mcvae.py has made, and the time of all of them."""
+    songs = read_json(folder / "songs" / "songs.json").get("songs", [])
+    rows = {"songs": f"{len(songs)}: open {folder / 'songs' / demo.PAGE}" if songs else "none yet"}
+    return [f"{folder}: all stages", *_aligned(rows | {"time": pipeline.times(folder)})]
 
 
 def _describe_run(folder: Path, section: str = "") -> list[str]:
@@ -92,6 +101,9 @@ def _next_command(workdir: Workdir, record: Record, steps: list[int], section: s
     if max(steps, default=0) < record.config["train"]["steps"] or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
     more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""
+    mdrnn = workdir.folder.with_name("mdrnn")
+    if section == "vae." and mdrnn.exists():
+        more = more.replace("for more steps:", f"for more steps delete {mdrnn}, which belongs to this one, then:")
     return f"look at {workdir.results}{more}"
 
 

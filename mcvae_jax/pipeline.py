@@ -7,14 +7,18 @@ A stage that is done is skipped, one that was cut off goes on, so the same comma
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import open_composer, open_vae
-from mcvae_jax.training import loop, parallel, tasks
+from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
 from mcvae_jax.training.metrics import clock
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
@@ -23,13 +27,23 @@ Say = Callable[[str], None]
 
 TASK = "mcvae"  # config.task
 STAGES = ("corpus", "vae", "latents", "mdrnn", "songs")
+MODELS = {"vae": "corpus", "mdrnn": "latents"}  # each with the stage that makes its data
+TIMES = "stages.json"
 
 
 def check_start(config: Any, folder: Path) -> None:
     """What can be told before any work: UserError where a stage of this run cannot start."""
+    _check_folder(folder)
     demo.check_settings(config.songs)
-    loop.check_start(config.vae, folder / "vae", "")
-    loop.check_start(_mdrnn_config(config, folder), folder / "mdrnn", "")
+    for name in MODELS:
+        model_config = _model_config(config, name, folder)
+        with _in_our_terms(name, model_config):
+            loop.check_start(model_config, folder / name, "")
+            if name == "mdrnn":
+                mdrnn_task.read_settings(model_config)
+    _check_pair(config, folder)
+    if not all(_is_done(config, name, folder) for name in MODELS):
+        demo.check_folder(folder / "songs")
 
 
 def run(config: Any, folder: Path, say: Say, command: str) -> int:
@@ -47,46 +61,111 @@ def run(config: Any, folder: Path, say: Say, command: str) -> int:
       UserError: as `loop.train` and the making of the tasks do.
     """
     check_start(config, folder)
-    watch = Stopwatch(folder / "stages.json", say)
-    mdrnn_config = _mdrnn_config(config, folder)
-    for name, stage, data_stage in (("vae", config.vae, "corpus"), ("mdrnn", mdrnn_config, "latents")):
-        if _is_done(folder, name, stage):
-            say(f"{folder / name} is done: step {stage.train.steps}.")
-            continue
-        with watch.stage(data_stage):
-            task = tasks.make_task(stage, say)
-        with watch.stage(name):
-            outcome = loop.train(task, stage, folder / name, say, command=command)
-        if outcome.signal:
-            return 128 + outcome.signal
-    if parallel.is_first_process():
-        with watch.stage("songs"):
-            page = demo.write_demo(open_composer(folder), config.songs, folder / "songs", say)
-        watch.report()
-        say(f"Listen: open {page} in a browser.")
+    with Workdir(folder).locked() if parallel.is_first_process() else contextlib.nullcontext():
+        watch = Stopwatch(folder, say)
+        for name in MODELS:
+            received = _train(name, config, folder, watch, command)
+            if received:
+                return 128 + received
+        if parallel.is_first_process():
+            _make_songs(config, folder, watch)
     return 0
 
 
-def _mdrnn_config(config: Any, folder: Path) -> Any:
-    mdrnn = config.mdrnn.copy_and_resolve_references()
-    mdrnn.vae_workdir = str(folder / "vae")
-    return mdrnn
+def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
+    """Makes a model's data and trains it, where that is not done; the signal that stopped it, or 0."""
+    model_config = _model_config(config, name, folder)
+    if _is_done(config, name, folder):
+        watch.say(f"{folder / name} is done: step {model_config.train.steps}.")
+        return 0
+    with _in_our_terms(name, model_config):
+        with watch.stage(MODELS[name]):
+            task = tasks.make_task(model_config, watch.say)
+            if name == "vae":
+                _check_songs(config, Corpus.open(task.data["corpus"]), folder)
+        with watch.stage(name):
+            return loop.train(task, model_config, folder / name, watch.say, command=command).signal
 
 
-def _is_done(folder: Path, name: str, config: Any) -> bool:
-    """Whether a model is trained and, where it is the MDRNN, belongs to the VAE that stands there now."""
-    workdir = Workdir(folder / name)
-    if not is_finished(workdir, config.train.steps):
-        return False
-    return name == "vae" or workdir.read().data.get("vae") == open_vae(folder / "vae").identity
+def _make_songs(config: Any, folder: Path, watch: "Stopwatch") -> None:
+    composer, songs = open_composer(folder), folder / "songs"
+    if demo.is_written(composer, config.songs, songs):
+        watch.say(f"{songs} is done. Nothing is left to do.")
+    else:
+        with watch.stage("songs"):
+            demo.write_demo(composer, config.songs, songs, watch.say, config.mdrnn.corpus_folder)
+    watch.say(f"Time by stage: {times(folder)}.")
+    watch.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+
+
+def _model_config(config: Any, name: str, folder: Path) -> Any:
+    """The config of one of MODELS, as its own config file would give it."""
+    model_config = config[name].copy_and_resolve_references()
+    if name == "mdrnn":
+        with model_config.unlocked():
+            model_config.vae_workdir = str(folder / "vae")
+    return model_config
+
+
+def _is_done(config: Any, name: str, folder: Path) -> bool:
+    return is_finished(Workdir(folder / name), config[name].train.steps)
+
+
+def _check_folder(folder: Path) -> None:
+    """UserError for a workdir that is neither new nor one of this command."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; give a folder as --workdir.")
+    names = {path.name for path in folder.iterdir()} - {"lock"} if folder.exists() else set()
+    if names and ("config.json" in names or not names & {"vae", TIMES}):
+        raise UserError(f"{folder} holds other things than a run of configs/mcvae.py; give an empty or new --workdir.")
+
+
+def _check_pair(config: Any, folder: Path) -> None:
+    """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long."""
+    vae, mdrnn = folder / "vae", folder / "mdrnn"
+    if not _newest_step(mdrnn):
+        return
+    if _newest_step(vae) < config.vae.train.steps or open_vae(vae).identity != Workdir(mdrnn).read().data.get("vae"):
+        raise UserError(
+            f"{mdrnn} belongs to another state of the VAE than step {config.vae.train.steps} of {vae}; delete {mdrnn},"
+            " so that it is trained anew, or take another --workdir."
+        )
+
+
+def _newest_step(folder: Path) -> int:
+    """0 where there is no checkpoint."""
+    if not Workdir(folder).checkpoints.is_dir():
+        return 0
+    with Checkpoints(Workdir(folder).checkpoints, read_only=True) as checkpoints:
+        return checkpoints.newest() or 0
+
+
+def _check_songs(config: Any, corpus: Corpus, folder: Path) -> None:
+    """UserError, before the VAE is trained, where the stages after it would find no songs in the corpus."""
+    model_config = _model_config(config, "mdrnn", folder)
+    with _in_our_terms("mdrnn", model_config):
+        mdrnn_task.choose_songs(corpus, mdrnn_task.read_settings(model_config)[0], say=lambda line: None)
+    if config.songs.continued:
+        demo.held_out_seeds(corpus, 1, config.songs.seed_bars)
+
+
+@contextlib.contextmanager
+def _in_our_terms(name: str, model_config: Any) -> Iterator[None]:
+    """What a model's own command would advise becomes advice for this one: config.vae.model, and no --init_from."""
+    try:
+        yield
+    except UserError as error:
+        sections = "|".join(model_config.keys())
+        line = re.sub(rf"\bconfig\.(?=(?:{sections})\b)", f"config.{name}.", str(error))
+        raise UserError(re.sub(r" \(--init_from=[^)]*\)", "", line)) from error
 
 
 class Stopwatch:
-    """The seconds that the stages took, over all starts of a run, kept in a file."""
+    """The seconds that the stages took, over all starts of a run, kept in a file of its folder."""
 
-    def __init__(self, path: Path, say: Say):
-        self.path, self.say = path, say
-        self.seconds: dict[str, float] = read_json(path)
+    def __init__(self, folder: Path, say: Say):
+        self.path, self.say = folder / TIMES, say
+        self.seconds: dict[str, float] = read_json(self.path)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -100,7 +179,9 @@ class Stopwatch:
                 self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
                 write_json(self.path, self.seconds)
 
-    def report(self) -> None:
-        """Says what took how long."""
-        parts = ", ".join(f"{name} {clock(self.seconds[name])}" for name in STAGES if name in self.seconds)
-        self.say(f"Time by stage: {parts}; in all {clock(sum(self.seconds.values()))}.")
+
+def times(folder: Path) -> str:
+    """'corpus 0:26, vae 9:10; in all 9:36', of a workdir."""
+    seconds = read_json(folder / TIMES)
+    parts = ", ".join(f"{name} {clock(seconds[name])}" for name in STAGES if name in seconds)
+    return f"{parts}; in all {clock(sum(seconds.values()))}"

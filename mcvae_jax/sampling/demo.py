@@ -1,6 +1,5 @@
 """What a trained MCVAE composes by itself: songs from nothing, and held-out songs continued. The last stage of main."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import numpy as np
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
-from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
@@ -19,6 +18,9 @@ from mcvae_jax.trained import Composer, open_corpus
 from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
+
+PAGE = "index.html"  # in the folder of the songs
+OWN_FIELDS = ("composed", "continued", "seed_bars", "bars")  # of config.songs; the others are those of `Settings`
 
 
 def check_settings(config: Any) -> None:
@@ -29,42 +31,48 @@ def check_settings(config: Any) -> None:
             raise UserError(f"config.songs.{name} is {config[name]}; it must be 0 or more")
     if config.composed + config.continued < 1:
         raise UserError("config.songs.composed and continued are both 0; ask for one song at least")
-    if min(config.seed_bars, config.bars) < 1:
-        raise UserError("config.songs.seed_bars and bars must be at least 1")
+    for name in ("seed_bars", "bars"):
+        if config[name] < 1:
+            raise UserError(f"config.songs.{name} is {config[name]}; it must be at least 1")
 
 
-def write_demo(composer: Composer, config: Any, folder: Path, say: Say) -> Path:
-    """Writes the songs of config.songs with their page; does nothing where these very songs stand there already.
+def check_folder(folder: Path) -> None:
+    """UserError where the songs may not be written there."""
+    try:
+        results.check_folder(folder)
+    except UserError as error:
+        raise UserError(
+            str(error).replace("choose another --out", "move it away, or take another --workdir")
+        ) from error
+
+
+def is_written(composer: Composer, config: Any, folder: Path) -> bool:
+    """Whether the songs that `write_demo` would write stand there already."""
+    record = read_json(folder / "songs.json")
+    return record.get("about") == _about(composer, config) and all((folder / name).exists() for name in record["files"])
+
+
+def write_demo(composer: Composer, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:
+    """Writes the songs of config.songs with their page.
 
     Args:
       composer: both models.
       config: composed, continued, seed_bars, bars, and the fields of `Settings`, see configs/mcvae.py.
       folder: of the songs.
       say: takes lines for the user.
-
-    Returns:
-      The page.
+      corpus_folder: of the held-out songs; '' is where the VAE's training found it.
     """
-    page = folder / "index.html"
-    about = {
-        "VAE": f"{composer.vae.folder}, step {composer.vae.step}, {composer.vae.identity[:12]}",
-        "MDRNN": f"{composer.mdrnn.folder}, step {composer.mdrnn.step}, {composer.mdrnn.identity[:12]}",
-        "corpus": composer.vae.record.data["identity"][:12],
-        **config.to_dict(),
-    }
-    if page.is_file() and read_json(folder / "songs.json").get("about") == about:
-        say(f"{folder} is done.")
-        return page
     check_folder(folder)
     settings = _sampling_settings(config)
     songs = []
     if config.continued:
-        seeds = held_out_seeds(open_corpus(composer.vae), config.continued, config.seed_bars)
+        seeds = held_out_seeds(open_corpus(composer.vae, corpus_folder), config.continued, config.seed_bars)
+        if len(seeds) < config.continued:
+            say(f"only {len(seeds)} held-out songs are longer than {config.seed_bars} bars and can be continued")
         songs += continue_(composer, seeds, config.bars, songs=1, settings=settings, say=say)
     if config.composed:
         songs += compose(composer, config.composed, config.bars, settings, first=len(songs) + 1, say=say)
-    write_results(folder, songs, "Songs of the MCVAE", about, say)
-    return page
+    results.write_results(folder, songs, "Songs of the MCVAE", _about(composer, config), say)
 
 
 def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
@@ -81,5 +89,18 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     return seeds
 
 
+def _about(composer: Composer, config: Any) -> dict[str, Any]:
+    """All that the songs depend on, as JSON."""
+    return {
+        "VAE": f"step {composer.vae.step}, parameters {composer.vae.identity[:12]}",
+        "MDRNN": f"step {composer.mdrnn.step}, parameters {composer.mdrnn.identity[:12]}",
+        "corpus": composer.vae.record.data["identity"][:12],
+        **config.to_dict(),
+    }
+
+
 def _sampling_settings(config: Any) -> Settings:
-    return Settings(**{field.name: config[field.name] for field in dataclasses.fields(Settings)})
+    try:
+        return Settings(**{name: value for name, value in config.items() if name not in OWN_FIELDS})
+    except UserError as error:
+        raise UserError(f"config.songs.{error}") from error  # its lines start with the name of the field

@@ -46,15 +46,11 @@ def make_task(config: Any, say: Say) -> Task:
     Raises:
       UserError: a field of the config that cannot work; no VAE, or not the corpus on which it was trained; no songs.
     """
-    settings = SongSettings(config.train.batch_size, config.seed, **config.data)
-    dropout = Dropout(**config.dropout)
-    make_mdrnn(config.model, 1)  # mistakes in it come before any work
-    if config.held_out.draws < 1:
-        raise UserError("config.held_out.draws must be at least 1")
+    settings, dropout = read_settings(config)
     trained = _open_vae(config.vae_workdir)
     model = make_mdrnn(config.model, trained.vae.latent)
     corpus = open_corpus(trained, config.corpus_folder)
-    songs, scored, left_out = _songs(corpus, settings, say)
+    songs, scored, left_out = choose_songs(corpus, settings, say)
     latents = corpus_latents(trained, corpus, settings.lowest_shift, settings.highest_shift, say)
     one_gaussian = fit_training_bars(corpus, latents, songs)
     standard = (one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2)) if settings.standardise else (None, None)
@@ -95,6 +91,16 @@ def make_task(config: Any, say: Say) -> Task:
             "latent": trained.vae.latent,
         },
     )
+
+
+def read_settings(config: Any) -> tuple[SongSettings, Dropout]:
+    """What the fields of configs/mdrnn.py say of data and dropout; UserError for any that cannot work."""
+    settings = SongSettings(config.train.batch_size, config.seed, **config.data)
+    dropout = Dropout(**config.dropout)
+    make_mdrnn(config.model, 1)
+    if config.held_out.draws < 1:
+        raise UserError("config.held_out.draws must be at least 1")
+    return settings, dropout
 
 
 def write_scores(scores: dict, folder: Path, say: Say) -> dict:
@@ -185,8 +191,12 @@ def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> di
     return fit_one_gaussian(latents.mu[rows], latents.log_var[rows], counts)
 
 
-def _songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """The songs to train on and to score, int64 (S,) each, and how many held-out ones are left out of the scores."""
+def choose_songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """The songs to train on and to score, int64 (S,) each, and how many held-out ones are left out of the scores.
+
+    Raises:
+      UserError: there are none to train on, or none to score.
+    """
     train, _ = usable_songs(corpus, TRAIN, settings)
     scored, left_out = usable_songs(corpus, HELD_OUT, settings)
     limits = f"from {settings.min_bars} to {settings.max_bars or 'any number of'} bars"
