@@ -1,7 +1,41 @@
-"""Settings of the whole test run."""
+"""Settings of the whole test run, and what tests of several modules need."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 # Compiling is most of the suite's time, and its arrays are tiny: without optimisation it takes half as long.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances are those of float32 products, which a GPU rounds
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
+
+@pytest.fixture(scope="session")
+def real_midi() -> Path:
+    """The folder of real MIDI files; without one, the tests that need it are skipped and say so."""
+    folder = os.environ.get("MCVAE_TEST_MIDI")
+    if not folder:
+        pytest.skip("set MCVAE_TEST_MIDI to a folder of MIDI files (with nottingham/ and pop909/) to test on them")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def compilation_cache(tmp_path_factory):
+    """Where many runs compile the same programs, here and in processes started here, they are compiled once."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    fields = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    old = {name: getattr(jax.config, name) for name in fields}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in fields.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))
+        compilation_cache.reset_cache()
+        yield
+    for name, value in old.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()

@@ -191,11 +191,9 @@ REAL = [("nottingham", 1034, 35076, 12384), ("pop909", 909, 65352, 28943)]
 
 
 @pytest.mark.parametrize(("folder", "songs", "bars", "distinct"), REAL)
-def test_real_music_has_the_counts_of_an_independent_reader(tmp_path, folder, songs, bars, distinct):
+def test_real_music_has_the_counts_of_an_independent_reader(real_midi, tmp_path, folder, songs, bars, distinct):
     """The counts stand in the README of the test music; chords in a melody leave room for two readings."""
-    if not (root := os.environ.get("MCVAE_TEST_MIDI")):
-        pytest.skip("MCVAE_TEST_MIDI names no folder of MIDI files (nottingham/ and pop909/)")
-    settings = CorpusSettings(os.path.join(root, folder), bars="fixed16")
+    settings = CorpusSettings(str(real_midi / folder), bars="fixed16")
     corpus = build_corpus(settings, tmp_path / "corpus", workers=1, pictures=False)
     read = json.loads((tmp_path / "corpus" / "report.json").read_text())["as_read"]
     assert read["songs"] == songs

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache as compilation_cache_module
+from matplotlib.figure import Figure
 
 from mcvae_jax.checkpoints import Checkpoints, target
 from mcvae_jax.errors import UserError
@@ -26,23 +26,7 @@ from tests import toy_task
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compilation_cache(tmp_path_factory):
-    """Every run compiles the same programs; here and in the processes started here they are compiled once."""
-    fields = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    old = {name: getattr(jax.config, name) for name in fields}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in fields.items():
-            jax.config.update(name, value)
-            patch.setenv(name.upper(), str(value))
-        compilation_cache_module.reset_cache()
-        yield
-    for name, value in old.items():
-        jax.config.update(name, value)
-    compilation_cache_module.reset_cache()
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 
 def train(folder, task=None, init_from="", **fields):
@@ -283,8 +267,12 @@ def test_memory_that_runs_out_is_one_line(tmp_path, error):
     def batch(step):
         raise error
 
-    with pytest.raises(UserError, match="Take a smaller config.train.batch_size .it is 16"):
+    with pytest.raises(UserError, match=r"Take a smaller config.train.batch_size \(it is 16\) or a smaller model"):
         train(tmp_path, toy_task.make_task()._replace(batch=batch))
+    config = toy_task.make_config()
+    config.data = {"max_bars": 339}  # as the MDRNN's config has it, whose longest songs need most
+    with pytest.raises(UserError, match=r"\(it is 16\), a lower config.data.max_bars \(0 is no limit\) or a smaller"):
+        loop.train(toy_task.make_task()._replace(batch=batch), config, tmp_path / "songs", lambda line: None)
 
 
 def test_other_errors_of_the_compiler_keep_their_trace(tmp_path):
@@ -321,6 +309,14 @@ def test_the_results_are_those_of_the_best_parameters(tmp_path):
     norm = float((tmp_path / "results" / "norm.txt").read_text())
     assert norm == pytest.approx(float(optax.tree.norm(params)) ** 2, rel=1e-5)
     assert (tmp_path / "results" / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_panel_of_the_learning_curve_names_its_unit_where_it_has_one():
+    lines = [{"step": 1, "split": "train", "kl": 2.0, "beta": 0.1}]
+    for name, unit in (("kl", "nats per bar"), ("beta", "")):
+        axes = Figure().add_subplot()
+        metrics._draw_panel(axes, name, lines, None)
+        assert axes.get_ylabel() == unit
 
 
 def test_a_changed_field_is_refused_and_shown(tmp_path):

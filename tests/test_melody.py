@@ -1,8 +1,5 @@
 """Which track is the melody."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -89,15 +86,12 @@ class TestChoice:
             choose_melody(score(TUNE), how)
 
 
-def real_scores(folder):
-    root = os.environ.get("MCVAE_TEST_MIDI")
-    if not root:
-        pytest.skip(f"set MCVAE_TEST_MIDI to the folder that holds {folder}/ to test the choice on it")
-    return [read_midi(path.read_bytes()) for path in sorted((Path(root) / folder).glob("*.mid"))]
+def scores_of(folder):
+    return [read_midi(path.read_bytes()) for path in sorted(folder.glob("*.mid"))]
 
 
-def test_pop909_by_name_and_without_names():
-    scores = real_scores("pop909")
+def test_pop909_by_name_and_without_names(real_midi):
+    scores = scores_of(real_midi / "pop909")
     assert all(choose_melody(s, "auto").name == "MELODY" for s in scores)
     hits = 0
     for s in scores:
@@ -106,6 +100,6 @@ def test_pop909_by_name_and_without_names():
     assert hits / len(scores) > 0.93  # 0.95 when the weights were chosen
 
 
-def test_nottingham_has_one_line():
-    scores = real_scores("nottingham")
+def test_nottingham_has_one_line(real_midi):
+    scores = scores_of(real_midi / "nottingham")
     assert all(len(choose_melody(s, "auto").start) == sum(len(t.start) for t in s.tracks) for s in scores)

@@ -1,8 +1,6 @@
 """Reading MIDI against an independent reader, writing it, and what bad bytes do."""
 
-import os
 import struct
-from pathlib import Path
 
 import mido
 import numpy as np
@@ -20,12 +18,10 @@ def notes_of(score):
     ]
 
 
-def real_files():
-    folder = os.environ.get("MCVAE_TEST_MIDI")
-    if not folder:
-        pytest.skip("set MCVAE_TEST_MIDI to a folder of MIDI files to compare the two readers on them")
-    files = sorted(Path(folder).rglob("*.mid"))
-    assert files, f"no .mid files below {folder}"
+@pytest.fixture
+def real_files(real_midi):
+    files = sorted(real_midi.rglob("*.mid"))
+    assert files, f"no .mid files below {real_midi}"
     return files
 
 
@@ -37,13 +33,13 @@ def assert_same_notes(files):
         assert [notes for _channel, notes in notes_of(read_midi(data))] == [notes for _channel, notes in expected], path
 
 
-def test_real_files_agree_with_mido():
-    assert_same_notes(real_files()[::12])
+def test_real_files_agree_with_mido(real_files):
+    assert_same_notes(real_files[::12])
 
 
 @pytest.mark.slow
-def test_all_real_files_agree_with_mido():
-    assert_same_notes(real_files())
+def test_all_real_files_agree_with_mido(real_files):
+    assert_same_notes(real_files)
 
 
 # Each a track chunk's events, and what the two readers must make of them.

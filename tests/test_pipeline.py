@@ -7,10 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from mcvae_jax import inspect, main, pipeline
 from mcvae_jax.corpus.store import HELD_OUT
@@ -19,6 +17,8 @@ from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import open_composer
 from tests.small_models import save_corpus
+
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 CONFIG = Path(__file__).parent.parent / "configs" / "mcvae.py"
 TINY = """
@@ -35,23 +35,6 @@ TINY = """
 
 class Killed(BaseException):
     """Stands for the end of the process."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory):
-    """What one run has compiled is kept for the others: that is most of their time."""
-    values = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in values}
-    for name, value in values.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")

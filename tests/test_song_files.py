@@ -1,8 +1,6 @@
 """Written songs: what a notation program sees in them, and that a corpus reads the same music back."""
 
 import json
-import os
-from pathlib import Path
 
 import mido
 import numpy as np
@@ -167,11 +165,8 @@ def test_a_score_has_its_defaults():
     assert [track.name for track in score.tracks] == ["Melody"] and score.tracks[0].start[0] == 360
 
 
-def test_real_songs_come_back(tmp_path):
-    source = os.environ.get("MCVAE_TEST_MIDI")
-    if not source:
-        pytest.skip("set MCVAE_TEST_MIDI to a folder of MIDI files")
-    paths = sorted(Path(source).rglob("*.mid"))[::60]
+def test_real_songs_come_back(real_midi, tmp_path):
+    paths = sorted(real_midi.rglob("*.mid"))[::60]
     for policy, metre in (("metre", (2, 4)), ("fixed16", (4, 4))):
         for path in paths:
             for real in read_songs(CorpusSettings(str(path), bars=policy), workers=1):

@@ -134,9 +134,11 @@ def _memory_explained(config: Any) -> Iterator[None]:
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
+        has_songs = "data.max_bars" in flatten(config.to_dict())
+        shorter = ", a lower config.data.max_bars (0 is no limit)" if has_songs else ""
         raise UserError(
-            f"Out of memory. Take a smaller config.train.batch_size (it is {config.train.batch_size}) or a smaller"
-            " model."
+            f"Out of memory. Take a smaller config.train.batch_size (it is {config.train.batch_size}){shorter} or a"
+            " smaller model."
         ) from error
 
 

@@ -17,6 +17,12 @@ from mcvae_jax.errors import UserError
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
+UNITS = dict.fromkeys(("objective", "reconstruction", "kl", "bound", "rate", "stop"), "nats per bar") | {
+    "bound_bits": "bits per bar",
+    "nll_per_dim": "nats per bar and dimension",
+    "mixture_entropy": "nats",
+    "accuracy": "share of tokens",
+}  # of the panels of the learning curve, where they have one
 STYLES = {
     TRAIN: {"label": "training", "color": "#4878a8", "linewidth": 1.0},
     HELD_OUT: {"label": "held-out", "color": "#d1603d", "linewidth": 1.6, "marker": "o", "markersize": 3},
@@ -129,6 +135,7 @@ def _draw_panel(axes, name: str, lines: list[dict], best_step: int | None) -> No
     if best_step is not None:
         axes.axvline(best_step, **STYLES["best"])
     axes.set_title(name.replace("_", " "), fontsize=10)
+    axes.set_ylabel(UNITS.get(name, ""), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(color="0.93")
     axes.set_axisbelow(True)
