@@ -16,7 +16,7 @@ from mcvae_jax.sampling.compose import continue_latents, infill, lerp, slerp
 from mcvae_jax.sampling.settings import Settings
 
 LATENT = 3
-SETTINGS = Settings()
+SETTINGS = Settings(tau_sigma=1.0, tau_recall=1.0)  # the model as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Walk:
         read = jnp.zeros(z.shape[0]) if state is None else state + 1
         mean = jnp.zeros_like(z) if state is None else 0.8 * z
         said = Mixture(jnp.zeros((len(z), 1)), mean[:, None], jnp.full((len(z), 1, LATENT), jnp.log(0.6)))
-        return read, Step(said, jnp.where((read == self.stop) & (read > 0), 0.0, -jnp.inf))
+        log_stop = jnp.where((read == self.stop) & (read > 0), 0.0, -jnp.inf)
+        return read, Step(said, log_stop, jnp.zeros((len(z), 0, LATENT)))
 
 
 next_step = functools.partial(jax.jit, static_argnums=0)(lambda prior, *rest: prior.next_step(*rest))
@@ -77,7 +78,9 @@ def test_what_follows_is_what_the_prior_says_step_by_step(model, seeds):
     """Without draws (tau 0): the same as next_step called in a plain loop for one song."""
     prior, params = model
     for seed in (seeds[0], seeds[5], seeds[13]):
-        (found,) = continue_latents(prior, params, [seed], keys_of(1), 9, Settings(tau_pi=0.0, tau_sigma=0.0))
+        (found,) = continue_latents(
+            prior, params, [seed], keys_of(1), 9, Settings(tau_pi=0.0, tau_sigma=0.0, tau_recall=1.0)
+        )
         state, said = next_step(prior, params, None, jnp.zeros((1, LATENT)))
         for z in seed:
             state, said = next_step(prior, params, state, jnp.asarray(z[None]))
@@ -126,6 +129,37 @@ def test_draws_have_the_moments_of_the_walk():
         assert stats.kstest(expected.cdf(songs[:, 2])[:, d], "uniform").pvalue > 1e-3
     spread = np.stack(continue_latents(Walk(), {}, [seed] * 2000, keys_of(2000), 1, Settings(tau_sigma=0.25)))
     assert np.abs(spread.std(axis=0) - 0.3).max() < 0.02  # variances times 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """An even choice between N(0, 1) and a head that recalls the bar before last, by 0.5 of it and a spread of 0.3."""
+
+    latent: int = LATENT
+
+    def next_step(self, params, state, z):
+        past = (jnp.zeros_like(z), jnp.zeros_like(z)) if state is None else (state[1], z)
+        mu = jnp.stack([jnp.zeros_like(z), 0.5 * past[0]], axis=1)
+        scales = jnp.broadcast_to(jnp.log(jnp.array([1.0, 0.3]))[:, None], mu.shape)
+        said = Mixture(jnp.full((len(z), 2), jnp.log(0.5)), mu, scales)
+        return past, Step(said, jnp.full(len(z), -jnp.inf), past[0][:, None])
+
+
+def test_what_is_recalled_comes_back_exactly_or_as_the_model_says():
+    seed = np.array([[2.0, -1.0, 0.5], [9.0, 9.0, 9.0]], np.float32)
+
+    def drawn(**taus):
+        return np.stack(continue_latents(Echo(), {}, [seed] * 2000, keys_of(2000), 1, Settings(**taus)))[:, 0]
+
+    exact = drawn(tau_recall=0.0, tau_sigma=1.0)
+    recalled = (exact == seed[0]).all(axis=1)
+    assert abs(recalled.mean() - 0.5) < 5 * (0.25 / 2000) ** 0.5
+    own = drawn(tau_recall=1.0, tau_sigma=1.0)
+    assert np.array_equal(own[~recalled], exact[~recalled])  # the other component does not notice
+    assert np.abs(own[recalled].mean(axis=0) - 0.5 * seed[0]).max() < 5 * 0.3 / 900**0.5
+    assert np.abs(own[recalled].std(axis=0) - 0.3).max() < 0.04
+    half = drawn(tau_recall=0.25, tau_sigma=1.0)
+    np.testing.assert_allclose(half[recalled], seed[0] + 0.5 * (own[recalled] - seed[0]), atol=1e-6)
 
 
 def test_the_stop_head_ends_songs():

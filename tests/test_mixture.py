@@ -112,7 +112,7 @@ def test_the_entropy_of_the_weights_and_its_gradient():
 def draws(m, count, **tau):
     """(count, Z) in float64."""
     keys = jax.random.split(jax.random.key(3), count)
-    return np.asarray(jax.jit(jax.vmap(lambda key: sample(m, key, **tau)))(keys), np.float64)
+    return np.asarray(jax.jit(jax.vmap(lambda key: sample(m, key, **tau)[0]))(keys), np.float64)
 
 
 def check_moments(drawn, expected_mean, expected_variance):

@@ -108,7 +108,7 @@ class MDRNN(nn.Module):
             query, key = self._queries_and_keys(hidden[:, :-1])
             bar = jnp.arange(z.shape[1])
             lags = jnp.broadcast_to(bar[:, None] - bar, (z.shape[0], len(bar), len(bar)))
-            recalled = self._attend(query, key, x, lags)
+            recalled = _weigh(self._attend(query, key, lags), x)
         stop_logit = self._split(outputs)[3]
         return Unrolled(self._mixture(outputs[:, :-1], recalled, lags), stop_logit[:, 1:])
 
@@ -127,16 +127,20 @@ class MDRNN(nn.Module):
         layers, hidden = self._read(state.layers, x[None], None)
         outputs = self.heads(hidden[0])[:, None]
         recalled = lags = None
+        foremost = jnp.zeros((z.shape[0], 0, self.latent))
         if self.recall:
             query, key = self._queries_and_keys(hidden[0][:, None])
             lag = jnp.arange(self.memory, 0, -1)
             lags = jnp.broadcast_to(jnp.where(lag <= state.count, lag, 0), (z.shape[0], 1, self.memory))
-            recalled = self._attend(query, state.keys, state.bars, lags)
+            shares = self._attend(query, state.keys, lags)
+            recalled = _weigh(shares, state.bars)
+            best = jnp.argmax(shares[:, :, 0], axis=-1)  # (B, R)
+            foremost = self.mean + self.scale * jnp.take_along_axis(state.bars, best[..., None], axis=1)
             state = state._replace(key=key[:, 0])
         mixed = jax.tree.map(lambda a: a[:, 0], self._mixture(outputs, recalled, lags))
         if log_stop is None:
             log_stop = jax.nn.log_sigmoid(self._split(outputs)[3][:, 0])
-        return state._replace(layers=layers), Step(mixed, log_stop)
+        return state._replace(layers=layers), Step(mixed, log_stop, foremost)
 
     def _standardise(self, z: Array) -> Array:
         return (z - jax.lax.stop_gradient(self.mean)) / jax.lax.stop_gradient(self.scale)
@@ -170,17 +174,16 @@ class MDRNN(nn.Module):
         both = self.queries_and_keys(hidden).reshape(*hidden.shape[:-1], 2, self.recall, RECALL_WIDTH)
         return both[..., 0, :, :], both[..., 1, :, :]
 
-    def _attend(self, query: Array, key: Array, bars: Array, lags: Array) -> Array:
-        """What each head recalls: (B, T, R, Z), from keys (B, S, R, A) and bars (B, S, Z) that are `lags` ago.
+    def _attend(self, query: Array, key: Array, lags: Array) -> Array:
+        """The shares (B, R, T, S) of the bars with keys (B, S, R, A) in what each head recalls at queries (B, T, R, A).
 
-        lags, integers (B, T, S): outside 1 to M a bar is not there.
+        lags, integers (B, T, S), say how many bars ago they were: outside 1 to M a bar is not there.
         """
         known = (lags >= 1) & (lags <= self.memory)
         by_lag = self.by_lag[:, jnp.clip(lags[0] - 1, 0, self.memory - 1)]  # (R, T, S): the same for all songs
         scores = jnp.einsum("btra,bsra->brts", query, key) / RECALL_WIDTH**0.5 + by_lag
         share = jax.nn.softmax(jnp.where(known[:, None], scores, -1e9), axis=-1)
-        share = jnp.where(known[:, None], share, 0.0)  # where no bar is known, not even a later one is recalled
-        return jnp.einsum("brts,bsz->btrz", share, bars)
+        return jnp.where(known[:, None], share, 0.0)  # where no bar is known, not even a later one is recalled
 
     def _split(self, outputs: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Logits (..., K + R), means and raw scales (..., K, Z), stop logit (...), raw scales of recall (..., R)."""
@@ -206,6 +209,11 @@ class MDRNN(nn.Module):
         return mixture.from_standardised(mixed, jax.lax.stop_gradient(self.mean), jax.lax.stop_gradient(self.scale))
 
 
+def _weigh(shares: Array, bars: Array) -> Array:
+    """shares (B, R, T, S) of bars (B, S, Z): (B, T, R, Z)."""
+    return jnp.einsum("brts,bsz->btrz", shares, bars)
+
+
 @dataclasses.dataclass(frozen=True)
 class MDRNNPrior:
     """The MDRNN as a `prior.Prior`; its params are the variables of the module."""
@@ -215,10 +223,6 @@ class MDRNNPrior:
     @property
     def latent(self) -> int:
         return self.mdrnn.latent
-
-    @property
-    def recall(self) -> int:
-        return self.mdrnn.recall
 
     def log_density(self, params: Any, z: Array) -> Array:
         return mixture.log_density(self.mdrnn.apply(params, z, method="unroll").mixture, z)

@@ -38,8 +38,10 @@ def weight_entropy(mixture: Mixture) -> Array:
     return -jnp.sum(jnp.where(exists, jnp.exp(mixture.log_pi) * jnp.where(exists, mixture.log_pi, 0.0), 0.0), axis=-1)
 
 
-def sample(mixture: Mixture, key: Array, tau_pi: float | Array = 1.0, tau_sigma: float | Array = 1.0) -> Array:
-    """A draw from one mixture (K; K, Z): (Z,).
+def sample(
+    mixture: Mixture, key: Array, tau_pi: float | Array = 1.0, tau_sigma: float | Array = 1.0
+) -> tuple[Array, Array]:
+    """A draw from one mixture (K; K, Z): (Z,), and which component it comes from, int ().
 
     Args:
       key: of this draw alone; for several mixtures use vmap with a key each.
@@ -52,7 +54,7 @@ def sample(mixture: Mixture, key: Array, tau_pi: float | Array = 1.0, tau_sigma:
     drawn = jax.random.categorical(key_pi, mixture.log_pi / jnp.where(tau_pi > 0, tau_pi, 1.0))
     k = jnp.where(tau_pi > 0, drawn, jnp.argmax(mixture.log_pi))
     sigma = jnp.exp(mixture.log_sigma[k]) * jnp.sqrt(tau_sigma)
-    return mixture.mu[k] + sigma * jax.random.normal(key_z, sigma.shape)
+    return mixture.mu[k] + sigma * jax.random.normal(key_z, sigma.shape), k
 
 
 def moments(mixture: Mixture) -> tuple[Array, Array]:

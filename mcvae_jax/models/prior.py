@@ -24,6 +24,7 @@ class Step(NamedTuple):
 
     mixture: Mixture  # of the next latent vector, (B, K), (B, K, Z)
     log_stop: Array  # (B,): log of the chance that the song is over, so that there is no next bar; -inf for never
+    recalled: Array  # (B, R, Z): the earlier bars that the last R components are about; R is often 0
 
 
 class Prior(Protocol):
@@ -60,7 +61,7 @@ class OneGaussian:
             mu=jnp.broadcast_to(params["mu"], shape),
             log_sigma=jnp.broadcast_to(params["log_var"] / 2, shape),
         )
-        return (), Step(mixture, jnp.full(shape[0], -jnp.inf))
+        return (), Step(mixture, jnp.full(shape[0], -jnp.inf), jnp.zeros((shape[0], 0, self.latent)))
 
 
 def standard_normal(latent: int) -> dict[str, Array]:

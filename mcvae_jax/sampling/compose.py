@@ -52,7 +52,7 @@ def continue_latents(
       seeds: float32 (n, Z) for each song; n = 0 starts from the prior's start vector.
       keys: one a song, (S,).
       bars: of every song; None lets the stop head end each, after one bar at least and `max_bars` at most.
-      settings: tau_pi and tau_sigma count.
+      settings: tau_pi, tau_sigma and tau_recall count.
     """
     songs: list[np.ndarray] = []
     for first in range(0, len(seeds), SONGS):
@@ -71,9 +71,9 @@ def infill(
 
     Sampling importance resampling (Rubin 1988, "Using the SIR algorithm to simulate posterior distributions"): the
     prior draws PARTICLES ways through the gap, each weighs as much as the density that the prior then gives to the
-    first FOLLOWING bars of `after`, and one is drawn by weight. With tau_pi = tau_sigma = 1 and many particles this
-    is the prior given both sides. With few, the draw leans to the best of what was proposed; an effective sample
-    size near 1 says so, and in many dimensions it is to be expected.
+    first FOLLOWING bars of `after`, and one is drawn by weight. With tau_pi = tau_sigma = tau_recall = 1 and many
+    particles this is the prior given both sides. With few, the draw leans to the best of what was proposed; an
+    effective sample size near 1 says so, and in many dimensions it is to be expected.
     """
     key_gap, key_choice = jax.random.split(key)
     carry, _ = _read(prior, params, _start(prior, params), [before] * SONGS)
@@ -125,7 +125,7 @@ def _draw(
     prior: Prior, params: Any, carry: Carry, keys: Array, bars: int, settings: Settings, may_stop: bool = False
 ) -> tuple[Carry, np.ndarray, np.ndarray]:
     """`bars` bars, fewer where `may_stop` and all have: the carry, z (B, n, Z), whether each is a last one (B, n)."""
-    taus = jnp.float32(settings.tau_pi), jnp.float32(settings.tau_sigma)
+    taus = tuple(jnp.float32(tau) for tau in (settings.tau_pi, settings.tau_sigma, settings.tau_recall))
     drawn, last = [], []
     for first in range(0, bars, BARS):
         carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus)
@@ -168,20 +168,36 @@ def _read_block(prior: Prior, params: Any, carry: Carry, z: Array, left: Array) 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _draw_block(
-    prior: Prior, params: Any, carry: Carry, keys: Array, first: Array, end: Array, taus: tuple[Array, Array]
+    prior: Prior, params: Any, carry: Carry, keys: Array, first: Array, end: Array, taus: tuple[Array, Array, Array]
 ) -> tuple[Carry, Array, Array]:
     """Draws bars number first, first + 1, ...: the carry before bar `end`, z (B, T, Z), whether a bar is the last."""
 
     def step(carry, number):
         of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         key_z, key_stop = jax.vmap(jax.random.split, out_axes=1)(of_bar)
-        z = jax.vmap(mixture.sample, in_axes=(0, 0, None, None))(carry[1].mixture, key_z, *taus)
+        z = jax.vmap(_sample, in_axes=(0, 0, None))(carry[1], key_z, taus)
         after = _next_step(prior, params, carry[0], z)
         stops = jnp.log(jax.vmap(jax.random.uniform)(key_stop)) < after[1].log_stop
         return _where(jnp.broadcast_to(number < end, stops.shape), after, carry), (z, stops)
 
     carry, (z, stops) = jax.lax.scan(step, carry, first + jnp.arange(BARS))
     return carry, z.swapaxes(0, 1), stops.T
+
+
+def _sample(said: Step, key: Array, taus: tuple[Array, Array, Array]) -> Array:
+    """The next bar (Z,) of one song.
+
+    From a component that recalls an earlier bar, it lies between that bar, at tau_recall 0, and the component's own
+    draw, at 1: the way from the one to the other is multiplied by sqrt(tau_recall).
+    """
+    tau_pi, tau_sigma, tau_recall = taus
+    z, component = mixture.sample(said.mixture, key, tau_pi, tau_sigma)
+    heads = said.recalled.shape[0]
+    if not heads:
+        return z
+    head = component - (said.mixture.log_pi.shape[0] - heads)
+    recalled = said.recalled[jnp.maximum(head, 0)]
+    return jnp.where(head >= 0, recalled + jnp.sqrt(tau_recall) * (z - recalled), z)
 
 
 def _where(chosen: Array, a: Any, b: Any) -> Any:
