@@ -22,6 +22,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -138,7 +139,8 @@ def main(argv: list[str]) -> None:
     seconds = time.monotonic() - start
     bars = sum(int((~song.given).sum()) for song in songs)
     say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
-    about = {"command": "python -m mcvae_jax.sample " + " ".join(argv), **facts, **dataclasses.asdict(settings)}
+    command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
+    about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
     write_results(flags.out, songs, title, about, say)
     say(f"Open {flags.out}/index.html to hear and see them.")
