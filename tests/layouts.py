@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+from tests.conftest import NO_OPTIMISATION
+
 TOLERANCE = 2e-5  # of the largest parameter; float32 sums in another order, over a few Adam steps
 
 
@@ -18,7 +20,7 @@ def check_layouts_agree(make_task: str, *options: dict, steps: int = 4) -> None:
     The batch size of a task must be a multiple of 8.
     """
     # eight virtual devices; the compiler's optimisations would take most of the time
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags = f"--xla_force_host_platform_device_count=8 {NO_OPTIMISATION}"
     done = subprocess.run(
         [sys.executable, "-m", "tests.layouts", make_task, str(steps), json.dumps(options)],
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},

@@ -95,7 +95,7 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 
 def test_unknown_tasks_are_named(config):
-    with pytest.raises(UserError, match="config.task is 'vea'; it must be one of toy, vae"):
+    with pytest.raises(UserError, match="config.task is 'vea'; it must be one of mdrnn, toy, vae"):
         main.main(["--config=toy.py", "--config.task=vea"])
 
 

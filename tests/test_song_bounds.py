@@ -239,7 +239,7 @@ def test_long_work_says_where_it_is(monkeypatch):
     vae, params = a_vae()
     lines = []
     scoring.reconstruction_nats(vae, params, some_songs([6]), say=lines.append)
-    assert lines == [f"{doing}: {n} of 6 bars" for doing in ("encoding", "decoding") for n in (4, 6)]
+    assert lines == ["decoding: 4 of 6 bars", "decoding: 6 of 6 bars"]
 
 
 @pytest.mark.parametrize("lengths, draws", [([], 1), ([2, 0], 1), ([2], 0)])
