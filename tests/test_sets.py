@@ -1,0 +1,144 @@
+"""Distances of sets against scipy, brute force and closed forms; intervals and the classifier by what they must do."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import linalg, optimize, stats
+
+from mcvae_jax.evaluation.sets import (
+    Kernels,
+    fit_logistic,
+    frechet,
+    interval,
+    median_distance,
+    mmd_squared,
+    song_kernel,
+    told_apart,
+    wasserstein,
+)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (7, 7), (20, 33), (100, 3)])
+@pytest.mark.parametrize("decimals", [0, 6])
+def test_wasserstein_against_scipy(sizes, decimals):
+    rng = np.random.default_rng(sizes)
+    a, b = (np.round(rng.normal(n, 3, size=n), decimals) for n in sizes)  # rounded to whole numbers, many are equal
+    assert wasserstein(a, b) == pytest.approx(stats.wasserstein_distance(a, b), abs=1e-12)
+    assert wasserstein(a, a) == 0
+
+
+def test_wasserstein_sees_both_tails():
+    real = np.linspace(1.5, 2.3, 50)
+    assert wasserstein(np.full(50, 0.3), real) > 1  # silence costs few bits, and is far from music all the same
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
+    x = np.random.default_rng(0).normal(5, 2, size=400)
+    low, high = interval(lambda i: x[i].mean(), [len(x)], seed=1, resamples=4000)
+    error = 1.96 * x.std() / math.sqrt(len(x))
+    assert (low, high) == pytest.approx((x.mean() - error, x.mean() + error), abs=0.1 * error)
+    assert interval(lambda i: x[i].mean(), [len(x)], seed=1, resamples=4000) == (low, high)
+    assert interval(lambda i: x[i].mean(), [len(x)], seed=2, resamples=4000) != (low, high)
+
+
+def test_the_interval_resamples_every_set_for_itself():
+    a, b = np.arange(30.0), 3 * np.arange(60.0)
+    low, high = interval(lambda i, j: b[j].mean() - a[i].mean(), [30, 60], resamples=4000)
+    error = math.sqrt(a.var() / 30 + b.var() / 60)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_logistic_regression_is_the_minimum_of_its_loss():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0, 1, (40, 3)), rng.normal(0.7, 2, (15, 3))
+
+    def loss(w):
+        nats = np.logaddexp(0, a @ w).sum() * 55 / 80 + np.logaddexp(0, -b @ w).sum() * 55 / 30
+        return nats + w @ w / 2
+
+    assert fit_logistic(a, b) == pytest.approx(optimize.minimize(loss, np.zeros(3)).x, abs=1e-4)
+
+
+def balanced(right):
+    return float(np.mean([side.mean() for side in right]))
+
+
+def test_sets_alike_are_not_told_apart_and_others_are():
+    rng = np.random.default_rng(5)
+    real, like = rng.normal(size=(300, 4)), rng.normal(size=(200, 4))
+    assert balanced(told_apart(real, like)) == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(200))
+    # two normal distributions, d apart in one figure: the best that can be done is Phi(d / 2)
+    moved = like + [1.5, 0, 0, 0]
+    assert balanced(told_apart(real, moved)) == pytest.approx(stats.norm.cdf(0.75), abs=0.06)
+    # the same mean and a third of the spread is seen by the squares
+    assert balanced(told_apart(real, like / 3)) > 0.8
+    # separable, and a figure that never changes
+    far = np.hstack([like + 50, np.zeros((200, 1))])
+    assert balanced(told_apart(np.hstack([real, np.zeros((300, 1))]), far)) == 1
+
+
+def test_each_song_is_judged_by_a_classifier_that_did_not_see_it():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(20, 30)), rng.normal(size=(20, 30))  # more figures than songs: what is seen is told apart
+    assert balanced(told_apart(a, b)) < 0.75
+
+
+def test_frechet_of_one_dimension_in_closed_form():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 1, (500, 1)), rng.normal(3, 4, (400, 1))
+    expected = (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2
+    assert frechet(a, b) == pytest.approx(expected)
+
+
+def test_frechet_against_the_matrix_root_of_scipy():
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 5)), 1 + rng.normal(size=(50, 5)) @ rng.normal(size=(5, 5))
+    covs = [np.cov(x, rowvar=False, bias=True) for x in (a, b)]
+    root = linalg.sqrtm(covs[0] @ covs[1]).real
+    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covs[0] + covs[1] - 2 * root)
+    assert frechet(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet(a, a) == pytest.approx(0, abs=1e-8)
+    assert frechet(a, a + 2) == pytest.approx(5 * 4)
+    few = a[:3]  # a covariance without full rank
+    assert frechet(few, few + 1) == pytest.approx(5)
+
+
+def test_mmd_against_a_loop_over_pairs_of_bars():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(0, 1, (6, 3, 2)), rng.normal(0.5, 1, (4, 3, 2))
+    h = median_distance(a)
+    bars = a.reshape(-1, 2)
+    assert h == pytest.approx(np.median([np.linalg.norm(x - y) for i, x in enumerate(bars) for y in bars[:i]]))
+
+    def mean_over(x, y, same_set):
+        values = [
+            math.exp(-np.sum((u - v) ** 2) / (2 * h * h))
+            for s, left in enumerate(x)
+            for t, right in enumerate(y)
+            if not (same_set and s == t)
+            for u in left
+            for v in right
+        ]
+        return sum(values) / len(values)
+
+    kernels = Kernels(song_kernel(a, a, h), song_kernel(b, b, h), song_kernel(a, b, h))
+    expected = mean_over(a, a, True) + mean_over(b, b, True) - 2 * mean_over(a, b, False)
+    assert mmd_squared(kernels) == pytest.approx(expected)
+    chosen = np.array([0, 1, 2, 4])
+    some = Kernels(kernels.aa[np.ix_(chosen, chosen)], kernels.bb, kernels.ab[chosen])
+    assert mmd_squared(kernels, chosen) == pytest.approx(mmd_squared(some))
+
+
+def test_mmd_has_no_bias():
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(200):
+        a, b = rng.normal(size=(8, 2, 2)), rng.normal(size=(5, 2, 2))
+        found.append(mmd_squared(Kernels(song_kernel(a, a, 2.0), song_kernel(b, b, 2.0), song_kernel(a, b, 2.0))))
+    assert abs(np.mean(found)) < 4 * np.std(found) / math.sqrt(200)
+    assert min(found) < 0
+
+
+def test_the_bandwidth_of_bars_that_are_all_the_same_is_one():
+    assert median_distance(np.zeros((4, 3, 2))) == 1.0
