@@ -60,7 +60,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
     loss.beta = 0.5  # the final weight of the KL; chosen by the whole-song bound (BUILD_NOTES.md)
     loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
-    loss.beta_steps = 2500  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_steps = 1000  # linear: length of the rise; cyclical: length of a cycle
     loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
     loss.gamma = 1.0  # capacity: weight of the distance
     loss.capacity = 25.0  # capacity: the final C, nats per bar
@@ -127,7 +127,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     elif preset == "accelerator":
         model.units = 512
         model.matmul_dtype = "bfloat16"
-        loss.beta_steps = 15_000
+        loss.beta_steps = 5000
         optimizer.learning_rate = 2e-3
         optimizer.warmup_steps = 500
         optimizer.decay_steps = 20_000

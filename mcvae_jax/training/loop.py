@@ -171,7 +171,7 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
                 if improved or stop or step % config.train.save_every == 0 or step == steps:
                     journal.flush()  # whether the update was finite is known before its state is saved
                     checkpoints.save(step, {"params": state.params, "opt_state": state.opt_state}, scores)
-                if stop and step < steps:
+                if stop:
                     received = signals.received or signal.SIGTERM
                     break
             journal.close()
