@@ -40,6 +40,21 @@ MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", 
 SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
 ALL_SEED_BARS = 64  # in the other modes
 LAST = ("continue",)  # modes that take the last bars of a file; the others take the first
+_SEEDED = ("continue", "vary", "infill", "interpolate", "reconstruct")
+_COMPOSING = ("compose", "continue", "infill")
+TAKEN_BY = {  # the modes that an option is for; the others are for all
+    **dict.fromkeys(("seed_file", "seed_bars", "seed_from", "melody", "metre", "tune"), _SEEDED),
+    **dict.fromkeys(("tau_pi", "tau_sigma", "tau_recall"), _COMPOSING),
+    "seed_file_b": ("interpolate",),
+    "songs": (*_COMPOSING, "vary", "vae"),
+    "first": (*_COMPOSING, "vary", "reconstruct", "vae"),
+    "bars": ("compose", "continue", "vae"),
+    "max_bars": ("compose",),
+    "missing": ("infill",),
+    "spread": ("vary",),
+    "steps": ("interpolate",),
+    "path": ("interpolate",),
+}
 
 
 class _Parser(Parser):
@@ -122,6 +137,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     _choose("path", flags.path, tuple(modes.PATHS))
     if flags.seed_from:
         _choose("seed_from", flags.seed_from, ("last", "first"))
+    for name in (arg[2:].split("=")[0] for arg in argv if arg.startswith("--")):
+        if flags.mode not in TAKEN_BY.get(name, MODES):
+            others = " or ".join(TAKEN_BY[name])
+            raise UserError(f"--mode={flags.mode} takes no --{name}; leave it out, or choose --mode={others}")
     return flags
 
 
@@ -166,12 +185,10 @@ def make_songs(
 
 def _seeds(flags: argparse.Namespace) -> list[Seed]:
     """The seeds that a mode needs, and what is worth knowing about them said."""
-    needs = {"compose": (), "vae": (), "interpolate": ("seed_file", "seed_file_b")}.get(flags.mode, ("seed_file",))
-    for name in ("seed_file", "seed_file_b"):
-        if name in needs and not getattr(flags, name):
+    needs = [name for name in ("seed_file", "seed_file_b") if flags.mode in TAKEN_BY[name]]
+    for name in needs:
+        if not getattr(flags, name):
             raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
-        if name not in needs and getattr(flags, name):
-            raise UserError(f"--mode={flags.mode} takes no --{name}; leave it out, or choose another mode")
     if flags.mode == "infill" and not flags.missing:
         raise UserError("--mode=infill composes some bars anew: say which, as --missing=5-8")
     for name in ("songs", "first", "bars", "max_bars"):

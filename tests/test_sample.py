@@ -97,10 +97,30 @@ def test_mistakes_in_options_are_one_line_with_near_names(runs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "mode, option",
+    [("vary", "--bars=4"), ("reconstruct", "--songs=3"), ("interpolate", "--spread=2"), ("compose", "--missing=3")]
+    + [("continue", "--steps=9"), ("vae", "--tau_sigma=1"), ("compose", "--metre=4/4"), ("vary", "--seed_file_b=b")],
+)
+def test_an_option_that_a_mode_would_ignore_is_refused(runs, tmp_path, mode, option):
+    name = option.split("=")[0]
+    message = refused(f"--mode={mode}", option, f"--workdir={runs / 'mdrnn'}", f"--out={tmp_path / 'out'}")
+    assert f"--mode={mode} takes no {name}; leave it out, or choose --mode=" in message
+    for better in message.split("--mode=")[-1].split(" or "):
+        assert sample.parse([f"--mode={better}", option, "--workdir=x", "--out=y"])
+
+
+def test_options_for_some_modes_are_options():
+    """A name that no option has would never be refused, and one that the help forgets could not be found."""
+    known = vars(sample.parse(["--mode=compose", "--workdir=x", "--out=y"]))
+    assert set(sample.TAKEN_BY) < set(known)
+    assert {mode for modes in sample.TAKEN_BY.values() for mode in modes} == set(sample.MODES)
+
+
 def test_folders_that_are_no_workdirs_or_not_ready(runs, tmp_path):
     out = f"--out={tmp_path / 'out'}"
-    for mode in ("compose", "infill", "continue"):
-        more = [] if mode == "compose" else [f"--seed_file={runs / 'a.mid'}", "--missing=2"]
+    seed = f"--seed_file={runs / 'a.mid'}"
+    for mode, more in (("compose", []), ("infill", [seed, "--missing=2"]), ("continue", [seed])):
         assert "holds a VAE alone" in refused(f"--mode={mode}", f"--workdir={runs / 'vae'}", out, *more)
     assert "does not exist" in refused("--mode=vae", f"--workdir={tmp_path / 'none'}", out)
     assert "no workdir" in refused("--mode=vae", f"--workdir={tmp_path}", out)
