@@ -182,6 +182,9 @@ def test_counts_that_cannot_be_meant(composer):
     for wrong in ({"songs": 0}, {"bars": 0}, {"max_bars": 0}):
         with pytest.raises(UserError, match=f"^{next(iter(wrong))} is 0"):
             modes.compose(composer, **wrong)
+    for first in (-1, 2**32 - 2):
+        with pytest.raises(UserError, match=r"^songs have numbers from 0 to 2\^32 - 1"):
+            modes.compose(composer, 3, 2, first=first)
 
 
 OPTIMISED = """

@@ -239,6 +239,18 @@ def test_folders_that_are_not_ours(tmp_path):
     assert (tmp_path / "mine" / "song.mid").read_bytes() == b"mine"
 
 
+def test_a_place_that_cannot_be_written_is_known_before_any_song_is_made(tmp_path, monkeypatch):
+    results.check_folder(tmp_path / "a" / "b" / "out")
+    assert not list(tmp_path.iterdir())
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(results.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(UserError, match=r"cannot write to .*out \(Permission denied\); choose another --out"):
+        results.check_folder(tmp_path / "out")
+
+
 def test_a_call_that_fails_leaves_the_earlier_songs(tmp_path, monkeypatch):
     write(tmp_path / "out", songs_of(1))
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -84,8 +84,9 @@ def infill(
         ways.append(z)
         log_weights.append(_read(prior, params, at_end, [after[:FOLLOWING]] * SONGS)[1])
     log_weights = np.concatenate(log_weights)
-    weights = np.exp(log_weights - log_weights.max())
-    chosen = int(jax.random.categorical(key_choice, jnp.asarray(np.log(weights), jnp.float32)))
+    log_weights -= log_weights.max()
+    weights = np.exp(log_weights)
+    chosen = int(jax.random.categorical(key_choice, jnp.asarray(log_weights, jnp.float32)))
     return Filled(np.concatenate(ways)[chosen], float(weights.sum() ** 2 / np.sum(weights**2)))
 
 

@@ -7,11 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.errors import UserError
+
 GIVEN, LATENTS, TOKENS = range(3)  # what the numbers are for, so that no two draws of a song share a key
 
 
 def song_keys(seed: int, numbers: Sequence[int], purpose: int) -> jax.Array:
-    """A key for each song number, (S,)."""
+    """A key for each song number, (S,); UserError for a number that is not from 0 to 2^32 - 1."""
+    if min(numbers) < 0 or max(numbers) >= 1 << 32:
+        raise UserError(f"songs have numbers from 0 to 2^32 - 1, not {min(numbers)} to {max(numbers)}; change first")
     return _fold(jax.random.key(seed), np.asarray(numbers, np.uint32), purpose)
 
 

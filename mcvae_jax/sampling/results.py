@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -70,12 +71,15 @@ def write_results(
 
 
 def check_folder(folder: str | os.PathLike) -> None:
-    """UserError unless songs may be written to `folder`: absent, empty, or what an earlier call wrote."""
-    folder = Path(folder)
+    """UserError unless songs can be written to `folder`: absent, empty, or what an earlier call wrote.
+
+    Tried by making a folder beside it, so that nobody composes for an hour what then cannot be written.
+    """
+    folder = Path(folder).resolve()
     try:
-        names = {path.name for path in folder.iterdir()}
-    except FileNotFoundError:
-        return
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        above = next((path for path in folder.parents if path.exists()), folder)
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
     if not names:
