@@ -81,8 +81,14 @@ class Checkpoints:
         return self._manager.metrics(step) or None
 
     def shapes(self, step: int, item: str) -> dict[str, tuple[int, ...]]:
-        """'a/b/kernel' -> shape, of an item of a checkpoint."""
-        return _shapes(self._manager.item_metadata(step)[item])
+        """'a/b/kernel' -> shape, of an item of a checkpoint; DamagedCheckpoint where these cannot be read."""
+        try:
+            shapes = _shapes(self._manager.item_metadata(step)[item])
+            if not shapes:
+                raise ValueError("its list of arrays is missing")
+            return shapes
+        except Exception as error:  # Orbax, tensorstore and json raise many kinds
+            raise self._damaged(step, error) from error
 
     def save(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None = None) -> None:
         """Copies the trees (to host memory where need be) and returns; another thread writes them."""
@@ -112,23 +118,18 @@ class Checkpoints:
         step = {"best": self.best, "newest": self.newest}[which]() if isinstance(which, str) else which
         if step is None or step not in self.steps():
             raise UserError(f"{self.folder} holds no {_describe(which)} (it has steps {self.steps()}).")
-        try:
-            stored = {name: self.shapes(step, name) for name in targets}
-            if not all(stored.values()):
-                raise ValueError("its list of arrays is missing")
-        except Exception as error:  # Orbax, tensorstore and json raise many kinds
-            raise self._damaged(step, error) from error
         for name, tree in targets.items():
-            _check_same(stored[name], _shapes(tree), f"checkpoint {step} in {self.folder}", name)
+            _check_same(self.shapes(step, name), _shapes(tree), f"checkpoint {step} in {self.folder}", name)
         try:
             args = ocp.args.Composite(**{name: ocp.args.StandardRestore(tree) for name, tree in targets.items()})
             restored = self._manager.restore(step, args=args)
-        except Exception as error:
+        except Exception as error:  # many kinds, as above
             raise self._damaged(step, error) from error
         return Restored(step, {name: restored[name] for name in targets}, self.metrics(step))
 
     def _damaged(self, step: int, error: Exception) -> DamagedCheckpoint:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason.partition(" [tensorstore_spec=")[0][:300]  # what follows are settings of its own
         return DamagedCheckpoint(f"Checkpoint {step} in {self.folder} cannot be read: {reason}")
 
 

@@ -56,7 +56,8 @@ class Workdir:
     def read(self) -> Record:
         """The record of a folder that a run has claimed; UserError for any other folder."""
         if not self.config.is_file():
-            what = "has no config.json, so it is no workdir" if self.folder.is_dir() else "does not exist"
+            what = "is a file, and no workdir" if self.folder.exists() else "does not exist"
+            what = "has no config.json, so it is no workdir" if self.folder.is_dir() else what
             raise UserError(f"{self.folder} {what}; give the --workdir of a training run.")
         try:
             record = Record(**json.loads(self.config.read_text()))

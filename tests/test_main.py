@@ -170,6 +170,9 @@ def test_inspect_of_other_folders_is_one_clear_line(tmp_path):
         inspect.describe(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         inspect.describe(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is a file, and no workdir"):
+        inspect.describe(tmp_path / "file")
     (tmp_path / "config.json").write_text('{"config": ')
     with pytest.raises(UserError, match="config.json is damaged"):
         inspect.describe(tmp_path)
