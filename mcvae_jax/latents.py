@@ -12,6 +12,7 @@ numpy.load, for songs i = 0, 1, ...:
   vae, corpus      text (): the identities of both
 """
 
+import argparse
 import functools
 import json
 import time
@@ -167,9 +168,11 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
 
 def main(argv: list[str]) -> None:
     """Writes the latents of a VAE's corpus, or of another one, as an .npz file."""
-    parser = Parser("python -m mcvae_jax.latents", description="Writes the latent sequences of a corpus.")
+    parser = Parser(
+        "python -m mcvae_jax.latents", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workdir", required=True, help="of a trained VAE")
-    parser.add_argument("--out", required=True, metavar="FILE.npz", help="see pydoc mcvae_jax.latents for its arrays")
+    parser.add_argument("--out", required=True, metavar="FILE.npz", help="what it holds stands above")
     parser.add_argument("--corpus", default="", help="a corpus (default: the one on which the VAE was trained)")
     parser.add_argument("--checkpoint", default="best", help="best, newest or a step (default: best)")
     flags = parser.parse_args(argv)
