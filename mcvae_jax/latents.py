@@ -36,6 +36,7 @@ Say = Callable[[str], None]
 
 CHUNK = 1024  # bars encoded at a time: one shape, so that a bar is encoded alike whatever stands beside it
 HIGHEST = 127  # MIDI pitch
+SHORTEST = 32  # bars, of padded sequences
 SECONDS_BETWEEN_LINES = 5.0
 ARRAYS = ("mu", "log_var", "rows")
 
@@ -57,6 +58,11 @@ class Latents(NamedTuple):
         if np.any(rows < 0):
             raise ValueError(f"shift {shift} takes song {i} out of the pitches 0 to {HIGHEST}")
         return self.mu[rows], self.log_var[rows]
+
+
+def padded_length(bars: int) -> int:
+    """The smallest of 32, 64, 128, ... that is not below `bars`: each length of sequences is compiled, so few exist."""
+    return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
 
 
 def corpus_latents(

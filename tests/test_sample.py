@@ -1,12 +1,16 @@
 """The command: every mode from its options to the page, and each mistake in one line."""
 
+import dataclasses
 import json
+import runpy
 import shutil
+from pathlib import Path
 
 import pytest
 
 from mcvae_jax import sample
 from mcvae_jax.errors import UserError
+from mcvae_jax.sampling.settings import DEFAULTS
 from tests.small_models import save_mdrnn, save_vae
 from tests.test_seeds import ABC, scale, track, write
 
@@ -144,6 +148,11 @@ def test_a_folder_of_someone_elses_is_left_alone(runs, tmp_path):
     (tmp_path / "out" / "thesis.doc").write_text("mine")
     message = refused("--mode=vae", f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}")
     assert "choose another --out" in message and (tmp_path / "out" / "thesis.doc").read_text() == "mine"
+
+
+def test_the_songs_of_the_training_command_are_sampled_with_the_same_defaults():
+    config = runpy.run_path(str(Path(__file__).parent.parent / "configs" / "mcvae.py"))["get_config"]()
+    assert {name: config.songs[name] for name in dataclasses.asdict(DEFAULTS)} == dataclasses.asdict(DEFAULTS)
 
 
 def test_help_explains_every_option(capsys):

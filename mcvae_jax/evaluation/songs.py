@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.corpus.store import distinct_bars
-from mcvae_jax.latents import encode_bars
+from mcvae_jax.latents import encode_bars, padded_length
 from mcvae_jax.models import gaussian
 from mcvae_jax.models.prior import Prior
 from mcvae_jax.models.vae import VAE
@@ -31,8 +31,7 @@ Say = Callable[[str], None]
 Priors = Mapping[str, tuple[Prior, Any]]  # name -> a prior and its parameters
 
 BAR_CHUNK = 512  # bars in a call of the VAE
-SHORTEST_SEQUENCE = 32  # latent sequences are padded to this times a power of two,
-SEQUENCE_CHUNK = 2048  # and so many bars, padding included, go to a prior in one call
+SEQUENCE_CHUNK = 2048  # bars, padding included, that go to a prior in one call
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -165,7 +164,7 @@ def prior_log_densities(prior: Prior, params: Any, z: np.ndarray, lengths: np.nd
     whatever the number of songs, so that few programs are compiled.
     """
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    padded = SHORTEST_SEQUENCE * 2 ** np.ceil(np.log2(np.maximum(lengths / SHORTEST_SEQUENCE, 1))).astype(np.int64)
+    padded = np.array([padded_length(int(n)) for n in lengths])
     result = np.empty(len(z), np.float32)
     for size in np.unique(padded):
         together = max(1, SEQUENCE_CHUNK // size)

@@ -11,11 +11,10 @@ import numpy as np
 
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import Latents
+from mcvae_jax.latents import Latents, padded_length
 from mcvae_jax.training.data import BatchSettings, draw_between, shift_bounds
 from mcvae_jax.training.task import Batch
 
-SHORTEST = 32  # bars: songs are padded to this times a power of two, so that few shapes are compiled
 GROUP = 16  # batches whose songs are sorted by length together
 
 
@@ -129,7 +128,7 @@ def held_out_batches(
 def padded_batch(sequences: list[tuple[np.ndarray, np.ndarray]], ends: np.ndarray, size: int, bars: int) -> Batch:
     """Sequences of mu and log_var, each (n, Z), as a batch (see SongBatches) of `size` songs of `bars` bars.
 
-    bars = 0 is the smallest of 32, 64, 128, ... that holds the longest.
+    bars = 0 is the padded length of the longest.
     """
     lengths = [len(mu) for mu, _ in sequences]
     bars = bars or padded_length(max(lengths))
@@ -146,8 +145,3 @@ def padded_batch(sequences: list[tuple[np.ndarray, np.ndarray]], ends: np.ndarra
         "weight": (lengths > 0).astype(np.float32),
         "index": np.arange(size, dtype=np.int32),
     }
-
-
-def padded_length(bars: int) -> int:
-    """The smallest of 32, 64, 128, ... that is not below `bars`."""
-    return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
