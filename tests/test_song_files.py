@@ -199,6 +199,7 @@ def test_the_folder_of_a_call(tmp_path):
     assert (
         stored["about"] == {"seed": 7} and stored["songs"][1]["given"] == [0] and stored["songs"][1]["metre"] == [4, 4]
     )
+    assert stored["songs"][1]["sections"] == [[0, "seed"], [1, "composed"]]
     np.testing.assert_array_equal(stored["songs"][1]["tokens"], songs[1].bars)
     for song in songs:
         assert check_song(folder / f"{song.name}.mid", song) == ""

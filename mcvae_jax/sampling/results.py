@@ -21,7 +21,7 @@ from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
-from mcvae_jax.sampling.song import ComposedSong, check_song, write_song
+from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
 
 FORMAT, VERSION = "mcvae_jax songs", 1
 HEARD = 60  # songs with a preview, at most
@@ -139,7 +139,7 @@ def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
         "quarters_per_minute": song.quarters_per_minute,
         "metre": list(song.setting.metre),
         "key": song.setting.key,
-        "sections": [list(section) for section in song.sections],
+        "sections": [list(section) for section in sections_of(song)],
         "wav": heard,
         "notes": song.notes,
     }
