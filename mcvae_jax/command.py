@@ -38,6 +38,13 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+def clock(seconds: float) -> str:
+    """312 -> '5:12', 3725 -> '1:02:05'."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 def _quiet() -> None:
     """Only errors of absl, Orbax and JAX are shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mcvae_jax import pipeline
 from mcvae_jax.checkpoints import Checkpoints
-from mcvae_jax.command import run_command, say
+from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import demo
-from mcvae_jax.training.metrics import HELD_OUT, TRAIN, clock, read_metrics, terms
+from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_metrics, terms
 from mcvae_jax.workdir import Record, Workdir, flatten, read_json
 
 BOOKKEEPING = ("step", "split", "seconds")

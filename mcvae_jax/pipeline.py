@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.command import clock
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import open_composer, open_vae
 from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
-from mcvae_jax.training.metrics import clock
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
 

@@ -17,6 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mcvae_jax.checkpoints import Checkpoints, target
+from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import loop, metrics, update
 from mcvae_jax.training.optimizer import make_optimizer
@@ -242,7 +243,7 @@ def test_progress_lines_name_step_rate_eta_and_terms(tmp_path):
 
 
 def test_clock():
-    assert [metrics.clock(s) for s in (4.6, 312, 3725)] == ["0:05", "5:12", "1:02:05"]
+    assert [clock(s) for s in (4.6, 312, 3725)] == ["0:05", "5:12", "1:02:05"]
 
 
 # ---- not finite

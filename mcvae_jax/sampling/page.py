@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mcvae_jax.command import clock
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, draw_roll
@@ -71,8 +72,8 @@ def write_page(
 
 def _summary(songs: Sequence[ComposedSong]) -> str:
     bars = sum(len(song.bars) for song in songs)
-    seconds = round(sum(seconds_of(song.bars, song.quarters_per_minute) for song in songs))
-    return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {_clock(seconds)} of music"
+    seconds = sum(seconds_of(song.bars, song.quarters_per_minute) for song in songs)
+    return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {clock(seconds)} of music"
 
 
 def _hints(inside: int, shown: int, others: int) -> list[str]:
@@ -112,7 +113,7 @@ def _plain(song: ComposedSong, seconds: float) -> str:
         metre += " in bars of 16 sixteenths"
     tempo = f"{song.quarters_per_minute:.0f} quarters a minute"
     key = f"key {song.setting.key}" if song.setting.key else ""
-    return _text(" · ".join(filter(None, (bars, _clock(int(seconds)), tempo, metre, key))))
+    return _text(" · ".join(filter(None, (bars, clock(seconds), tempo, metre, key))))
 
 
 def _list(songs: Sequence[ComposedSong]) -> str:
@@ -151,14 +152,6 @@ def _paragraph(kind: str, text: str) -> str:
 def _text(text: object) -> str:
     """Text as HTML, with control characters and broken UTF-8 as escapes."""
     return escape(printable(str(text)))
-
-
-def _clock(seconds: int) -> str:
-    return (
-        f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        if seconds >= 3600
-        else f"{seconds // 60}:{seconds % 60:02d}"
-    )
 
 
 def _s(word: str, count: int) -> str:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.checkpoints import OBJECTIVE
+from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.optimizer import make_schedule
@@ -73,8 +74,7 @@ class Journal:
         eta = (steps - step) * (now - self._started) / max(step - self._first_step - 1, 1)
         rate = self._window_weight / max(now - self._window_started, 1e-9)
         self._say(
-            f"step {step}/{steps}  {100 * step // steps}%  {rate:.0f}/s  ETA {metrics.clock(eta)}  "
-            + metrics.terms(scores)
+            f"step {step}/{steps}  {100 * step // steps}%  {rate:.0f}/s  ETA {clock(eta)}  " + metrics.terms(scores)
         )
         more = {"learning_rate": float(self._learning_rate(step - 1)), "grad_norm": float(report.grad_norm)}
         self._write(step, metrics.TRAIN, scores | more | {"examples_per_second": round(rate, 1)})

@@ -102,13 +102,6 @@ def terms(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
-def clock(seconds: float) -> str:
-    """312 -> '5:12', 3725 -> '1:02:05'."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
 def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) -> None:
     """A panel for each metric, training and held-out over the step, with the best step marked; a PNG."""
     names = list(dict.fromkeys(n for split in (HELD_OUT, TRAIN) for e in lines if e["split"] == split for n in e))
