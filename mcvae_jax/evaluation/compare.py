@@ -1,0 +1,135 @@
+"""Sets of songs beside held-out songs: distances of every measure, a classifier, latents, and what is copied; as JSON.
+
+All songs have the same number of bars, since some measures depend on it. Every distance is smaller where a set is more
+like the reference; none says that a set is better music. Letters: S songs, T bars, Z latent size.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mcvae_jax.evaluation.controls import REAL, SHUFFLED
+from mcvae_jax.evaluation.copies import Copies, TrainingBars, find_copies
+from mcvae_jax.evaluation.measures import Measure, measure_songs
+from mcvae_jax.evaluation.sets import (
+    Kernels,
+    frechet,
+    interval,
+    median_distance,
+    mmd_squared,
+    song_kernel,
+    told_apart,
+    wasserstein,
+)
+
+Songs = Sequence[np.ndarray]  # uint8 (T, 16) each
+Encode = Callable[[Songs], np.ndarray]  # to latents (S, T, Z)
+Say = Callable[[str], None]
+
+CLASSIFIER, FRECHET, MMD = "told apart", "Frechet distance of latents", "MMD of latents"
+FRECHET_RESAMPLES = 200  # each takes some milliseconds
+KEPT = ("pitch range", "note density", "pitch-class entropy", "repeated-bar share", FRECHET, MMD)  # by shuffled bars
+SHARES = ("bars", "passages", "nearest_share")  # of `Copies`
+
+
+def compare_sets(
+    reference: Songs, sets: Mapping[str, Songs], measures: Mapping[str, Measure], encode: Encode, seed: int, say: Say
+) -> dict[str, Any]:
+    """How each set differs from the reference.
+
+    Returns: 'reference' and by name 'sets', each with 'songs' and 'measures' by name (median, quartiles, values); each
+    set also with 'distances' by name, {'value', 'interval'}: Wasserstein-1 for every measure, the share of songs that
+    CLASSIFIER tells rightly (0.5 is chance), FRECHET, and MMD (squared, without bias).
+    """
+    own, latents = measure_songs(reference, measures), encode(reference)
+    bandwidth = median_distance(latents)
+    within = song_kernel(latents, latents, bandwidth)
+    found = {}
+    for name, songs in sets.items():
+        say(f"{name}: {len(songs)} songs against {len(reference)}")
+        values, their_latents = measure_songs(songs, measures), encode(songs)
+        kernels = Kernels(
+            within,
+            song_kernel(their_latents, their_latents, bandwidth),
+            song_kernel(latents, their_latents, bandwidth),
+        )
+        found[name] = _described(values) | {
+            "distances": {m: _wasserstein(own[m], values[m], seed) for m in measures}
+            | {CLASSIFIER: _told_apart(own, values, seed)}
+            | {FRECHET: _frechet(latents, their_latents, seed), MMD: _mmd(kernels, seed)}
+        }
+    return {"reference": _described(own), "bandwidth": bandwidth, "sets": found}
+
+
+def lost_to(sets: Mapping[str, Any], models: Sequence[str], controls: Sequence[str]) -> list[dict[str, Any]]:
+    """Every distance of a model that a control wins, by being nearer to the reference.
+
+    Args: sets: of `compare_sets`. Returns 'model', 'measure', 'to', the controls that win it by chance or because the
+    measure is blind, and 'to_real', those that are real songs or the same as them by this measure.
+    """
+    flags = []
+    for model in models:
+        for measure, distance in sets[model]["distances"].items():
+            winners = [c for c in controls if sets[c]["distances"][measure]["value"] < distance["value"]]
+            real = [c for c in winners if c in REAL or (c == SHUFFLED and measure in KEPT)]
+            if winners:
+                others = [c for c in winners if c not in real]
+                flags.append({"model": model, "measure": measure, "to": others, "to_real": real})
+    return flags
+
+
+def compare_copies(sets: Mapping[str, Songs], training: Songs, names: Sequence[str], seed: int) -> dict[str, Any]:
+    """What each set takes from the training songs, which have these names.
+
+    Returns by set {'value', 'interval'} of the mean of each of SHARES over songs, and for each of its 'songs' these
+    shares, the name of the 'nearest' training song ('' for none) and the 'shift' in semitones.
+    """
+    bars = TrainingBars.of(training)
+    found = {}
+    for name, songs in sets.items():
+        copies = find_copies(songs, bars)
+        found[name] = {share: _mean(getattr(copies, share), seed) for share in SHARES}
+        found[name]["songs"] = [_song(Copies(*row), names) for row in zip(*copies, strict=True)]
+    return found
+
+
+def _song(copies: Copies, names: Sequence[str]) -> dict[str, Any]:
+    nearest = names[copies.nearest] if copies.nearest >= 0 else ""
+    return {share: float(getattr(copies, share)) for share in SHARES} | {"nearest": nearest, "shift": int(copies.shift)}
+
+
+def _described(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    measures = {}
+    for name, column in values.items():
+        low, median, high = np.quantile(column, [0.25, 0.5, 0.75]).tolist()
+        measures[name] = {"median": median, "quartiles": [low, high], "values": column.tolist()}
+    return {"songs": len(column), "measures": measures}
+
+
+def _mean(x: np.ndarray, seed: int) -> dict[str, Any]:
+    return {"value": float(x.mean()), "interval": interval(lambda i: x[i].mean(), [len(x)], seed)}
+
+
+def _wasserstein(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
+    low_high = interval(lambda i, j: wasserstein(a[i], b[j]), [len(a), len(b)], seed)
+    return {"value": wasserstein(a, b), "interval": low_high}
+
+
+def _told_apart(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
+    right = told_apart(*(np.stack(list(x.values()), axis=1) for x in (a, b)), seed)
+    low_high = interval(lambda i, j: (right[0][i].mean() + right[1][j].mean()) / 2, [len(x) for x in right], seed)
+    return {"value": float(right[0].mean() + right[1].mean()) / 2, "interval": low_high}
+
+
+def _frechet(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
+    def distance(i, j):
+        return frechet(*(x[chosen].reshape(-1, x.shape[-1]) for x, chosen in ((a, i), (b, j))))
+
+    low_high = interval(distance, [len(a), len(b)], seed, resamples=FRECHET_RESAMPLES)
+    return {"value": distance(np.arange(len(a)), np.arange(len(b))), "interval": low_high}
+
+
+def _mmd(kernels: Kernels, seed: int) -> dict[str, Any]:
+    low_high = interval(lambda i, j: mmd_squared(kernels, i, j), kernels.ab.shape, seed)
+    return {"value": mmd_squared(kernels), "interval": low_high}

@@ -1,0 +1,69 @@
+"""Sets of songs that are no compositions, scored like every model's: a measure that one of them wins says little.
+
+All are functions of a numpy Generator; songs are uint8 (n, 16).
+"""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.music.metre import BAR
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.trained import Composer
+
+Songs = list[np.ndarray]
+
+HALF, COPIES = "other held-out songs", "copies of training songs"
+SHUFFLED, RANDOM, REPEATED, SILENCE = "shuffled bars", "random bars", "one repeated bar", "silence"
+REAL = (HALF, COPIES)  # these are music: a model may well lose to them
+
+
+def halves(songs: Sequence[np.ndarray], rng: np.random.Generator) -> tuple[Songs, Songs]:
+    """The songs in two halves by chance; the first has the odd one."""
+    order = rng.permutation(len(songs))
+    middle = (len(songs) + 1) // 2
+    return [songs[i] for i in order[:middle]], [songs[i] for i in order[middle:]]
+
+
+def control_sets(
+    other: Sequence[np.ndarray], training: Sequence[np.ndarray], songs: int, rng: np.random.Generator
+) -> dict[str, Songs]:
+    """The controls by name, `songs` songs each, but HALF and SHUFFLED as many as there are in `other`.
+
+    HALF: `other`, held-out songs that are not those against which is compared. SHUFFLED: the same, the bars of each in
+    another order. RANDOM: every bar from anywhere in the training songs. REPEATED: one bar of the training songs,
+    with a note in it, over and over. COPIES: training songs, each once as far as they go. SILENCE.
+
+    Args: other, training: of the same number of bars each, one of each at least.
+    """
+    bars = len(training[0])
+    pool = np.concatenate(training)
+    sounding = pool[np.any(pool < NOTE_OFF, axis=1)]
+    chosen = np.concatenate([rng.permutation(len(training)) for _ in range(-(-songs // len(training)))])
+    return {
+        HALF: list(other),
+        COPIES: [training[i] for i in chosen[:songs]],
+        SHUFFLED: [rng.permutation(song) for song in other],
+        RANDOM: list(pool[rng.integers(len(pool), size=(songs, bars))]),
+        REPEATED: [np.tile(bar, (bars, 1)) for bar in sounding[rng.integers(len(sounding), size=songs)]],
+        SILENCE: [np.full((bars, BAR), NO_EVENT, np.uint8)] * songs,
+    }
+
+
+def untrained(composer: Composer, seed: int) -> Composer:
+    """The composer as it was before any training: fresh parameters in all of it; the same for the same seed."""
+    key = jax.random.split(jax.random.key(seed))[0]
+    fresh = composer.vae._replace(params=jax.jit(vae.init, static_argnums=0)(composer.vae.vae, key))
+    return Composer(fresh, untrained_mdrnn(composer, seed).mdrnn if composer.mdrnn else None)
+
+
+def untrained_mdrnn(composer: Composer, seed: int) -> Composer:
+    """The trained VAE with an MDRNN as it was before training, but for the mean and scale that standardise latents."""
+    trained = composer.mdrnn
+    known = trained.params["params"]
+    key = jax.random.split(jax.random.key(seed))[1]
+    init = jax.jit(mdrnn.init, static_argnums=0)
+    params = init(trained.prior.mdrnn, key, known["standard_mean"], known["standard_scale"])
+    return Composer(composer.vae, trained._replace(params=params))

@@ -1,0 +1,82 @@
+"""Every control is what its name says."""
+
+import jax
+import numpy as np
+import pytest
+
+from mcvae_jax.evaluation import controls
+from mcvae_jax.evaluation.controls import control_sets, halves, untrained, untrained_mdrnn
+from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.trained import open_composer
+from tests.small_models import save_mdrnn, save_vae
+
+
+def some_songs(count, bars, seed):
+    """With one bar in eight silent."""
+    songs = np.random.default_rng(seed).choice([*range(50, 71), NOTE_OFF, NO_EVENT], (count, bars, 16))
+    songs[:, ::8] = NO_EVENT
+    return list(songs.astype(np.uint8))
+
+
+def in_order(song):
+    return sorted(map(bytes, song))
+
+
+def test_halves_hold_every_song_once():
+    songs = some_songs(7, 4, 0)
+    first, second = halves(songs, np.random.default_rng(1))
+    assert (len(first), len(second)) == (4, 3)
+    assert sorted(map(bytes, first + second)) == sorted(map(bytes, songs))
+    assert list(map(bytes, first)) != list(map(bytes, songs[:4]))
+
+
+def test_the_sets_of_controls():
+    other, training = some_songs(6, 9, 0), some_songs(5, 9, 1)
+    sets = control_sets(other, training, 12, np.random.default_rng(2))
+    assert {name: len(songs) for name, songs in sets.items()} == {
+        controls.HALF: 6,
+        controls.COPIES: 12,
+        controls.SHUFFLED: 6,
+        controls.RANDOM: 12,
+        controls.REPEATED: 12,
+        controls.SILENCE: 12,
+    }
+    assert all(song.shape == (9, 16) and song.dtype == np.uint8 for songs in sets.values() for song in songs)
+    known = {bytes(bar) for song in training for bar in song}
+    assert np.array_equal(sets[controls.HALF], other)
+    assert {bytes(song) for song in sets[controls.COPIES][:5]} == {bytes(song) for song in training}  # each once
+    assert {bytes(song) for song in sets[controls.COPIES]} == {bytes(song) for song in training}
+    for song, real in zip(sets[controls.SHUFFLED], other, strict=True):
+        assert in_order(song) == in_order(real) and not np.array_equal(song, real)
+    assert {bytes(bar) for song in sets[controls.RANDOM] for bar in song} <= known
+    assert all(len(np.unique(song, axis=0)) > 3 for song in sets[controls.RANDOM])
+    for song in sets[controls.REPEATED]:
+        assert (song == song[0]).all() and bytes(song[0]) in known and (song < NOTE_OFF).any()
+    assert all((song == NO_EVENT).all() for song in sets[controls.SILENCE])
+    again = control_sets(other, training, 12, np.random.default_rng(2))
+    assert all(np.array_equal(again[name], songs) for name, songs in sets.items())
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+@pytest.fixture(scope="module")
+def composer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae"))
+    return open_composer(folder / "mdrnn")
+
+
+def test_untrained_models_are_fresh_where_they_say_so(composer):
+    alone, fresh = untrained_mdrnn(composer, 3), untrained(composer, 3)
+    assert alone.vae is composer.vae
+    assert same(alone.mdrnn.params, fresh.mdrnn.params)
+    assert not same(fresh.vae.params, composer.vae.params)
+    known, found = (c.mdrnn.params["params"] for c in (composer, alone))
+    for name in known:
+        standardises = name in ("standard_mean", "standard_scale")
+        assert same(known[name], found[name]) == standardises, name
+    assert same(untrained(composer, 3).vae.params, fresh.vae.params)
+    assert not same(untrained(composer, 4).vae.params, fresh.vae.params)
+    assert untrained(composer._replace(mdrnn=None), 3).mdrnn is None
