@@ -66,7 +66,7 @@ def open_composer(folder: Path | str, which: str | int = "best") -> Composer:
     """
     folder = Path(folder)
     if not (folder / "config.json").exists() and (folder / "vae").is_dir():
-        if not (folder / "mdrnn").is_dir():
+        if not (folder / "mdrnn" / "config.json").is_file():
             return Composer(open_vae(folder / "vae", which), None)
         trained = open_mdrnn(folder / "mdrnn", which)
         return Composer(_vae_of(trained, [folder / "vae"]), trained)
@@ -184,7 +184,7 @@ def _restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> t
         try:
             restored = checkpoints.restore(which, {"params": wanted})
         except DamagedCheckpoint as error:
-            raise UserError(f"{error}. Ask for another (it has {_listed(steps)}), or train on.") from error
+            raise UserError(f"{error}. Ask for another, as --checkpoint=STEP (it has {_listed(steps)}), or train on.") from error
         except UserError as error:
             raise UserError(f"{workdir.config} and its checkpoints do not belong together. {error}") from error
     return restored.step, restored.items["params"]

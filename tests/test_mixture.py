@@ -126,6 +126,11 @@ def check_moments(drawn, expected_mean, expected_variance):
     assert np.all(np.abs(drawn.var(axis=0) - expected_variance) < 5 * error)
 
 
+def test_a_tiny_tau_pi_takes_the_largest_component():
+    m = single(some_mixture(4, 3))
+    assert np.array_equal(draws(m, 20, tau_pi=1e-38), draws(m, 20, tau_pi=0.0))
+
+
 def test_moments_of_draws_are_those_of_the_closed_form():
     m = some_mixture(4, 3)
     pi, variance = np.exp(m.log_pi)[:, None], np.exp(2 * m.log_sigma)

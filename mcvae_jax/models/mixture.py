@@ -51,7 +51,8 @@ def sample(
     """
     key_pi, key_z = jax.random.split(key)
     tau_pi, tau_sigma = jnp.asarray(tau_pi, jnp.float32), jnp.asarray(tau_sigma, jnp.float32)
-    drawn = jax.random.categorical(key_pi, mixture.log_pi / jnp.where(tau_pi > 0, tau_pi, 1.0))
+    logits = mixture.log_pi - jnp.max(mixture.log_pi)  # so that no tau_pi, however small, takes all to -inf
+    drawn = jax.random.categorical(key_pi, logits / jnp.where(tau_pi > 0, tau_pi, 1.0))
     k = jnp.where(tau_pi > 0, drawn, jnp.argmax(mixture.log_pi))
     sigma = jnp.exp(mixture.log_sigma[k]) * jnp.sqrt(tau_sigma)
     return mixture.mu[k] + sigma * jax.random.normal(key_z, sigma.shape), k

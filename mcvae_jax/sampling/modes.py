@@ -245,8 +245,9 @@ def parse_missing(text: str, bars: int) -> list[tuple[int, int]]:
 def _mdrnn(composer: Composer, mode: str) -> TrainedMDRNN:
     if composer.mdrnn is None:
         raise UserError(
-            f"{composer.vae.folder} holds a VAE alone, and {mode} needs an MDRNN: train one with python -m"
-            f" mcvae_jax.main --config=configs/mdrnn.py --config.vae_workdir={composer.vae.folder} and give its workdir"
+            f"{mode} needs an MDRNN, and {composer.vae.folder} holds a VAE alone: let the command of configs/mcvae.py"
+            " finish (the same again goes on), or train one with python -m mcvae_jax.main --config=configs/mdrnn.py"
+            f" --config.vae_workdir={composer.vae.folder} and give its workdir"
         )
     return composer.mdrnn
 
