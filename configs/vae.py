@@ -46,7 +46,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.units = 256  # of every LSTM layer and direction
-    model.latent = 64  # dimensions of z
+    model.latent = 32  # dimensions of z
     model.layers = 2
     model.merge = "add"  # the encoder's four final states are added (thesis 3.1.4), or 'concat'
     model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
@@ -60,7 +60,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
     loss.beta = 0.5  # the final weight of the KL; chosen by the whole-song bound (BUILD_NOTES.md)
     loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
-    loss.beta_steps = 1000  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_steps = 2500  # linear: length of the rise; cyclical: length of a cycle
     loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
     loss.gamma = 1.0  # capacity: weight of the distance
     loss.capacity = 25.0  # capacity: the final C, nats per bar
@@ -104,6 +104,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         corpus.bars = "fixed16"
         data.lowest_shift = data.highest_shift = 0
         model.units = 512
+        model.latent = 64
         dropout.inputs = 0.3
         loss.beta = 0.2
         loss.beta_schedule = "constant"
@@ -127,7 +128,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     elif preset == "accelerator":
         model.units = 512
         model.matmul_dtype = "bfloat16"
-        loss.beta_steps = 5000
+        loss.beta_steps = 15_000
         optimizer.learning_rate = 2e-3
         optimizer.warmup_steps = 500
         optimizer.decay_steps = 20_000
