@@ -20,10 +20,12 @@ from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
+from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.controls import control_sets, halves, untrained, untrained_mdrnn
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.measures import MEASURES, Measure
 from mcvae_jax.evaluation.ngrams import NGrams
+from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.evaluation.songs import encode_songs
@@ -78,12 +80,15 @@ def main(argv: list[str]) -> None:
     report = {"format": FORMAT, "version": VERSION, "about": about} | evaluate(composer, corpus, flags, say)
     with replacing(out) as place:
         (place / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    say(f"{flags.out}/report.json holds every number.")
+        write_page(place / "report.html", report)
+    for line in conclusions(report):
+        say(line)
+    say(f"Open {flags.out}/report.html to see it; report.json beside it holds every number.")
 
 
 def evaluate(composer: Composer, corpus: Corpus, flags: argparse.Namespace, say: Callable[[str], None]) -> dict:
     """The report, as JSON: 'models' (`score_models`), 'sets' (`compare_sets`), 'flags' (`lost_to`), 'copies'
-    (`compare_copies`), 'kinds' of the sets: the names of 'models' and 'controls'."""
+    (`compare_copies`), 'kinds' of sets: the names of 'models' and 'controls', and the 'held_out' one of 'copies'."""
     training_ids, held_out_ids = (_scored(corpus, side) for side in (TRAIN, HELD_OUT))
     training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
     excerpts = [song[: flags.bars] for song in held_out if len(song) >= flags.bars]
@@ -115,7 +120,7 @@ def evaluate(composer: Composer, corpus: Corpus, flags: argparse.Namespace, say:
         flags.seed,
     )
     return {
-        "kinds": {"models": list(composed), "controls": list(controls)},
+        "kinds": {"models": list(composed), "controls": list(controls), "held_out": HELD_OUT_SET},
         "models": models,
         "sets": sets,
         "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
@@ -131,8 +136,8 @@ def composed_sets(composer: Composer, flags: argparse.Namespace) -> tuple[Sets, 
     if composer.mdrnn:
         alone = untrained_mdrnn(composer, flags.seed)
         made = {
-            "MCVAE, as trained": modes.compose(composer, settings=as_trained, **plain),
-            "MCVAE, the sampler's defaults": modes.compose(composer, settings=Settings(seed=flags.seed), **plain),
+            "MCVAE (as trained)": modes.compose(composer, settings=as_trained, **plain),
+            "MCVAE (sampler's defaults)": modes.compose(composer, settings=Settings(seed=flags.seed), **plain),
         }
         untrained_made = {
             "untrained MDRNN": modes.compose(alone, settings=as_trained, **plain),
@@ -141,8 +146,8 @@ def composed_sets(composer: Composer, flags: argparse.Namespace) -> tuple[Sets, 
     else:
         made, untrained_made = {}, {"untrained composer": modes.vae_bars(fresh, settings=as_trained, **plain)}
     made |= {
-        "VAE, bar by bar": modes.vae_bars(composer, settings=as_trained, **plain),
-        "VAE, free run": modes.vae_free(composer, settings=as_trained, **plain),
+        "VAE (bar by bar)": modes.vae_bars(composer, settings=as_trained, **plain),
+        "VAE (free run)": modes.vae_free(composer, settings=as_trained, **plain),
     }
     return tuple(
         {name: [song.bars for song in songs] for name, songs in each.items()} for each in (made, untrained_made)

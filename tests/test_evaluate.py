@@ -1,8 +1,12 @@
 """The command, on tiny models: what the report holds, and each mistake in one line."""
 
+import copy
 import functools
+import html
 import json
 import math
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from mcvae_jax import evaluate
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare, controls, scores
+from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.ngrams import NGrams
 from mcvae_jax.evaluation.sets import interval
@@ -69,10 +74,11 @@ def test_the_report_says_what_its_numbers_hold_for(report, runs):
 
 
 def test_every_set_and_every_number_is_there(report):
-    models = ["MCVAE, as trained", "MCVAE, the sampler's defaults", "VAE, bar by bar", "VAE, free run"]
+    models = ["MCVAE (as trained)", "MCVAE (sampler's defaults)", "VAE (bar by bar)", "VAE (free run)"]
     untrained = ["untrained MDRNN", "untrained composer"]
     names = [controls.HALF, controls.COPIES, controls.SHUFFLED, controls.RANDOM, controls.REPEATED, controls.SILENCE]
-    assert report["kinds"] == {"models": models, "controls": names + untrained}
+    held_out = evaluate.HELD_OUT_SET
+    assert report["kinds"] == {"models": models, "controls": names + untrained, "held_out": held_out}
     assert set(report["sets"]["sets"]) == set(models + names + untrained)
     assert set(report["copies"]) == set(models + names + untrained + [evaluate.HELD_OUT_SET])
     wanted = {evaluate.BITS, *MEASURES, compare.CLASSIFIER, compare.FRECHET, compare.MMD}
@@ -83,6 +89,21 @@ def test_every_set_and_every_number_is_there(report):
     assert len(report["copies"][evaluate.HELD_OUT_SET]["songs"]) == len(HELD_OUT_LENGTHS)
     found = numbers(report)
     assert len(found) > 1000 and np.isfinite(found).all()
+
+
+def test_the_page_shows_it_all_and_asks_no_host(report, runs):
+    page = (runs / "report" / "report.html").read_text("utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", " ", page))
+    for line in conclusions(report):
+        assert line in text
+    for name, row in report["models"]["rows"].items():
+        assert name in text and f"{row['bits_per_bar']['value']:.2f}" in text
+    for name in [*report["sets"]["sets"], *MEASURES, report["about"]["mdrnn"]["identity"]]:
+        assert name in text
+    assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
+    assert page.count("<svg") == len(MEASURES) + 1
+    assert ElementTree.fromstring(re.search("<svg.*?</svg>", page)[0]).tag == "svg"
+    assert "nan" not in re.sub("[a-z]nan|nan[a-z]", "", page.lower())
 
 
 def test_copies_of_training_songs_are_caught(report):
@@ -124,9 +145,46 @@ def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
         evaluate.main([f"--workdir={runs / 'vae'}", f"--out={runs / 'again'}", *SMALL])
         reports.append(json.loads((runs / "again" / "report.json").read_text()))
     assert reports[0] == reports[1]
-    assert reports[0]["kinds"]["models"] == ["VAE, bar by bar", "VAE, free run"]
+    assert reports[0]["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
     assert reports[0]["models"]["subject"] == scores.VAE_BOUND and "MDRNN" not in reports[0]["models"]["rows"]
     assert "mdrnn" not in reports[0]["about"]
+
+
+def test_what_follows_depends_on_the_numbers(report):
+    def figure(value, low, high):
+        return {"value": value, "interval": [low, high]}
+
+    def said(change):
+        changed = copy.deepcopy(report)
+        change(changed)
+        return " ".join(conclusions(changed))
+
+    def best_ngram(*beyond):
+        def change(changed):
+            row = changed["models"]["rows"]["Kneser-Ney 5-gram"]
+            row |= {"bits_per_bar": figure(1, 1, 1), "beyond": figure(*beyond)}
+
+        return said(change)
+
+    assert "the model tells real songs in fewer bits" in best_ngram(3, 2, 4)
+    assert "an n-gram tells real songs in fewer bits" in best_ngram(-3, -4, -2)
+    assert "no difference to be sure of" in best_ngram(1, -1, 3)
+    assert "best n-gram (Kneser-Ney 5-gram) 1.0 (1.0 to 1.0): 3.0 (2.0 to 4.0) more" in best_ngram(3, 2, 4)
+    worth = [
+        said(lambda r, b=b: r["models"]["rows"]["one Gaussian"].update(beyond=b))
+        for b in (figure(0, -1, 1), figure(5, 4, 6))
+    ]
+    assert ["learnt nothing" in line for line in worth] == [True, False]
+    assert "has collapsed" in said(lambda r: r["models"].update(kl_nats=0.01))
+    assert "has collapsed" not in said(lambda r: r["models"].update(kl_nats=20.0))
+    model = report["kinds"]["models"][0]
+    assert "no sign of copying" in " ".join(conclusions(report))
+    copied = said(lambda r: r["copies"][model].update(passages=figure(0.5, 0.4, 0.6)))
+    assert f"{model} copies what it was trained on" in copied and f"{model} 50 % (40 to 60)" in copied
+    flag = {"model": model, "measure": "rest share", "to": [controls.SILENCE], "to_real": []}
+    assert f"{model} loses to a control that is no real music by 1 of 10: rest share" in said(
+        lambda r: r.update(flags=[flag])
+    )
 
 
 def refused(*options):

@@ -1,0 +1,273 @@
+"""A report as one page: tables, strip plots, and what follows in words; it asks no host for anything."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from matplotlib.ticker import MaxNLocator
+
+from mcvae_jax.corpus.sources import printable
+from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES
+from mcvae_jax.evaluation.conclusions import Report, conclusions, span
+from mcvae_jax.evaluation.copies import PASSAGE
+from mcvae_jax.evaluation.measures import MEASURES
+
+CAPTIONS = {
+    CLASSIFIER: "Share of songs that logistic regression on measures and their squares tells rightly; 0.5 is chance.",
+    FRECHET: "Between the Gaussians of all bars' latents (means of q) of the workdir's VAE.",
+    MMD: "Squared and without bias, RBF kernel with the median distance as its width; it is around 0 for like sets.",
+}
+SHARE_NAMES = {
+    "bars": "bars in any training song",
+    "passages": f"bars in passages of {PASSAGE} or more",
+    "nearest_share": "bars in the nearest training song, in one key",
+}
+NEAREST = 10  # songs that are listed
+
+LABELS, WIDTH, ROW, MARGIN = 220, 540, 24, 12  # of a strip plot, in pixels
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_STYLE = """
+:root { --page: #f6f5f2; --card: #fff; --ink: #1f2328; --soft: #646b76; --line: #e2dfd8; --model: #2f6fbf;
+  --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8; }
+@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8e6e1; --soft: #9aa1ac;
+  --line: #353a43; --model: #6aaef5; --control: #8a919c; --real: #5fc493; --lost: #5a3d1c; --band: #1f3329; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1400px; padding: 28px 24px 56px; background: var(--page); color: var(--ink);
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
+h1 { margin: 0; font-size: 1.7rem; overflow-wrap: anywhere; } h2 { margin: 36px 0 4px; font-size: 1.25rem; }
+h3 { margin: 22px 0 0; font-size: 1rem; } p { margin: 4px 0 8px; max-width: 75em; } .soft { color: var(--soft); }
+.card { padding: 14px 18px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
+.card ul { margin: 4px 0; padding-left: 1.2em; } .card li { margin: 6px 0; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; background: var(--card); }
+th, td { padding: 4px 7px; border: 1px solid var(--line); text-align: right; vertical-align: top; }
+th { font-weight: 600; } th:first-child, td.words { text-align: left; white-space: nowrap; }
+td.text { text-align: left; } td small { display: block; color: var(--soft); white-space: nowrap; }
+td.lost, .key { background: var(--lost); } .key { padding: 0 6px; border-radius: 3px; }
+svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); } svg .tick { fill: var(--soft); }
+svg .band { fill: var(--band); } svg .grid { stroke: var(--line); }
+svg .dots { stroke-width: 4; stroke-linecap: round; opacity: .4; } svg .box { fill: none; stroke-width: 1.5; }
+svg .median { stroke-width: 3; }
+svg .real { stroke: var(--real); } svg .model { stroke: var(--model); } svg .control { stroke: var(--control); }
+details { margin: 10px 0; } summary { cursor: pointer; color: var(--soft); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-size: .88rem; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+"""
+
+
+def write_page(path: Path, report: Report) -> None:
+    """Writes the page of what evaluate.py's report.json holds."""
+    about = report["about"]
+    body = [
+        f"<h1>Evaluation of {_text(about['workdir'])}</h1>",
+        f'<div class="card"><b>What follows</b>{_list(conclusions(report))}</div>',
+        _details("What these numbers hold for", _definitions(about)),
+        *_held_out(report["models"]),
+        *_distances(report),
+        *_plots(report),
+        *_copies(report),
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
+        f"<title>Evaluation of {_text(about['workdir'])}</title><style>{_STYLE}</style>"
+    )
+    html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+    path.write_text(html, "utf-8")
+
+
+def _held_out(models: Mapping[str, Any]) -> list[str]:
+    """The table of models on held-out songs, the best first."""
+    rows = []
+    for name, row in sorted(models["rows"].items(), key=lambda item: item[1]["bits_per_bar"]["value"]):
+        rate = f"{row['rate_nats']:.2f}" if "rate_nats" in row else ""
+        figures = [_figure(row[key], style) for key, style in (("bits_per_bar", ".2f"), ("bits_per_token", ".3f"))]
+        kind = "exact" if row["kind"] == "n-gram" else "bound"
+        rows.append([_words(name), _words(kind), *figures, _figure(row["beyond"], "+.2f"), _cell(rate)])
+    subject = models["subject"]
+    head = ["", "", "bits per bar", "bits per token", f"bits per bar beyond {subject}", "rate, nats per bar"]
+    return [
+        "<h2>Models on held-out songs</h2>",
+        _paragraph(
+            f"How many bits each model needs to tell {models['songs']:,} whole songs ({models['bars']:,} bars)"
+            " that none was trained on: fewer is better. N-grams are exact; the others are upper bounds, averaged over"
+            f" {models['draws']} draws, with the same VAE, whose reconstruction takes"
+            f" {models['reconstruction_nats']:.2f} nats per bar; the rate is what the latents take. Below each figure:"
+            " its 95 % interval, by resampling songs."
+        ),
+        _table(head, rows),
+    ]
+
+
+def _distances(report: Report) -> list[str]:
+    """The table of all sets and distances, and that of the distances which controls win."""
+    sets, kinds = report["sets"]["sets"], report["kinds"]
+    subject = kinds["models"][0]
+    measures = list(sets[subject]["distances"])
+    rows = []
+    for name in [*kinds["models"], *kinds["controls"]]:
+        row = [_words(f"{name} ({sets[name]['songs']})")]
+        for measure in measures:
+            distance = sets[name]["distances"][measure]
+            lost = name in kinds["controls"] and distance["value"] < sets[subject]["distances"][measure]["value"]
+            row.append(_figure(distance, ".3g", "lost" if lost else ""))
+        rows.append(row)
+    return [
+        "<h2>Sets of songs beside held-out songs</h2>",
+        _paragraph(
+            f"Distances to {report['sets']['reference']['songs']} held-out songs, of {report['about']['bars']}"
+            " bars each; smaller is more alike, and says nothing else. For single measures: Wasserstein-1, in the"
+            " unit of the measure. “Other held-out songs” show how far apart two sets of real music are. Where sets"
+            " hardly differ,"
+            " resampling makes intervals lie above their figures. In brackets: songs of the set."
+        ),
+        _paragraph(f'<span class="key">Shaded</span>: a control that is nearer than {_text(subject)}.', raw=True),
+        _table(["", *measures], rows),
+        _list(f"{name}: {caption}" for name, caption in CAPTIONS.items()),
+        "<h3>Distances that controls win</h3>",
+        _paragraph(
+            "For each composed set, the controls that are no real music and yet nearer to it: either the songs are poor"
+            " there, or the measure is blind. Not listed: real music, which should win, and shuffled bars where a"
+            " measure does not ask for their order, since they are then real music to it."
+        ),
+        _table(
+            ["", *kinds["models"]], [[_words(m), *(_winners(report, n, m) for n in kinds["models"])] for m in measures]
+        ),
+    ]
+
+
+def _winners(report: Report, model: str, measure: str) -> str:
+    """The cell of the controls to which a composed set loses by a distance."""
+    flags = [flag for flag in report["flags"] if (flag["model"], flag["measure"]) == (model, measure)]
+    return _text_cell(", ".join(name for flag in flags for name in flag["to"]))
+
+
+def _plots(report: Report) -> list[str]:
+    sets, kinds = report["sets"]["sets"], report["kinds"]
+    found = ["<h2>Every song of every set</h2>"]
+    for measure, reference in report["sets"]["reference"]["measures"].items():
+        doc = MEASURES[measure].__doc__ if measure in MEASURES else "Under an n-gram fitted on the training songs."
+        rows = [("held-out songs", "real", reference)]
+        rows += [(name, "model", sets[name]["measures"][measure]) for name in kinds["models"]]
+        rows += [(name, "control", sets[name]["measures"][measure]) for name in kinds["controls"]]
+        found += [f"<h3>{_text(measure)}</h3>", _paragraph(doc.split("\n\n")[0]), _strips(measure, rows)]
+    found.append(
+        _paragraph(
+            "A dot is a song, the box holds the middle half, the thick line is the median; the green band is the middle"
+            " half of held-out songs. What lies far outside their range is drawn at the edge."
+        )
+    )
+    return found
+
+
+def _strips(title: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
+    """An SVG with a row of dots for each (name, kind, values with quartiles); the first is the reference."""
+    values = rows[0][2]["values"]
+    margin = (max(values) - min(values)) / 2 or 1.0
+    low, high = min(values) - margin, max(values) + margin
+    height = ROW * len(rows) + 2 * MARGIN + ROW
+
+    def x(value):
+        return LABELS + WIDTH * (min(max(value, low), high) - low) / (high - low)
+
+    ends = [x(q) for q in rows[0][2]["quartiles"]]
+    bottom = MARGIN + ROW * len(rows)
+    band = f'x="{ends[0]:.1f}" y="{MARGIN}" width="{ends[1] - ends[0]:.1f}" height="{bottom - MARGIN}"'
+    parts = [f'<rect class="band" {band}/>']
+    for tick in MaxNLocator(6).tick_values(low, high):
+        if low <= tick <= high:
+            parts.append(f'<path class="grid" d="M{x(tick):.1f} {MARGIN}V{bottom}"/>')
+            parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
+    for n, (name, kind, row) in enumerate(rows):
+        y = MARGIN + ROW * n + ROW / 2
+        dots = "".join(f"M{x(v):.1f} {y + i * 7 % 11 - 5:.0f}h0" for i, v in enumerate(row["values"]))
+        left, right = (x(q) for q in row["quartiles"])
+        parts += [
+            f'<text x="{LABELS - 14}" y="{y + 4}" text-anchor="end">{_text(name)}</text>',
+            f'<path class="dots {kind}" d="{dots}"/>',
+            f'<rect class="box {kind}" x="{left:.1f}" y="{y - 8}" width="{right - left:.1f}" height="16"/>',
+            f'<path class="median {kind}" d="M{x(row["median"]):.1f} {y - 8}v16"/>',
+        ]
+    size = f'width="{LABELS + WIDTH + 30}" height="{height}"'
+    return f'<div class="wide"><svg {size} role="img" aria-label="{_text(title)} by set">{"".join(parts)}</svg></div>'
+
+
+def _copies(report: Report) -> list[str]:
+    """What is copied from the training songs, by set; and the songs nearest to one."""
+    rows = []
+    for name, each in report["copies"].items():
+        rows.append([_words(name), *(_figure(each[share], ".1%") for share in SHARES)])
+    songs = [(song, name) for name in report["kinds"]["models"] for song in report["copies"][name]["songs"]]
+    songs.sort(key=lambda item: -item[0]["nearest_share"])
+    nearest = [
+        [
+            _words(name),
+            _text_cell(song["nearest"]),
+            _cell(f"{song['shift']:+d}"),
+            *(_cell(f"{song[s]:.0%}") for s in SHARES),
+        ]
+        for song, name in songs[:NEAREST]
+    ]
+    shares = [SHARE_NAMES[share] for share in SHARES]
+    return [
+        "<h2>What is copied from the training songs</h2>",
+        _paragraph(
+            "Mean share of a song's bars that stand note for note in training songs, in any key; bars without a note"
+            " do not count. Held-out songs share plain bars with them, too: more than that is copying, above all in"
+            " passages."
+        ),
+        _table(["", *shares], rows),
+        f"<h3>The {len(nearest)} composed songs that are nearest to a training song</h3>",
+        _table(["set", "training song", "semitones up to it", *shares], nearest),
+    ]
+
+
+def _definitions(facts: Mapping[str, Any]) -> str:
+    rows = []
+    for name, value in facts.items():
+        told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+        rows.append(f"<dt>{_text(name)}</dt><dd>{_text(told)}</dd>")
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are HTML already."""
+    titles = "".join(f"<th>{_text(title)}</th>" for title in head)
+    lines = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
+
+
+def _figure(figure: Mapping[str, Any], style: str, kind: str = "") -> str:
+    """A cell with a figure, and its interval below."""
+    value, rest = span(figure, style).split(" ", 1)
+    return f'<td class="{kind}">{value}<small>{rest[1:-1]}</small></td>'
+
+
+def _cell(text: object) -> str:
+    return f"<td>{_text(text)}</td>"
+
+
+def _words(text: object) -> str:
+    return f'<td class="words">{_text(text)}</td>'
+
+
+def _text_cell(text: object) -> str:
+    return f'<td class="text">{_text(text)}</td>'
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines)}</ul>"
+
+
+def _details(title: str, inner: str) -> str:
+    return f"<details><summary>{_text(title)}</summary>{inner}</details>"
+
+
+def _paragraph(text: str, raw: bool = False) -> str:
+    return f'<p class="soft">{text if raw else _text(text)}</p>'
+
+
+def _text(text: object) -> str:
+    """Text as HTML, with control characters and broken UTF-8 as escapes."""
+    return escape(printable(str(text)))
