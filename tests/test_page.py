@@ -212,7 +212,7 @@ def test_no_address_of_any_host_stands_in_a_page(tmp_path):
     write_page(tmp_path / "x.html", [make_song(1, title="t", given=0)], "t", {})
     html = re.sub(r'"data:audio[^"]*"', "", (tmp_path / "x.html").read_text())
     assert not re.findall(r"https?:|//\w+\.\w+|@import|url\(", html)
-    assert "your own bars" not in html
+    assert "given bars (shaded)" not in html
 
 
 def test_rolls_of_odd_songs():

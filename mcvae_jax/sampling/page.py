@@ -27,7 +27,7 @@ _POLICY = "; ".join(
 _LEGEND = """<ul class="legend">
 <li><i></i>composed</li>{own}<li class="head"><i></i>where it plays; click in the roll to go there</li>
 </ul>"""
-_OWN = '<li class="own"><i></i>your own bars (shaded)</li>'
+_OWN = '<li class="own"><i></i>given bars (shaded)</li>'
 
 
 def write_page(
@@ -107,7 +107,7 @@ data-left="{LEFT}">{draw_roll(song)}<div class="playhead"></div></div>
 def _plain(song: ComposedSong, seconds: float) -> str:
     """The line below a title: bars, time, tempo, metre, key."""
     own = int(song.given.sum())
-    bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them yours" if own else "")
+    bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them given" if own else "")
     metre = "/".join(map(str, song.setting.metre))
     if len(set(song.setting.metre)) > 1:
         metre += " in bars of 16 sixteenths"
