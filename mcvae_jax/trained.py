@@ -184,8 +184,8 @@ def _restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> t
         try:
             restored = checkpoints.restore(which, {"params": wanted})
         except DamagedCheckpoint as error:
-            which = f"--checkpoint=STEP (it has {_listed(steps)})"
-            raise UserError(f"{error}. Ask for another, as {which}, or train on.") from error
+            others = f"--checkpoint=STEP (it has {_listed(steps)})"
+            raise UserError(f"{error}. Ask for another, as {others}, or train on.") from error
         except UserError as error:
             raise UserError(f"{workdir.config} and its checkpoints do not belong together. {error}") from error
     return restored.step, restored.items["params"]
