@@ -10,6 +10,7 @@ example:
 import argparse
 import json
 import shlex
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.command import Parser, run_command, say
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
 from mcvae_jax.evaluation.conclusions import conclusions
@@ -63,9 +64,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--draws", type=int, default=4, metavar="N", help="of whole songs, for the bounds (default: 4)")
     add("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
     flags = parser.parse_args(argv)
-    for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1), ("seed", 0)):
+    for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1)):
         if getattr(flags, name) < least:
             raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
+    Settings(seed=flags.seed)  # which says what is wrong with a seed
     return flags
 
 
@@ -169,7 +171,13 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
         "songs": flags.songs,
         "bars": flags.bars,
         "draws": flags.draws,
+        "ngram": FIXED_NGRAM,
         "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
+        "held-out songs": {
+            "scored": len(_scored(corpus, HELD_OUT)),
+            "too short or too long": len(corpus.songs(HELD_OUT)) - len(_scored(corpus, HELD_OUT)),
+            "too similar to a training song": len(corpus.songs(EXCLUDED)),
+        },
     }
     for name, trained in (("vae", composer.vae), ("mdrnn", composer.mdrnn)):
         if trained:
@@ -178,10 +186,18 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
 
 
 def check_folder(folder: Path) -> None:
-    """UserError unless a report can be written to `folder`: absent, empty, or with an earlier report and no more."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if folder.exists() and not folder.is_dir() or names - FILES:
-        raise UserError(f"{folder} holds something that is no report; choose another --out")
+    """UserError unless a report can be written to `folder`: absent, empty, or with an earlier report and no more.
+
+    Tried by making a folder beside it, so that nobody waits for minutes for what then cannot be written.
+    """
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        above = next(path for path in folder.parents if path.exists())
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
+    if names - FILES:
+        raise UserError(f"{folder} holds more than a report; choose another --out")
 
 
 def _scored(corpus: Corpus, side: int) -> np.ndarray:

@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 
 from mcvae_jax import evaluate
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare, controls, scores
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.ngrams import NGrams
+from mcvae_jax.evaluation.particles import tighter_bounds
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.evaluation.songs import summarise, whole_song_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
+from mcvae_jax.music.tokens import NOTE_OFF, transpose
 from mcvae_jax.trained import open_composer, open_corpus
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
@@ -32,8 +34,8 @@ SMALL = ("--songs=5", "--bars=8", "--draws=1")
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    sides = [TRAIN] * len(TRAINING_LENGTHS) + [HELD_OUT] * len(HELD_OUT_LENGTHS)
-    corpus = save_corpus(folder / "corpus", lengths=TRAINING_LENGTHS + HELD_OUT_LENGTHS, sides=sides)
+    sides = [TRAIN] * len(TRAINING_LENGTHS) + [HELD_OUT] * len(HELD_OUT_LENGTHS) + [HELD_OUT, EXCLUDED]
+    corpus = save_corpus(folder / "corpus", lengths=TRAINING_LENGTHS + HELD_OUT_LENGTHS + (15, 20), sides=sides)
     save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae", corpus))
     save_vae(folder / "without", save_corpus(folder / "little"))
     return folder
@@ -71,6 +73,11 @@ def test_the_report_says_what_its_numbers_hold_for(report, runs):
     assert about["corpus"]["identity"] == open_corpus(composer.vae).identity
     assert (about["seed"], about["songs"], about["bars"], about["draws"]) == (0, 5, 8, 1)
     assert "--songs=5" in about["command"]
+    assert about["held-out songs"] == {
+        "scored": len(HELD_OUT_LENGTHS),
+        "too short or too long": 1,
+        "too similar to a training song": 1,
+    }
 
 
 def test_every_set_and_every_number_is_there(report):
@@ -116,12 +123,16 @@ def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs)
     composer = open_composer(runs / "mdrnn")
     corpus = open_corpus(composer.vae)
     training, held_out = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
-    training = [song for song in training if len(song) >= 16]
+    training, held_out = ([song for song in songs if len(song) >= 16] for songs in (training, held_out))
     rows, bars = report["models"]["rows"], sum(HELD_OUT_LENGTHS)
     assert report["models"]["bars"] == bars and report["models"]["subject"] == "MDRNN"
     ngram = NGrams.fit(training, 5, "kneser_ney").bits_of(held_out)
     assert rows["Kneser-Ney 5-gram"]["bits_of_songs"] == pytest.approx(ngram.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_bar"]["value"] == pytest.approx(ngram.sum() / bars)
+    assert len(scores.in_keys(training)) == 12 * len(training)
+    in_keys = [transpose(song, shift) for song in training for shift in range(-5, 7)]
+    in_keys = NGrams.fit(in_keys, 8, "kneser_ney").bits_of(held_out)
+    assert rows["Kneser-Ney 8-gram, 12 keys"]["bits_of_songs"] == pytest.approx(in_keys.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_token"]["value"] == pytest.approx(ngram.sum() / bars / 16)
     latent = composer.vae.vae.latent
     priors = {
@@ -134,6 +145,10 @@ def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs)
         assert rows[name]["rate_nats"] == pytest.approx(expected["rate_nats"], rel=1e-5)
     closed = (bounds["reconstruction_nats"] + bounds["kl_nats"]).sum() / math.log(2) / bars
     assert rows[scores.VAE_BOUND]["bits_per_bar"]["value"] == pytest.approx(closed, rel=1e-5)
+    tighter = tighter_bounds(composer.vae.vae, composer.vae.params, priors, held_out, 8, 0, lambda line: None)
+    for name, nats in tighter.items():
+        assert rows[name]["tighter"]["value"] == pytest.approx(nats.sum() / math.log(2) / bars, rel=1e-5)
+        assert rows[name]["tighter"]["value"] < rows[name]["bits_per_bar"]["value"]
     assert rows["MDRNN"]["beyond"] == {"value": 0, "interval": [0, 0]}
     difference = rows["N(0, I)"]["bits_per_bar"]["value"] - rows["MDRNN"]["bits_per_bar"]["value"]
     assert rows["N(0, I)"]["beyond"]["value"] == pytest.approx(difference)
@@ -187,6 +202,12 @@ def test_what_follows_depends_on_the_numbers(report):
     )
 
 
+def test_songs_that_reach_the_end_of_the_pitches_are_not_moved_beyond():
+    song = np.full((2, 16), NOTE_OFF, np.uint8)
+    song[0, 0] = 125
+    assert [int(moved[0, 0]) for moved in scores.in_keys([song])] == list(range(120, 128))
+
+
 def refused(*options):
     with pytest.raises(UserError) as caught:
         evaluate.main([str(option) for option in options])
@@ -198,7 +219,7 @@ def test_mistakes(runs, tmp_path):
     workdir, out = f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}"
     assert "--songs is 4; it must be 5 or more" in refused(workdir, out, "--songs=4")
     assert "--bars is 0" in refused(workdir, out, "--bars=0")
-    assert "--seed is -1" in refused(workdir, out, "--seed=-1")
+    assert "seed is -1" in refused(workdir, out, "--seed=-1")
     assert "--colour" in refused(workdir, out, "--colour=red")
     assert "--workdir" in refused(out)
     assert "0 held-out" in refused(workdir, out, "--bars=100") and "fewer --bars" in refused(workdir, out, "--bars=100")
@@ -207,5 +228,6 @@ def test_mistakes(runs, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     assert "choose another --out" in refused(workdir, f"--out={tmp_path / 'notes'}")
-    assert "choose another --out" in refused(workdir, f"--out={tmp_path / 'notes' / 'mine.txt'}")
+    for place in ("mine.txt", "mine.txt/below"):
+        assert "choose another --out" in refused(workdir, f"--out={tmp_path / 'notes' / place}")
     assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"

@@ -40,7 +40,7 @@ def compare_sets(
 
     Returns: 'reference' and by name 'sets', each with 'songs' and 'measures' by name (median, quartiles, values); each
     set also with 'distances' by name, {'value', 'interval'}: Wasserstein-1 for every measure, the share of songs that
-    CLASSIFIER tells rightly (0.5 is chance), FRECHET, and MMD (squared, without bias).
+    CLASSIFIER tells rightly (0.5 is chance), FRECHET, and MMD (squared, without bias); and 'bandwidth', of its kernel.
     """
     own, latents = measure_songs(reference, measures), encode(reference)
     bandwidth = median_distance(latents)

@@ -1,0 +1,114 @@
+"""Tighter whole-song bounds: what K draws of every bar, weighed, tell of a song, by a particle filter.
+
+Particles walk along the song with z_t ~ q(z_t | x_t), weighed by p(x_t | z_t) p(z_t | z_<t) / q(z_t | x_t), and are
+drawn anew by weight after each bar. The product of the mean weights is p(song) without bias, so minus its log is, on
+average, an upper bound on -log p(song), tighter for more particles (Maddison et al. 2017, arXiv:1705.09279). For a
+prior without memory it is the importance-weighted bound of every bar (Burda et al. 2016, arXiv:1509.00519).
+
+Letters: S songs, B songs of a chunk, N bars of all songs, T bars of a padded song, K particles, Z latent size.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.evaluation.songs import (
+    Posteriors,
+    Priors,
+    bar_log_likelihoods,
+    draw_latents,
+    encode_songs,
+    per_song,
+)
+from mcvae_jax.latents import padded_length
+from mcvae_jax.models import gaussian, mixture
+from mcvae_jax.models.prior import Prior
+from mcvae_jax.models.vae import VAE
+
+Array = jax.Array
+Say = Callable[[str], None]
+
+SONGS = 16  # of a chunk
+RESAMPLING = 0x7FFFFFFF  # folded into the key where `songs.draw_latents` folds the number of a song
+
+
+def tighter_bounds(
+    vae: VAE, params: Any, priors: Priors, songs: Sequence[np.ndarray], particles: int, seed: int, say: Say
+) -> dict[str, np.ndarray]:
+    """The bound of songs, each uint8 (n, 16) with n >= 1, under each prior by name: float64 (S,) nats a song."""
+    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
+    return particle_bounds(encode_songs(vae, params, songs, say), log_x, priors, particles, seed)
+
+
+def particle_bounds(
+    posteriors: Posteriors, log_x: Callable[[np.ndarray], np.ndarray], priors: Priors, particles: int, seed: int
+) -> dict[str, np.ndarray]:
+    """The same for any model whose bars are independent given their latents; arguments as `songs.bounds` has them.
+
+    Every prior is given the same draws, and `songs.bounds` the first of them.
+    """
+    draws = [draw_latents(posteriors, seed, draw) for draw in range(particles)]
+    log_w = [log_x(z) - np.asarray(gaussian.log_density(z, posteriors.mu, posteriors.log_var)) for z in draws]
+    z, log_w = np.stack(draws, axis=1), np.stack(log_w, axis=1).astype(np.float32)
+    return {
+        name: -per_song(_filter_songs(prior, params, z, log_w, posteriors.lengths, seed), posteriors.lengths)
+        for name, (prior, params) in priors.items()
+    }
+
+
+def _filter_songs(
+    prior: Prior, params: Any, z: np.ndarray, log_w: np.ndarray, lengths: np.ndarray, seed: int
+) -> np.ndarray:
+    """log mean weights of every bar, (N,), for draws z (N, K, Z) with log p(x | z) - log q(z | x) (N, K)."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    padded = np.array([padded_length(int(n)) for n in lengths])
+    key = jax.random.fold_in(jax.random.key(seed), RESAMPLING)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, np.arange(len(lengths)))
+    result = np.empty(len(z), np.float32)
+    for size in np.unique(padded):
+        songs = np.flatnonzero(padded == size)
+        for chunk in np.split(songs, np.arange(SONGS, len(songs), SONGS)):
+            batch = np.zeros((SONGS, size, *z.shape[1:]), np.float32)
+            weights = np.zeros(batch.shape[:3], np.float32)
+            for row, song in enumerate(chunk):
+                bars = slice(offsets[song], offsets[song + 1])
+                batch[row, : lengths[song]], weights[row, : lengths[song]] = z[bars], log_w[bars]
+            of_chunk = keys[np.resize(chunk, SONGS)]
+            found = np.asarray(_filter(prior, params, batch, weights, of_chunk))
+            for row, song in enumerate(chunk):
+                result[offsets[song] : offsets[song + 1]] = found[row, : lengths[song]]
+    return result
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _filter(prior: Prior, params: Any, z: Array, log_w: Array, keys: Array) -> Array:
+    """log mean weights (B, T) of songs z (B, T, K, Z) with log_w (B, T, K) and a key each, (B,)."""
+    particles = z.shape[2]
+
+    def next_step(state, z):  # of one particle
+        return prior.next_step(params, state, z[None])
+
+    def one(z, log_w, key):
+        def step(carry, bar):
+            state, said = carry
+            z, log_w, key = bar
+            log_weights = log_w + mixture.log_density(said.mixture, z[:, None])[:, 0]
+            chosen = _systematic(key, jax.nn.softmax(log_weights))
+            state = jax.tree.map(lambda a: a[chosen], state)
+            return jax.vmap(next_step)(state, z[chosen]), jax.nn.logsumexp(log_weights) - math.log(particles)
+
+        first = jax.vmap(functools.partial(next_step, None))(z[0])
+        return jax.lax.scan(step, first, (z, log_w, jax.random.split(key, len(z))))[1]
+
+    return jax.vmap(one)(z, log_w, keys)
+
+
+def _systematic(key: Array, share: Array) -> Array:
+    """Systematic resampling: int (K,), each i about K share[i] times, for share (K,) that sums to one."""
+    places = (jnp.arange(len(share)) + jax.random.uniform(key)) / len(share)
+    return jnp.minimum(jnp.searchsorted(jnp.cumsum(share), places), len(share) - 1)
