@@ -427,7 +427,8 @@ def test_two_processes_stop_together_and_train_as_one(tmp_path):
     assert any("step 10/300" in line for line in first.stdout)
     second.terminate()
     said = [process.communicate(timeout=60)[0] for process in (first, second)]
-    assert "Stopped at step" in said[0] and said[1] == ""
+    chatter = [line for line in said[1].splitlines() if not line.startswith("[Gloo]")]  # the library's own
+    assert "Stopped at step" in said[0] and not chatter
     assert [process.returncode for process in (first, second)] == [128 + signal.SIGTERM] * 2
     first, second = start_two(tmp_path / "two", **fields)
     said = [process.communicate(timeout=60)[0] for process in (first, second)]
