@@ -46,7 +46,7 @@ def _bits(models: Mapping[str, Any]) -> str:
     return (
         f"A bar of the {models['songs']:,} held-out songs ({models['bars']:,} bars) takes the {subject} at most"
         f" {span(rows[subject]['bits_per_bar'])} bits and the best n-gram ({best}) {span(rows[best]['bits_per_bar'])}:"
-        f" {span(rows[best]['beyond'])} more, {verdict}."
+        f" a difference of {span(rows[best]['beyond'])}, {verdict}."
     )
 
 
