@@ -1,8 +1,10 @@
 """What the commands share: one clear line for a user's mistake, and no chatter of libraries."""
 
 import argparse
+import inspect
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -36,6 +38,12 @@ def run_command(main: Callable[[list[str]], int | None]) -> None:
 def say(line: str) -> None:
     """Prints a line at once, also into a pipe."""
     print(line, flush=True)
+
+
+def comments_of(settings: type) -> dict[str, str]:
+    """The comment behind each field of a dataclass, as the help of its option."""
+    found = re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(settings), re.MULTILINE)
+    return {name: comment.replace("%", "%%") for name, comment in found}
 
 
 def clock(seconds: float) -> str:

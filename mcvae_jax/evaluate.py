@@ -10,7 +10,6 @@ example:
 import argparse
 import json
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.evaluation.songs import encode_songs
-from mcvae_jax.files import replacing
+from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus
@@ -186,17 +185,8 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
 
 
 def check_folder(folder: Path) -> None:
-    """UserError unless a report can be written to `folder`: absent, empty, or with an earlier report and no more.
-
-    Tried by making a folder beside it, so that nobody waits for minutes for what then cannot be written.
-    """
-    try:
-        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        above = next(path for path in folder.parents if path.exists())
-        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
-    if names - FILES:
+    """UserError unless a report can be written to `folder`: absent, empty, or with an earlier report and no more."""
+    if names_in(folder, "choose another --out") - FILES:
         raise UserError(f"{folder} holds more than a report; choose another --out")
 
 

@@ -9,6 +9,20 @@ from pathlib import Path
 from mcvae_jax.errors import UserError
 
 
+def names_in(folder: Path, advice: str) -> set[str]:
+    """The names in a folder that is to be written, empty where it is not there yet; UserError where it cannot be.
+
+    Tried by making a folder beside it, so that nobody waits for an hour for what then cannot be written.
+    """
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        above = next((path for path in folder.parents if path.exists()), folder)
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); {advice}") from error
+    return names
+
+
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A hidden folder beside `folder`, which takes its place when the block ends well, and else vanishes."""

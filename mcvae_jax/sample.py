@@ -20,14 +20,12 @@ examples:
 import argparse
 import dataclasses
 import difflib
-import inspect
-import re
 import shlex
 import time
 from collections.abc import Callable
 from typing import Any
 
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
@@ -123,14 +121,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     songs.add_argument("--steps", type=int, default=5, metavar="N", help="interpolate: songs of a path (default: 5)")
     songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Settings), re.MULTILINE))
+    comments = comments_of(Settings)
     for field in dataclasses.fields(Settings):
         draws.add_argument(
             f"--{field.name}",
             type=field.type,
             default=field.default,
             metavar="X" if field.type is float else "N",
-            help=f"{comments[field.name].replace('%', '%%')} (default: {field.default})",
+            help=f"{comments[field.name]} (default: {field.default})",
         )
     flags = parser.parse_args(argv)
     _choose("mode", flags.mode, MODES)

@@ -26,9 +26,6 @@ class Walk:
     stop: int = 0
     latent: int = LATENT
 
-    def log_density(self, params, z):
-        raise NotImplementedError
-
     def next_step(self, params, state, z):
         read = jnp.zeros(z.shape[0]) if state is None else state + 1
         mean = jnp.zeros_like(z) if state is None else 0.8 * z

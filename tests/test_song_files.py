@@ -247,7 +247,7 @@ def test_a_place_that_cannot_be_written_is_known_before_any_song_is_made(tmp_pat
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(results.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
     with pytest.raises(UserError, match=r"cannot write to .*out \(Permission denied\); choose another --out"):
         results.check_folder(tmp_path / "out")
 

@@ -2,11 +2,9 @@
 
 import argparse
 import dataclasses
-import inspect
-import re
 import sys
 
-from mcvae_jax.command import Parser, run_command
+from mcvae_jax.command import Parser, comments_of, run_command
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 from mcvae_jax.corpus.sources import printable
@@ -15,7 +13,7 @@ from mcvae_jax.corpus.sources import printable
 def parse(argv: list[str]) -> argparse.Namespace:
     """Every field of CorpusSettings is a flag, and the comment beside it the flag's help."""
     parser = Parser("python -m mcvae_jax.corpus", description=__doc__)
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(CorpusSettings), re.MULTILINE))
+    comments = comments_of(CorpusSettings)
     for field in dataclasses.fields(CorpusSettings):
         required = field.default is dataclasses.MISSING
         default = "" if required else f" (default: {field.default!r})"
@@ -26,7 +24,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
             default=None if required else field.default,
             choices=CHOICES.get(field.name),
             metavar=field.name.upper() if field.name not in CHOICES else None,
-            help=comments[field.name].replace("%", "%%") + default,
+            help=comments[field.name] + default,
         )
     parser.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced")
     parser.add_argument("--workers", type=int, help="processes that read (default: one for each core)")

@@ -24,7 +24,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models import mixture
 from mcvae_jax.models.mixture import Mixture, bounded_log_sigma
 from mcvae_jax.models.prior import Step
-from mcvae_jax.models.vae import LARGEST, Dense, LSTMLayer
+from mcvae_jax.models.vae import LARGEST, Dense, LSTMLayer, check_shares, check_sizes, operand_dtype
 
 Array = jax.Array
 
@@ -48,9 +48,7 @@ class Dropout:
     gates: float = 0.0  # of the squash gates of every layer (thesis 4.4.8)
 
     def __post_init__(self):
-        for name, share in dataclasses.asdict(self).items():
-            if not 0 <= share < 1:
-                raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
+        check_shares(self)
 
 
 class Unrolled(NamedTuple):
@@ -198,11 +196,7 @@ class MDRNN(nn.Module):
         logits, mu, raw, _, recall_raw = self._split(outputs)
         if self.recall:
             anything = jnp.any((lags >= 1) & (lags <= self.memory), axis=-1)[..., None]  # (B, T, 1)
-            exists = jnp.concatenate(
-                [jnp.ones((*anything.shape[:-1], self.components), bool), jnp.broadcast_to(anything, recall_raw.shape)],
-                axis=-1,
-            )
-            logits = jnp.where(exists, logits, -jnp.inf)
+            logits = jnp.where((jnp.arange(logits.shape[-1]) < self.components) | anything, logits, -jnp.inf)
             mu = jnp.concatenate([mu, self.gain * recalled], axis=-2)
             raw = jnp.concatenate([raw, self.spread + recall_raw[..., None]], axis=-2)
         mixed = Mixture(jax.nn.log_softmax(logits, axis=-1), mu, bounded_log_sigma(raw, self.floor))
@@ -263,13 +257,9 @@ def make_mdrnn(settings: Mapping[str, Any], latent: int) -> MDRNN:
     """The MDRNN of config.model for latents of a size; UserError for sizes that cannot work."""
     fields = dict(settings)
     dtype = fields.pop("matmul_dtype")
-    for name in ("units", "layers", "components", "memory"):
-        if not 1 <= fields[name] <= LARGEST:
-            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
+    check_sizes(fields, ("units", "layers", "components", "memory"))
     if not 0 <= fields["recall"] <= LARGEST:
         raise UserError(f"config.model.recall is {fields['recall']}; it must be from 0 (none) to {LARGEST}")
     if not 0 < fields["floor"] < 1:
         raise UserError(f"config.model.floor is {fields['floor']}; it must lie between 0 and 1")
-    if dtype not in ("float32", "bfloat16"):
-        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {dtype!r}")
-    return MDRNN(latent=latent, **fields, dtype=jnp.dtype(dtype))
+    return MDRNN(latent=latent, **fields, dtype=operand_dtype(dtype))

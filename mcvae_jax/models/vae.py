@@ -42,9 +42,7 @@ class Dropout:
     gates: float = 0.0  # of the squash gates of every layer (thesis 4.4.8)
 
     def __post_init__(self):
-        for name, share in dataclasses.asdict(self).items():
-            if not 0 <= share < 1:
-                raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
+        check_shares(self)
 
 
 class LSTMLayer(nn.Module):
@@ -220,11 +218,28 @@ def make_vae(settings: Mapping[str, Any]) -> VAE:
     """The VAE of config.model: units, latent, layers, merge, matmul_dtype; UserError for sizes that cannot work."""
     fields = dict(settings)
     dtype = fields.pop("matmul_dtype")
-    for name in ("units", "latent", "layers"):
-        if not 1 <= fields[name] <= LARGEST:
-            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
+    check_sizes(fields, ("units", "latent", "layers"))
     if fields["merge"] not in ("add", "concat"):
         raise UserError(f"config.model.merge is 'add' or 'concat', not {fields['merge']!r}")
-    if dtype not in ("float32", "bfloat16"):
-        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {dtype!r}")
-    return VAE(**fields, dtype=jnp.dtype(dtype))
+    return VAE(**fields, dtype=operand_dtype(dtype))
+
+
+def check_shares(dropout: Any) -> None:
+    """UserError where a field of a dataclass of config.dropout is no share from 0 to below 1."""
+    for name, share in dataclasses.asdict(dropout).items():
+        if not 0 <= share < 1:
+            raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
+
+
+def check_sizes(fields: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """UserError where a size of config.model is not from 1 to LARGEST."""
+    for name in names:
+        if not 1 <= fields[name] <= LARGEST:
+            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
+
+
+def operand_dtype(name: str) -> jnp.dtype:
+    """config.model.matmul_dtype; UserError where it is neither 'float32' nor 'bfloat16'."""
+    if name not in ("float32", "bfloat16"):
+        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {name!r}")
+    return jnp.dtype(name)

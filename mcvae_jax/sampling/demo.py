@@ -38,12 +38,7 @@ def check_settings(config: Any) -> None:
 
 def check_folder(folder: Path) -> None:
     """UserError where the songs may not be written there."""
-    try:
-        results.check_folder(folder)
-    except UserError as error:
-        raise UserError(
-            str(error).replace("choose another --out", "move it away, or take another --workdir")
-        ) from error
+    results.check_folder(folder, "move it away, or take another --workdir")
 
 
 def is_written(composer: Composer, config: Any, folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing
+from mcvae_jax.files import names_in, replacing
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -70,18 +69,10 @@ def write_results(
     return record
 
 
-def check_folder(folder: str | os.PathLike) -> None:
-    """UserError unless songs can be written to `folder`: absent, empty, or what an earlier call wrote.
-
-    Tried by making a folder beside it, so that nobody composes for an hour what then cannot be written.
-    """
+def check_folder(folder: str | os.PathLike, advice: str = "choose another --out") -> None:
+    """UserError, ending with the advice, unless songs can be written there: absent, empty, or of an earlier call."""
     folder = Path(folder).resolve()
-    try:
-        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        above = next((path for path in folder.parents if path.exists()), folder)
-        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another --out") from error
+    names = names_in(folder, advice)
     if not names:
         return
     try:
@@ -90,9 +81,7 @@ def check_folder(folder: str | os.PathLike) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         ours = set()
     if foreign := sorted(names - ours):
-        raise UserError(
-            f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; choose another --out"
-        )
+        raise UserError(f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; {advice}")
 
 
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
