@@ -3,17 +3,14 @@
     python -m experiments.kl_targets --out=runs/kl_targets [--corpus=FOLDER_OR_BUILTIN] [--steps=1500]
 
 Each run is a small VAE on the same bars. The table goes to OUT/kl_targets.csv and the screen, the course of the KL to
-OUT/kl_targets.png. A run that is done is not trained again.
+OUT/kl_targets.png and .pdf. A run that is done is not trained again.
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import load_config
@@ -46,10 +43,7 @@ def main(argv: list[str]) -> None:
     if options.steps < 600:
         raise UserError(f"--steps={options.steps} says nothing: capacity rises for 500 steps; give at least 600")
     rows = [run(name, target, loss, options) for name, target, loss in RUNS]
-    with (options.out / "kl_targets.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(options.out / "kl_targets.csv", rows)
     draw(options.out)
     say("  ".join(f"{column:>21}" for column in COLUMNS))
     for row in rows:
@@ -90,8 +84,7 @@ def folder_of(out: Path, name: str) -> Path:
 
 def draw(out: Path) -> None:
     """The KL of the training batches over the steps, a line a run, and the common target."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 4.5)
     axis = figure.subplots()
     for name, target, _ in RUNS:
         lines = [line for line in read_metrics(Workdir(folder_of(out, name)).metrics) if line["split"] == "train"]
@@ -100,7 +93,7 @@ def draw(out: Path) -> None:
     axis.axhline(TARGET, color="0.4", linewidth=0.8, linestyle="--", label="target")
     axis.set(xlabel="step", ylabel="KL, nats per bar", ylim=(0, 2 * TARGET))
     axis.legend()
-    figure.savefig(out / "kl_targets.png", dpi=120)
+    save_figure(figure, out / "kl_targets")
 
 
 if __name__ == "__main__":
