@@ -1,0 +1,113 @@
+"""The thesis' Algorithms 1 to 4 (6.5.2, 6.6.2): melodies from what lies between the latents of two songs.
+
+Songs a and b are the means of q of their first bars, (P, n, Z) for P pairs; reconstruction and interpolation use the
+mean. `between` gives what lies between them, and each algorithm renders that as bars, uint8 (P, bars, 16):
+
+    1  vae_conditional      the decoder renders every interpolated bar
+    2  vae_unconditional    the decoder runs freely from the first one
+    3  mcvae_conditional    the MDRNN reads the interpolated bars and predicts the bar after each, which is rendered
+    4  mcvae_unconditional  the MDRNN reads the first one and composes the bars that follow
+
+Where the text has two readings:
+- Algorithms 3 and 4 append the vector z_0 to a list of notes, which cannot be meant: here its bar is rendered and
+  stands first ("the first latent vector z_0 could not be predicted using this method, and was used directly", 8.1.2).
+  with_first=False leaves it out, as printed.
+- Algorithm 2 is printed with 80 steps and described with 400 (25 bars); Algorithm 4 is printed with 4 bars after the
+  first and described with 24 (8.1.2). `bars` says how many; the shorter melody is the beginning of the longer.
+- "predict z from prev z" (Algorithm 3): the MDRNN is recurrent, so what it predicts follows from all interpolated bars
+  so far, of which prev z is the last. Each pair starts from a fresh state.
+
+A melody depends on its latents, keys, the settings and the models, and on nothing else in the call.
+
+Letters: P pairs, n bars given, Z latent size.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from mcvae_jax.sampling.compose import continue_latents, lerp
+from mcvae_jax.sampling.decode import decode_bars, free_run
+from mcvae_jax.sampling.keys import LATENTS, TOKENS, bar_keys, song_keys
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.trained import TrainedMDRNN, TrainedVAE
+
+MILLION = 1_000_000  # alphas are told apart to six digits
+
+Path = Callable[[np.ndarray, np.ndarray, float], np.ndarray]  # compose.lerp or compose.slerp
+
+
+class PairKeys(NamedTuple):
+    """A key for each pair, (P,), for what the MDRNN draws and for the tokens."""
+
+    latents: jax.Array
+    tokens: jax.Array
+
+
+def pair_keys(seed: int, pairs: Sequence[int], alpha: float) -> PairKeys:
+    """The keys of pairs by their numbers: of a pair and alpha they are the same whatever else is asked for."""
+    fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
+    step = round(alpha * MILLION)
+    return PairKeys(*(fold(song_keys(seed, pairs, purpose), step) for purpose in (LATENTS, TOKENS)))
+
+
+def between(z_a: np.ndarray, z_b: np.ndarray, alpha: float, path: Path = lerp) -> np.ndarray:
+    """alpha z_a + (1 - alpha) z_b (Eq 6.2), float32; or by another path from b, at alpha 0, to a, at 1."""
+    return np.asarray(path(z_b, z_a, alpha), np.float32)
+
+
+def vae_conditional(trained: TrainedVAE, z: np.ndarray, keys: PairKeys, settings: Settings) -> np.ndarray:
+    """Algorithm 1: every bar of z (P, n, Z) rendered for itself, START first: uint8 (P, n, 16)."""
+    pairs, bars, latent = z.shape
+    rendered = decode_bars(
+        trained.vae, trained.params, z.reshape(-1, latent), bar_keys(keys.tokens, [bars] * pairs), settings
+    )
+    return rendered.reshape(pairs, bars, -1)
+
+
+def vae_unconditional(
+    trained: TrainedVAE, z: np.ndarray, keys: PairKeys, settings: Settings, bars: int = 5
+) -> np.ndarray:
+    """Algorithm 2: `bars` * 16 steps of the decoder from the first bar's vector of z (P, n, Z): uint8 (P, bars, 16)."""
+    return free_run(trained.vae, trained.params, z[:, 0], keys.tokens, bars, settings)
+
+
+def mcvae_conditional(
+    trained: TrainedVAE,
+    mdrnn: TrainedMDRNN,
+    z: np.ndarray,
+    keys: PairKeys,
+    settings: Settings,
+    with_first: bool = True,
+) -> np.ndarray:
+    """Algorithm 3: bar j is what the MDRNN predicts after reading z_0 to z_(j-1) of z (P, n, Z), j = 1 to n - 1.
+
+    It never reads what it predicted. Returns uint8 (P, n, 16), or (P, n - 1, 16) without the first bar.
+    """
+    fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
+    found = [z[:, :1]] if with_first else []
+    for bar in range(1, z.shape[1]):
+        of_bar = fold(keys.latents, bar)
+        found.append(np.stack(continue_latents(mdrnn.prior, mdrnn.params, list(z[:, :bar]), of_bar, 1, settings)))
+    return vae_conditional(trained, np.concatenate(found, axis=1), keys, settings)
+
+
+def mcvae_unconditional(
+    trained: TrainedVAE,
+    mdrnn: TrainedMDRNN,
+    z: np.ndarray,
+    keys: PairKeys,
+    settings: Settings,
+    bars: int = 5,
+    with_first: bool = True,
+) -> np.ndarray:
+    """Algorithm 4: after the first bar's vector of z (P, n, Z), the MDRNN composes `bars` - 1 that follow it.
+
+    Returns uint8 (P, bars, 16), or (P, bars - 1, 16) without the first bar.
+    """
+    first = z[:, :1]
+    rest = np.stack(continue_latents(mdrnn.prior, mdrnn.params, list(first), keys.latents, bars - 1, settings))
+    found = np.concatenate([first, rest], axis=1) if with_first else rest
+    return vae_conditional(trained, found, keys, settings)
