@@ -9,7 +9,7 @@ A stage that is done is skipped, one that was cut off goes on, so the same comma
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,34 @@ def run(config: Any, folder: Path, say: Say, command: str) -> int:
       UserError: as `loop.train` and the making of the tasks do.
     """
     check_start(config, folder)
-    with Workdir(folder).locked() if parallel.is_first_process() else contextlib.nullcontext():
+    with _locked(folder):
         watch = Stopwatch(folder, say)
-        for name in MODELS:
-            received = _train(name, config, folder, watch, command)
-            if received:
-                return 128 + received
+        received = _train_all(MODELS, config, folder, watch, command)
+        if received:
+            return 128 + received
         if parallel.is_first_process():
             _make_songs(config, folder, watch)
+    return 0
+
+
+def train_models(config: Any, folder: Path, say: Say, command: str, names: Iterable[str] = MODELS) -> int:
+    """The models alone, or the first of them alone (`names`), without songs; arguments and the rest as `run` has."""
+    check_start(config, folder)
+    with _locked(folder):
+        received = _train_all(names, config, folder, Stopwatch(folder, say), command)
+    return 128 + received if received else 0
+
+
+def _locked(folder: Path) -> contextlib.AbstractContextManager:
+    return Workdir(folder).locked() if parallel.is_first_process() else contextlib.nullcontext()
+
+
+def _train_all(names: Iterable[str], config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
+    """The signal that stopped it, or 0."""
+    for name in names:
+        received = _train(name, config, folder, watch, command)
+        if received:
+            return received
     return 0
 
 

@@ -1,0 +1,135 @@
+"""The figures of one run: those of its held-out results, and what its free compositions are like beside real songs.
+
+Of `songs` compositions of BARS bars, by the sampler's defaults and as the models were trained, every measure of the
+report (evaluation/measures.py, and the bits under a 5-gram of the run's own training songs) is kept song by song, with
+its mean and its Wasserstein-1 distance to the first BARS bars of the held-out songs that have as many.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcvae_jax import evaluate
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, distinct_bars
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.measures import Measure, measure_songs
+from mcvae_jax.evaluation.sets import wasserstein
+from mcvae_jax.sampling import modes
+from mcvae_jax.sampling.settings import DEFAULTS, Settings
+from mcvae_jax.trained import Composer, open_composer, open_corpus
+from mcvae_jax.workdir import read_json, write_json
+
+Say = Callable[[str], None]
+Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
+
+BARS = 32
+LAGS = 16  # bars; a curve of repetition goes so far
+REAL = "held-out songs"
+SETTINGS = {
+    "defaults": DEFAULTS,
+    "as trained": Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0),
+}
+
+
+def score_run(folder: Path, songs: int, arguments: list[str], say: Say) -> dict[str, Any]:
+    """Scores a finished run and writes scores.json into its workdir, where that does not stand yet.
+
+    Returns:
+      'figures', one number by name; 'sets' by name (REAL and those of SETTINGS, {} without an MDRNN), see
+      `describe`; 'songs' and 'arguments', which ask for it, 'models', the identities of the checkpoints.
+    """
+    composer = open_composer(folder)
+    models = [trained.identity for trained in composer if trained]
+    asked = {"songs": songs, "arguments": arguments, "models": models}
+    path = folder / "scores.json"
+    kept = read_json(path)
+    if all(kept.get(name) == value for name, value in asked.items()):
+        return kept
+    figures, sets = held_out_figures(folder), {}
+    if composer.mdrnn:
+        say(f"composing {songs} songs of {BARS} bars in each of {len(SETTINGS)} ways")
+        corpus = open_corpus(composer.vae, composer.mdrnn.record.config["corpus_folder"])
+        sets = compare_sets(composer, corpus, songs)
+        figures |= set_figures(sets)
+    scores = asked | {"figures": figures, "sets": sets}
+    write_json(path, scores)
+    return scores
+
+
+def held_out_figures(folder: Path) -> dict[str, float]:
+    """What the training of both models found on held-out music.
+
+    With an MDRNN reconstruction, KL, rate and bound are those of whole songs, else of bars under N(0, I).
+    """
+    vae = json.loads((folder / "vae" / "results" / "held_out.json").read_text())
+    of_songs = folder / "mdrnn" / "results" / "held_out.json"
+    figures = {name: vae[name] for name in ("reconstruction_nats", "kl_nats", "bound_bits")}
+    if of_songs.exists():
+        found = json.loads(of_songs.read_text())
+        prior = found["priors"]["MDRNN"]
+        figures = {name: found[name] for name in ("reconstruction_nats", "kl_nats")}
+        figures |= {"rate_nats": prior["rate_nats"], "bound_bits": prior["bits_per_bar"]}
+    seconds = sum(read_json(folder / "stages.json").values())
+    accuracy = {"token_accuracy": vae["greedy"]["token_accuracy"], "bar_accuracy": vae["greedy"]["bar_accuracy"]}
+    return figures | accuracy | {"active_units": vae["active_units"], "seconds": seconds}
+
+
+def compare_sets(composer: Composer, corpus: Corpus, songs: int) -> dict[str, Any]:
+    """`describe` of the held-out excerpts and of each way of composing."""
+    measures = song_measures(corpus.folder, corpus.identity)
+    real = describe(excerpts(corpus), measures)
+    sets = {REAL: real}
+    for name, settings in SETTINGS.items():
+        composed = modes.compose(composer, songs, BARS, settings)
+        sets[name] = describe([song.bars for song in composed], measures)
+        sets[name]["distances"] = {
+            measure: wasserstein(np.array(values), np.array(real["values"][measure]))
+            for measure, values in sets[name]["values"].items()
+        }
+    return sets
+
+
+def excerpts(corpus: Corpus) -> list[np.ndarray]:
+    """The first BARS bars of the held-out songs that have as many; UserError where none has."""
+    found = [corpus.song(i)[:BARS] for i in corpus.songs(HELD_OUT) if corpus.lengths[i] >= BARS]
+    if not found:
+        raise UserError(f"the corpus {corpus.folder} has no held-out song of {BARS} bars to compare with; add music")
+    return found
+
+
+def describe(songs: Songs, measures: dict[str, Measure]) -> dict[str, Any]:
+    """'values' of every measure, song by song; 'repeats_by_lag', for lags of 1, 2, ... LAGS bars the mean share of
+    bars that are the same as the one so many bars before."""
+    values = {name: column.tolist() for name, column in measure_songs(songs, measures).items()}
+    return {"values": values, "repeats_by_lag": np.mean([repeats_by_lag(song) for song in songs], axis=0).tolist()}
+
+
+def repeats_by_lag(song: np.ndarray) -> np.ndarray:
+    """float64 (LAGS,), see `describe`; of a song of more than LAGS bars."""
+    ids = distinct_bars(song)[1]
+    return np.array([np.mean(ids[lag:] == ids[:-lag]) for lag in range(1, LAGS + 1)])
+
+
+def set_figures(sets: dict[str, Any]) -> dict[str, float]:
+    """Of every set and measure the mean, and of composed ones the Wasserstein-1 distance: one number by name."""
+    figures = {}
+    for name, found in sets.items():
+        for measure, values in found["values"].items():
+            figures[f"{measure} ({name})"] = float(np.mean(values))
+            if name != REAL:
+                figures[f"{measure} ({name}, W1)"] = found["distances"][measure]
+    return figures
+
+
+@functools.lru_cache(maxsize=1)
+def song_measures(folder: Path, identity: str) -> dict[str, Measure]:
+    """The measures of a song, by the training songs of a corpus; runs of one process on one corpus share them."""
+    corpus = Corpus.open(folder)
+    training = corpus.songs(TRAIN)
+    lengths = corpus.lengths[training]
+    scored = training[(lengths >= evaluate.SHORTEST) & (lengths <= evaluate.LONGEST)]
+    return evaluate.measures([corpus.song(i) for i in scored])
