@@ -1,0 +1,191 @@
+"""The results of a listening test as a folder: figures, tables, summary.json, and results.md to be read."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.listening import analysis, figures
+from experiments.listening.answers import LeftOut, Listener, read_answers, read_key
+from experiments.listening.clips import MCVAE, REAL, VAE
+from experiments.results import write_csv
+from mcvae_jax.errors import UserError
+from mcvae_jax.files import names_in, replacing
+
+FORMAT, VERSION = "mcvae_jax listening results", 1
+LEAST = 2  # listeners; fewer have no spread
+LEVEL = 0.05
+
+Rows = list[dict[str, Any]]
+
+
+def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str], None]) -> None:
+    """Reads the answers, writes the results to `out`, and says what was left out and what was found."""
+    out = out.resolve()
+    _check_folder(out)
+    key = read_key(key_file)
+    listeners, left_out = read_answers(files, key)
+    for each in left_out:
+        say(f"left out: {each.file}: {each.reason}")
+    if len(listeners) < LEAST:
+        first = f", such as {left_out[0].file}: {left_out[0].reason}" if left_out else ""
+        raise UserError(
+            f"{len(listeners)} file(s) of answers can be used and {len(left_out)} cannot{first}; {LEAST} listeners are needed"
+        )
+    results = summarise(listeners, key)
+    summary = {
+        "format": FORMAT,
+        "version": VERSION,
+        "test": key["test"],
+        "listeners": [_about(each) for each in listeners],
+        "left out": [each._asdict() for each in left_out],
+    } | results
+    with replacing(out) as place:
+        drawn = _draw(place, listeners, key, results)
+        _write_tables(place, listeners, results)
+        (place / "results.md").write_text(_markdown(summary, drawn), "utf-8")
+        summary["files"] = sorted({path.name for path in place.iterdir()} | {"summary.json"})
+        (place / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    say(f"{len(listeners)} listeners, {len(left_out)} file(s) left out")
+    for line in findings(results):
+        say(line)
+    say(f"See {out}/results.md, its figures and tables.")
+
+
+def summarise(listeners: Sequence[Listener], key: Mapping[str, Any]) -> dict[str, Any]:
+    """All numbers, as JSON: counts, and the rows of the tables."""
+    models, statements = [model["name"] for model in key["models"]], key["statements"]
+    real = next((model["name"] for model in key["models"] if model["kind"] == REAL), None)
+    return {
+        "counts": {
+            model: dict(zip(statements, counts, strict=True)) for model, counts in _counts(listeners, key).items()
+        },
+        "statements": analysis.likert(listeners, models, statements),
+        "choices": analysis.preferences(listeners, models),
+        "taken for real": analysis.judged(listeners, models),
+        "told from real songs": analysis.detected(listeners, models, real) if real else [],
+    }
+
+
+def findings(results: Mapping[str, Any]) -> list[str]:
+    """A sentence for each difference that is significant after correction; one where there is none."""
+    lines = []
+    for row in results["statements"]:
+        if row["p (Holm)"] < LEVEL:
+            more = "more" if row["rank-biserial"] > 0 else "less"
+            effect = f"rank-biserial {row['rank-biserial']:+.2f}, {row['low']:+.2f} to {row['high']:+.2f}"
+            lines.append(
+                f"{row['statement']}: agreed with {more} for {row['first']} than for {row['second']} ({effect};"
+                f" p = {row['p (Holm)']:.3g} after Holm)"
+            )
+    for row in results["choices"]:
+        if row["p (Holm)"] < LEVEL:
+            share = f"{row['share for the first']:.0%}, {row['low']:.0%} to {row['high']:.0%}"
+            lines.append(
+                f"{row['first']} chosen over {row['second']} in {share} (p = {row['p (Holm)']:.3g} after Holm)"
+            )
+    for row in results["told from real songs"]:
+        verdict = "is" if row["p (Holm)"] < LEVEL else "is not shown to be"
+        lines.append(
+            f"{row['model']} {verdict} told from real songs: d' {row[chr(100) + chr(39)]:.2f} (p = {row['p (Holm)']:.3g})"
+        )
+    return lines or ["no difference between the models is significant after correction"]
+
+
+def _counts(listeners: Sequence[Listener], key: Mapping[str, Any]) -> dict[str, list[list[int]]]:
+    return {m["name"]: analysis.counts(listeners, m["name"], key["statements"]).tolist() for m in key["models"]}
+
+
+def _about(listener: Listener) -> dict[str, Any]:
+    return {
+        "listener": listener.code,
+        "makes music": listener.background,
+        "minutes": round(listener.minutes, 1),
+        "share heard": round(listener.heard, 3),
+    }
+
+
+def _draw(folder: Path, listeners: Sequence[Listener], key: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+    """Draws all figures; their names without suffix. The first VAE is Fig. 6.4, the first MCVAE Fig. 6.5."""
+    thesis, drawn = {VAE: "6.4", MCVAE: "6.5"}, []
+    for n, model in enumerate(key["models"], 1):
+        number = thesis.pop(model["kind"], "")
+        name = f"fig_{number.replace('.', '_')}" if number else f"statements_{n}"
+        title = f"{f'Fig. {number}: ' if number else ''}{model['name']}"
+        figures.draw_likert(
+            folder / name, title, analysis.counts(listeners, model["name"], key["statements"]), key["statements"]
+        )
+        drawn.append(name)
+    figures.draw_choices(folder / "choices", results["choices"], results["taken for real"])
+    return [*drawn, "choices"]
+
+
+def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[str, Any]) -> None:
+    """statements, choices, taken_for_real and told_from_real as in the summary; ratings and remarks one by one."""
+    for name in ("statements", "choices", "taken for real", "told from real songs"):
+        if results[name]:
+            write_csv(folder / f"{name.replace(' ', '_')}.csv", results[name])
+    write_csv(folder / "listeners.csv", [_about(each) for each in listeners])
+    ratings = [
+        {"listener": each.code, "model": model, "statement": statement, "rating": rating}
+        for each in listeners
+        for model, given in each.ratings.items()
+        for statement, rating in given.items()
+    ]
+    write_csv(folder / "ratings.csv", ratings)
+    remarks = [
+        {"listener": each.code, "on": on, "remark": text} for each in listeners for on, text in each.remarks.items()
+    ]
+    if remarks:
+        write_csv(
+            folder / "remarks.csv",
+            [row | {"on": row["on"] or "the test", "remark": _plain(row["remark"])} for row in remarks],
+        )
+
+
+def _plain(text: str) -> str:
+    """A remark that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
+    listeners = summary["listeners"]
+    music = sum(each["makes music"] != "no" for each in listeners)
+    lines = [
+        "# Listening test",
+        f"{len(listeners)} listeners, {music} of whom make music; median {np.median([e['minutes'] for e in listeners]):.0f} minutes,"
+        f" median share of the clips that was played {np.median([e['share heard'] for e in listeners]):.0%}. Test"
+        f" {summary['test']}. The listener is the unit of all tests; p is corrected by Holm within a table; intervals are 95 %"
+        " bootstraps over listeners.",
+        "\n".join(f"- {line}" for line in findings(summary)),
+        *(f"![{name}]({name}.png)" for name in drawn),
+    ]
+    for name in ("statements", "choices", "taken for real", "told from real songs"):
+        if summary[name]:
+            lines += [f"## {name.capitalize()}", _table(summary[name])]
+    if summary["left out"]:
+        lines += ["## Files left out", "\n".join(f"- {each['file']}: {each['reason']}" for each in summary["left out"])]
+    return "\n\n".join(lines) + "\n"
+
+
+def _table(rows: Rows) -> str:
+    head = list(rows[0])
+    cells = [
+        [f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "\\|") for value in row.values()]
+        for row in rows
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
+
+
+def _check_folder(folder: Path) -> None:
+    """UserError unless `folder` is absent, empty, or holds earlier results and nothing else."""
+    names = names_in(folder, "choose another --out")
+    try:
+        summary = json.loads((folder / "summary.json").read_bytes()) if names else {}
+        ours = set(summary["files"]) if summary.get("format") == FORMAT else set()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        ours = set()
+    if foreign := sorted(names - ours):
+        raise UserError(f"{folder} holds {foreign[0]!r}, which is no result of a listening test; choose another --out")

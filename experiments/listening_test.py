@@ -1,0 +1,153 @@
+"""The listening test of thesis 6.4.1 and 8.2.4: makes its page, and analyses the answers.
+
+make writes OUT/index.html, one file to be sent to the listeners or put on a web server; OUT/key.json, which says which
+clip is whose and stays with you; and OUT/songs, the clips as MIDI. analyse reads the files that listeners send back (or a
+folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json.
+
+A model is a workdir; DIR:vae takes the VAE of it alone, running free, so that the thesis' own comparison is the first
+example.
+
+examples:
+  python -m experiments.listening_test make --models=runs/mcvae-default:vae,runs/mcvae-default --out=listening
+  python -m experiments.listening_test make --models=runs/a,runs/b --names=small,large --real --out=listening
+  python -m experiments.listening_test analyse answers/ --key=listening/key.json --out=listening-results
+"""
+
+import argparse
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from experiments.listening import clips
+from experiments.listening.page import make_test, write_page
+from mcvae_jax.command import Parser, comments_of, run_command, say
+from mcvae_jax.errors import UserError
+from mcvae_jax.files import names_in, replacing
+from mcvae_jax.sampling.preview import seconds_of
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
+
+FORMAT, VERSION = "mcvae_jax listening test", 1
+REAL_SONGS = "real songs"
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of the command line; UserError where they cannot be followed."""
+    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    parser = Parser("python -m experiments.listening_test", description=__doc__, **plain)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="make|analyse")
+    make = commands.add_parser("make", allow_abbrev=False, help="writes the page")
+    make.add_argument(
+        "--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae is its VAE alone"
+    )
+    make.add_argument("--out", required=True, metavar="DIR", help="a new folder")
+    make.add_argument("--names", default="", metavar="A,B", help="of the models, in the results")
+    make.add_argument("--real", action="store_true", help="real songs take part as one more model")
+    make.add_argument("--seeds", type=int, default=5, metavar="N", help="held-out songs to start from (default: 5)")
+    make.add_argument("--bars", type=int, default=25, metavar="N", help="of each clip (default: 25)")
+    make.add_argument("--seed_bars", type=int, default=1, metavar="N", help="that the models see (default: 1)")
+    make.add_argument("--tempo", type=float, default=110.0, metavar="X", help="quarters a minute (default: 110)")
+    comments = comments_of(Settings)
+    for field in dataclasses.fields(Settings):
+        text = f"{comments[field.name]} (default: {field.default})"
+        make.add_argument(f"--{field.name}", type=field.type, default=field.default, metavar="X", help=text)
+    analyse = commands.add_parser("analyse", allow_abbrev=False, help="says what the answers say")
+    analyse.add_argument("files", nargs="+", metavar="FILES", help="answers-CODE.json, or folders of them")
+    analyse.add_argument("--key", required=True, metavar="FILE", help="the key.json of the test")
+    analyse.add_argument("--out", required=True, metavar="DIR", help="earlier results there are replaced")
+    return parser.parse_args(argv)
+
+
+def make(flags: argparse.Namespace, command: str) -> None:
+    """Composes the clips and writes the page, its key and the songs; UserError where the flags cannot be followed."""
+    for name in ("seeds", "bars", "seed_bars"):
+        if getattr(flags, name) < 1:
+            raise UserError(f"--{name} is {getattr(flags, name)}; it must be 1 or more")
+    if not SLOWEST <= flags.tempo <= FASTEST:
+        raise UserError(f"--tempo is {flags.tempo}; it must be from {SLOWEST:g} to {FASTEST:g} quarters a minute")
+    settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
+    texts = [text for text in flags.models.split(",") if text]
+    names = [name.strip() for name in flags.names.split(",")] if flags.names else []
+    if len(texts) < 2:
+        raise UserError(
+            f"--models={flags.models} is {len(texts)} model(s); a comparison needs two, as --models=DIR,DIR"
+        )
+    out = Path(flags.out).resolve()
+    if names_in(out, "choose another --out"):
+        raise UserError(f"{out} is not empty; the key of an earlier test may be needed, so choose another --out")
+    models = clips.open_models(texts, names)
+    seeds = clips.held_out_songs(models, flags.seeds, flags.seed_bars, flags.bars, flags.seed)
+    songs = {}
+    for model in models:
+        say(f"{model.name} goes on from {len(seeds)} songs for {flags.bars} bars")
+        songs[model.name] = clips.go_on(model, seeds, settings)
+    if flags.real:
+        if REAL_SONGS in songs:
+            raise UserError(f"a model is named {REAL_SONGS!r}; give another of --names")
+        songs[REAL_SONGS] = [song.after for song in seeds]
+    flat = iter(clips.render_alike([bars for each in songs.values() for bars in each], flags.tempo))
+    sounds = {name: [next(flat) for _ in each] for name, each in songs.items()}
+    test, groups, of_clips = make_test(sounds, seconds_of(seeds[0].after, flags.tempo), flags.seed)
+    key = {
+        "format": FORMAT,
+        "version": VERSION,
+        "test": test["id"],
+        "command": command,
+        "models": [_described(model, text) for model, text in zip(models, texts, strict=True)]
+        + ([{"name": REAL_SONGS, "kind": clips.REAL}] if flags.real else []),
+        "seeds": [song.name for song in seeds],
+        "groups": groups,
+        "clips": {
+            clip: {"model": name, "seed": n, "song": f"songs/{_stem(list(songs), name, n)}.mid"}
+            for clip, (name, n) in sorted(of_clips.items())
+        },
+        "statements": list(test["statements"]),
+        "seeds_per_pair": test["seeds_per_pair"],
+        "seconds": test["seconds"],
+        "settings": dataclasses.asdict(settings) | {"quarters_per_minute": flags.tempo, "seed_bars": flags.seed_bars},
+    }
+    with replacing(out) as place:
+        write_page(place / "index.html", test)
+        (place / "key.json").write_text(json.dumps(key, indent=1) + "\n")
+        (place / "songs").mkdir()
+        for name, each in songs.items():
+            for n, bars in enumerate(each):
+                _write_song(place / "songs", _stem(list(songs), name, n), f"{name}: {seeds[n].name}", bars, flags.tempo)
+    size = (out / "index.html").stat().st_size / 1e6
+    say(
+        f"Give {flags.out}/index.html ({size:.0f} MB) to the listeners, and nothing else: key.json says whose clips are whose."
+    )
+
+
+def _described(model: clips.Model, text: str) -> dict:
+    """What the key says of a model."""
+    of = {"VAE": model.composer.vae} | ({"MDRNN": model.composer.mdrnn} if model.kind == clips.MCVAE else {})
+    parts = {name: {"folder": str(m.folder), "step": m.step, "identity": m.identity} for name, m in of.items()}
+    return {"name": model.name, "kind": model.kind, "given": text, **parts}
+
+
+def _stem(names: list[str], name: str, seed: int) -> str:
+    return f"model-{names.index(name) + 1}-seed-{seed + 1}"
+
+
+def _write_song(folder: Path, stem: str, title: str, bars: np.ndarray, tempo: float) -> None:
+    song = ComposedSong(stem, title, bars, np.zeros(len(bars), bool), Setting(tempo), {})
+    write_song(folder / f"{stem}.mid", song)
+
+
+def main(argv: list[str]) -> None:
+    """Runs one of the two commands."""
+    flags = parse(argv)
+    if flags.command == "make":
+        make(flags, shlex.join(["python", "-m", "experiments.listening_test", *argv]))
+    else:
+        from experiments.listening.report import analyse  # needs scipy, which `make` does not
+
+        analyse(flags.files, Path(flags.key), Path(flags.out), say)
+
+
+if __name__ == "__main__":
+    run_command(main)
