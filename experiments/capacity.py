@@ -4,9 +4,9 @@
 
 Arms: gamma * |KL - C| with two values of C, plain beta 0.2 and beta 1, and free bits per bar (MusicVAE). All train for
 the same steps and are taken as they stand at the last one. Where a pressure rises (C, beta), it does so over the first
-three quarters. C is 25, about what a beta between 0.2 and 0.5 spends (BUILD_NOTES.md), and 15, between those and beta 1.
-The free bits are those 15 nats at beta 1: they cost nothing up to there and force nothing, so what is above beta 1 shows
-what they do.
+three quarters. C is 25, about what a beta between 0.2 and 0.5 spends (BUILD_NOTES.md), and 15, between those and beta
+1. The free bits are those 15 nats at beta 1: they cost nothing up to there and force nothing, so what is above beta 1
+shows what they do.
 
 The thesis says of the target: 'better musical structure', and 'no need for the scale preprocessing'. So beside
 reconstruction, rate and whole-song bound the figure shows the pitch range of free compositions, with the share of them
@@ -24,20 +24,26 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments import runs
+from experiments.panels import (
+    WAY,
+    OfArm,
+    bare,
+    by_arm,
+    colours,
+    draw_boxes,
+    draw_points,
+    draw_repeats,
+)
 from experiments.results import new_figure, save_figure, write_csv
 from experiments.runs import Result
-from experiments.scores import LAGS, REAL
+from experiments.scores import REAL
 from mcvae_jax.command import run_command, say
-from mcvae_jax.corpus.pictures import BOX
 
 BASELINE = "beta 0.2"
 RISE = 0.75  # share of the steps
 GAMMA = 5.0  # brings the KL within a quarter of a nat of C (experiments/kl_targets.py)
 TARGETS = (15.0, 25.0)  # nats per bar
-COLOURS = {"beta 0.2": "tab:blue", "beta 1": "tab:cyan", "free bits 15": "tab:green"} | {
-    f"capacity {target:g}": colour for target, colour in zip(TARGETS, ("tab:orange", "tab:red"), strict=True)
-}
-WAY = "defaults"  # of composing, that the figure shows
+RANGE = "pitch range"
 SHARE = "share within 5 to 95 % of real songs"
 
 
@@ -60,17 +66,17 @@ def main(argv: list[str]) -> int:
     """Trains and scores what is left, then writes tables and figure."""
     flags = runs.parse(runs.make_parser("capacity", __doc__), argv)
     results = runs.run_arms(arms(flags), flags, BASELINE)
-    done = [run for run in results.runs if run.scores]
-    if done:
-        write_ranges(done, flags.out)
-        draw(done, flags.out)
+    of_arm = by_arm(results.runs)
+    if of_arm:
+        write_ranges([run for found in of_arm.values() for run in found], flags.out)
+        draw(of_arm, flags.out)
         say(f"Figure: {flags.out / 'capacity.png'} and .pdf")
     return results.status
 
 
 def share_in_range(scores: dict[str, Any], way: str) -> float:
     """Share of the compositions whose pitch range lies within the 5th to the 95th percentile of real ones."""
-    real, composed = (np.array(scores["sets"][name]["values"]["pitch range"]) for name in (REAL, way))
+    real, composed = (np.array(scores["sets"][name]["values"][RANGE]) for name in (REAL, way))
     low, high = np.quantile(real, [0.05, 0.95])
     return float(np.mean((composed >= low) & (composed <= high)))
 
@@ -85,26 +91,28 @@ def write_ranges(done: Sequence[Result], out: Path) -> None:
     write_csv(out / "ranges.csv", rows)
 
 
-def draw(done: Sequence[Result], out: Path) -> None:
+def draw(of_arm: OfArm, out: Path) -> None:
     """capacity.png and .pdf: four panels."""
-    names = list(dict.fromkeys(run.arm for run in done))
-    of_arm = {name: [run for run in done if run.arm == name] for name in names}
     figure = new_figure(10, 8.4)
     (plane, bound), (ranges, repeats) = figure.subplots(2, 2)
     draw_plane(plane, of_arm)
-    draw_points(bound, of_arm)
-    draw_ranges(ranges, of_arm)
+    draw_points(bound, of_arm, "bound_bits", "whole-song bound, bits per bar")
+    top = draw_boxes(ranges, of_arm, RANGE, "pitch range, semitones")
+    for place, found in enumerate(of_arm.values()):
+        share = np.mean([share_in_range(run.scores, WAY) for run in found])
+        ranges.annotate(f"{share:.0%}", (place, top), (0, 5), textcoords="offset points", ha="center", fontsize=8)
+    ranges.set_ylim(top=top * 1.12)
+    ranges.set_title("free compositions; grey: 90 % of real songs, above: share in the grey")
     draw_repeats(repeats, of_arm)
-    for axes in (plane, bound, ranges, repeats):
-        axes.spines[["top", "right"]].set_visible(False)
+    bare(plane, bound, ranges, repeats)
     save_figure(figure, out / "capacity")
 
 
-def draw_plane(axes: Axes, of_arm: dict[str, list[Result]]) -> None:
+def draw_plane(axes: Axes, of_arm: OfArm) -> None:
     """Reconstruction over rate, a point a run, with lines of equal whole-song bound."""
     for name, found in of_arm.items():
         points = np.array([[run.scores["figures"][x] for x in ("rate_nats", "reconstruction_nats")] for run in found])
-        axes.plot(*points.T, "o", color=COLOURS[name], label=name)
+        axes.plot(*points.T, "o", color=colours(of_arm)[name], label=name)
     axes.margins(0.15)
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     smallest, largest = (left + low) / math.log(2), (right + high) / math.log(2)
@@ -116,53 +124,6 @@ def draw_plane(axes: Axes, of_arm: dict[str, list[Result]]) -> None:
     axes.set(xlim=(left, right), ylim=(low, high), title="held-out songs; grey: equal bound in bits per bar")
     axes.set(xlabel="rate under the MDRNN, nats per bar", ylabel="reconstruction, nats per bar")
     axes.legend(fontsize=8, frameon=False)
-
-
-def draw_points(axes: Axes, of_arm: dict[str, list[Result]]) -> None:
-    """The whole-song bound: a point a seed and a bar at the mean."""
-    for place, (name, found) in enumerate(of_arm.items()):
-        values = np.array([run.scores["figures"]["bound_bits"] for run in found])
-        axes.plot(place + 0.12 * (np.arange(len(values)) - (len(values) - 1) / 2), values, "o", color=COLOURS[name])
-        axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color="0.2", linewidth=1.2)
-    _name_arms(axes, list(of_arm))
-    axes.set(ylabel="whole-song bound, bits per bar", title="a point is a training seed, a line their mean")
-    axes.margins(y=0.15)
-
-
-def draw_ranges(axes: Axes, of_arm: dict[str, list[Result]]) -> None:
-    """Box plots of the pitch range over songs of all seeds, real ones last, with the share in range above."""
-    first = next(iter(of_arm.values()))[0].scores
-    real = np.array(first["sets"][REAL]["values"]["pitch range"])
-    columns = [
-        np.concatenate([run.scores["sets"][WAY]["values"]["pitch range"] for run in found]) for found in of_arm.values()
-    ]
-    axes.axhspan(*np.quantile(real, [0.05, 0.95]), color="0.92", zorder=0)
-    axes.boxplot([*columns, real], positions=range(len(columns) + 1), **BOX)
-    top = max(column.max() for column in [*columns, real])
-    for place, found in enumerate(of_arm.values()):
-        share = np.mean([share_in_range(run.scores, WAY) for run in found])
-        axes.annotate(f"{share:.0%}", (place, top), (0, 5), textcoords="offset points", ha="center", fontsize=8)
-    _name_arms(axes, [*of_arm, "real"])
-    axes.set_ylim(top=top * 1.12)
-    axes.set(ylabel="pitch range, semitones", title="free compositions; grey: 90 % of real songs, share in it above")
-
-
-def draw_repeats(axes: Axes, of_arm: dict[str, list[Result]]) -> None:
-    """How often a bar is the same as the one so many bars before: mean over songs and seeds."""
-    lags = np.arange(1, LAGS + 1)
-    for name, found in of_arm.items():
-        curve = np.mean([run.scores["sets"][WAY]["repeats_by_lag"] for run in found], axis=0)
-        axes.plot(lags, curve, "-o", color=COLOURS[name], markersize=3, linewidth=1.2, label=name)
-    real = next(iter(of_arm.values()))[0].scores["sets"][REAL]["repeats_by_lag"]
-    axes.plot(lags, real, "--", color="black", linewidth=1.4, label="real songs")
-    axes.set(xlabel="lag, bars", ylabel="share of bars that repeat", title="free compositions: repetition by lag")
-    axes.set_xticks([1, 2, 4, 8, 12, 16])
-    axes.set_ylim(bottom=0)
-    axes.legend(fontsize=8, frameon=False)
-
-
-def _name_arms(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
 
 
 if __name__ == "__main__":

@@ -133,15 +133,21 @@ def make_config(flags: argparse.Namespace, changes: Sequence[str] = ()) -> tuple
 
 
 def run_arms(
-    arms: Arms, flags: argparse.Namespace, baseline: str, models: Sequence[str] = BOTH, say: Say = say
+    arms: Arms,
+    flags: argparse.Namespace,
+    baseline: str = "",
+    models: Sequence[str] = BOTH,
+    also: Callable[[Result], dict[str, float]] = lambda run: {},
+    say: Say = say,
 ) -> Results:
     """Trains and scores every arm with every seed, writes the tables and says what they hold.
 
     Args:
       arms: the changes of each.
       flags: of `parse`.
-      baseline: the arm with which the others are compared.
+      baseline: the arm with which the others are compared; '' compares none.
       models: both, or ('vae',).
+      also: further figures of a finished run for the tables.
 
     Raises:
       UserError: what can be told before any training.
@@ -149,7 +155,10 @@ def run_arms(
     """
     runs = plan(arms, flags, models)
     failed = train_all(runs, flags.jobs, say)
-    found = [Result(run.arm, run.seed, run.folder, read_scores(run, flags.songs)) for run in runs]
+    found = [Result(run.arm, run.seed, run.folder, read_scores(run)) for run in runs]
+    for result in found:
+        if result.scores:
+            result.scores["figures"] |= also(result)
     write_tables(found, baseline, flags.out, say)
     for name, reason in failed.items():
         say(f"{name} failed: {reason}")
@@ -184,15 +193,15 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.]+", "-", name).strip("-")
 
 
-def read_scores(run: Run, songs: int) -> dict[str, Any]:
-    """What a run left of itself, {} where it has not come to its end or was asked for other numbers."""
+def read_scores(run: Run) -> dict[str, Any]:
+    """What a run left of itself, {} where it has not come to its end or came to it by other arguments."""
     scores = read_json(run.folder / "scores.json")
-    return scores if scores.get("songs") == songs and scores.get("arguments") == run.arguments else {}
+    return scores if scores.get("arguments") == run.arguments else {}
 
 
 def train_all(runs: Sequence[Run], jobs: int, say: Say) -> dict[str, str]:
     """Trains and scores what is left, and returns why each of those that failed did, by name."""
-    todo = [run for run in runs if not read_scores(run, int(run.arguments[2]))]
+    todo = [run for run in runs if not read_scores(run)]
     if len(todo) < len(runs):
         say(f"{len(runs) - len(todo)} of {len(runs)} runs are done already")
     failed: dict[str, str] = {}

@@ -34,7 +34,7 @@ def write_tables(runs: Sequence[Any], baseline: str, out: Path, say: Say) -> Non
     compared = [
         {"arm": arm, "less": baseline, "figure": name} | differences(of_arm[arm], of_arm[baseline], name)
         for arm in arms
-        if arm != baseline
+        if baseline and arm != baseline
         for name in names
     ]
     if compared:

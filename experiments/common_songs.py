@@ -1,0 +1,55 @@
+"""The same held-out songs under runs whose corpora differ: which they are, and the whole-song bound of each."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from experiments.runs import Result
+from mcvae_jax.corpus.store import HELD_OUT, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.songs import whole_song_bounds
+from mcvae_jax.trained import open_composer, open_corpus
+from mcvae_jax.workdir import read_json, write_json
+
+Say = Callable[[str], None]
+
+DRAWS = 4
+
+
+def held_out_in_all(corpora: Sequence[Corpus], shortest: int, longest: int) -> list[str]:
+    """Names, in order, of the songs that are held out, and not too short or long, in every corpus.
+
+    Raises UserError where there are none: nothing could be compared.
+    """
+    found = None
+    for corpus in corpora:
+        names, lengths = [record["name"] for record in corpus.records()], corpus.lengths
+        mine = {names[i] for i in corpus.songs(HELD_OUT) if shortest <= lengths[i] <= longest}
+        found = mine if found is None else found & mine
+    if not found:
+        raise UserError(f"no song from {shortest} to {longest} bars is held out under every arm; add music")
+    return sorted(found)
+
+
+def songs_by_name(corpus: Corpus, names: Sequence[str]) -> list[np.ndarray]:
+    """The songs with these names, uint8 (n, 16) each."""
+    place = {record["name"]: i for i, record in enumerate(corpus.records())}
+    return [corpus.song(place[name]) for name in names]
+
+
+def song_bits(run: Result, names: Sequence[str], say: Say) -> np.ndarray:
+    """The whole-song bound of each song of the run's corpus, bits (S,); kept in common_songs.json of the run."""
+    path = run.folder / "common_songs.json"
+    asked = {"models": run.scores["models"], "names": list(names), "draws": DRAWS}
+    kept = read_json(path)
+    if any(kept.get(name) != value for name, value in asked.items()):
+        say(f"{run.folder.name}: {len(names)} songs that all arms hold out")
+        composer = open_composer(run.folder)
+        corpus = open_corpus(composer.vae, composer.mdrnn.record.config["corpus_folder"])
+        priors = {"MDRNN": (composer.mdrnn.prior, composer.mdrnn.params)}
+        songs = songs_by_name(corpus, names)
+        found = whole_song_bounds(composer.vae.vae, composer.vae.params, priors, songs, DRAWS)
+        bits = (found["reconstruction_nats"] + found["rate_nats"]["MDRNN"]) / np.log(2)
+        kept = asked | {"bits": bits.tolist()}
+        write_json(path, kept)
+    return np.array(kept["bits"])
