@@ -1,0 +1,201 @@
+"""The thesis' own evaluation (6.4.2 to 6.6), as published and corrected.
+
+Interpolates between songs of set A and set B by Algorithms 1 to 4 and between the melodies themselves, scores it all
+with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, tables (CSV) and index.html, to be looked at
+first, to --out.
+
+A and B are held-out songs by default, 100 each or half as many as there are: what a model makes of songs that it was
+trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that. Melodies are drawn with the
+sampler's defaults (temperature 0, tau_sigma 0.5, tau_recall 0); --as_trained sets all temperatures to 1.
+
+example:
+  python -m experiments.thesis --workdir=runs/mcvae-default --out=thesis
+"""
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.results import write_csv
+from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, overview, silence, summarise
+from experiments.thesis_figures import draw_all, figures
+from experiments.thesis_musicvae import draw_paths, finding, follow_paths
+from experiments.thesis_page import write_page
+from experiments.thesis_sets import Pairs, Scored, Scorer, choose_pairs, composed, scored_songs, without_model
+from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.corpus.pictures import draw as draw_corpus
+from mcvae_jax.corpus.store import TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.files import names_in, replacing
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.trained import Composer, open_composer, open_corpus
+
+TABLES = ("scores.csv", "summary.csv", "claims.csv", "musicvae.csv")
+STEMS = [f"{f.stem}{mode}" for f in figures(twins=True) for mode in ("", "_corrected")] + ["overview", "fig_5_4"]
+FILES = {*TABLES, "summary.json", "index.html", "fig_7.png", *(f"{s}.{kind}" for s in STEMS for kind in ("png", "pdf"))}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of the command line; UserError where they cannot be followed."""
+    parser = Parser(
+        "python -m experiments.thesis",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--workdir", required=True, metavar="DIR", help="of a trained MCVAE; of a VAE alone, Algorithms 3 and 4 miss")
+    add("--out", required=True, metavar="DIR", help="folder of the results; earlier ones there are replaced")
+    add("--uncleaned", default="", metavar="DIR", help="of an MCVAE trained on the uncleaned corpus, for Fig 6.11")
+    add("--songs", type=int, default=100, metavar="N", help="of A and of B, at most (default: 100)")
+    add("--songs_from", choices=("held_out", "all"), default="held_out", help="see above (default: held_out)")
+    add("--seed", type=int, default=0, metavar="N", help="of the choice of songs and all draws (default: 0)")
+    add("--as_printed", action="store_true", help="Algorithms 3 and 4 without the first bar (64 tokens)")
+    add("--as_trained", action="store_true", help="draw with all temperatures at 1")
+    add("--corpus", default="", metavar="DIR", help="where the corpus is now (default: where training found it)")
+    add("--checkpoint", default="best", metavar="WHICH", help="of --workdir: best, newest or a step (default: best)")
+    flags = parser.parse_args(argv)
+    if flags.songs < 2:
+        raise UserError(f"--songs is {flags.songs}; it must be 2 or more")
+    settings_of(flags)  # which says what is wrong with a seed
+    return flags
+
+
+def settings_of(flags: argparse.Namespace) -> Settings:
+    if flags.as_trained:
+        return Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0, seed=flags.seed)
+    return Settings(seed=flags.seed)
+
+
+def main(argv: list[str]) -> None:
+    """Composes, scores, writes, and says what follows."""
+    flags = parse(argv)
+    out = Path(flags.out).resolve()
+    if names_in(out, "choose another --out") - FILES:
+        raise UserError(f"{out} holds more than results of this command; choose another --out")
+    composers = {WORKDIR: open_composer(flags.workdir, flags.checkpoint)}
+    if flags.uncleaned:
+        composers[UNCLEANED] = open_composer(flags.uncleaned)
+        if not (composers[UNCLEANED].mdrnn and composers[WORKDIR].mdrnn):
+            raise UserError("--uncleaned compares two MCVAEs; give workdirs with an MDRNN each, or leave it out")
+    corpus = open_corpus(composers[WORKDIR].vae, flags.corpus)
+    pairs = choose_pairs(corpus, flags.songs_from, flags.songs, flags.seed)
+    command = shlex.join(["python", "-m", "experiments.thesis", *argv])
+    about = facts(composers, corpus, pairs, flags) | {"command": command}
+    scorer = Scorer([corpus.song(i) for i in scored_songs(corpus, TRAIN)], pairs)
+    sets = score_all(composers, pairs, scorer, flags, say)
+    say("paths of Fig 5.4")
+    paths = follow_paths(composers[WORKDIR], pairs, scorer, settings_of(flags))
+    sentences = [silence(sets, flags.seed), finding(paths), *missing(composers, pairs, flags, corpus)]
+    with replacing(out) as place:
+        write(place, sets, paths, sentences, about, corpus, flags)
+    for line in sentences:
+        say(line)
+    say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
+
+
+def score_all(
+    composers: dict[str, Composer], pairs: Pairs, scorer: Scorer, flags: argparse.Namespace, say: Callable[[str], None]
+) -> list[Scored]:
+    """The scores of all sets: without a model, then of each model."""
+    say(f"A and B: {len(pairs.a)} songs each ({flags.songs_from})")
+    sets = [scorer("", melodies) for melodies in without_model(pairs, flags.seed)]
+    for name, composer in composers.items():
+        say(f"Algorithms 1 to {4 if composer.mdrnn else 2} by --{name}")
+        made = composed(composer, pairs, settings_of(flags), not flags.as_printed, say)
+        sets += [scorer(name, melodies) for melodies in made]
+    return sets
+
+
+def write(
+    place: Path,
+    sets: list[Scored],
+    paths: list[dict[str, Any]],
+    sentences: list[str],
+    about: dict[str, Any],
+    corpus: Corpus,
+    flags: argparse.Namespace,
+) -> None:
+    """Writes tables, figures and the page."""
+    told = claims(sets, flags.seed)
+    rows = [
+        {"model": s.model, "method": s.method, "bars": s.bars, "alpha": s.alpha, "pair": pair}
+        | {name: float(values[pair]) for name, values in s.scores.items()}
+        for s in sets
+        for pair in range(len(next(iter(s.scores.values()))))
+    ]
+    for name, table in zip(TABLES, (rows, summarise(sets, flags.seed), told, paths), strict=True):
+        write_csv(place / name, table)
+    (place / "summary.json").write_text(json.dumps(about | {"sentences": sentences, "claims": told}, indent=1) + "\n")
+    drawn = draw_all(place, sets, bool(flags.uncleaned))
+    draw_paths(place, paths)
+    others = {"fig_5_4": "MusicVAE's figure (5.4) for these songs"}
+    report = corpus.folder / "report.json"
+    if report.is_file():
+        draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
+        others["fig_7"] = "Figs 7.1 to 7.4: the corpus"
+    write_page(place, about, sentences, told, overview(sets, flags.seed), drawn, others)
+
+
+def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:
+    """What the numbers hold for."""
+    found: dict[str, Any] = {
+        "seed": flags.seed,
+        "pairs": len(pairs.a),
+        "songs_from": flags.songs_from,
+        "as_printed": flags.as_printed,
+        "settings": vars(settings_of(flags)),
+        "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
+    }
+    for name, composer in composers.items():
+        found[name] = {
+            part: {"folder": str(trained.folder), "step": trained.step, "identity": trained.identity}
+            for part, trained in composer._asdict().items()
+            if trained
+        }
+    return found | {"songs_of_a_and_b": pairs.names}
+
+
+def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
+    """What is not there, and how to get it."""
+    told, composer = [], composers[WORKDIR]
+    if len(pairs.a) < flags.songs:
+        more = "; --songs_from=all takes training songs, too" if flags.songs_from == "held_out" else ""
+        told.append(f"A and B have {len(pairs.a)} songs each, not {flags.songs}: there are no more{more}.")
+    if not composer.mdrnn:
+        told.append("Figs 6.8, 6.10 and 6.11 are missing: the workdir has a VAE alone; train an MDRNN on it.")
+    elif UNCLEANED not in composers:
+        told.append(
+            "Fig 6.11 is missing, and Fig 6.10 is of the model given: train its twin on the uncleaned corpus and give it"
+            f" as --uncleaned. {' && '.join(twin_commands(composer))}"
+        )
+    if not (corpus.folder / "report.json").is_file():
+        told.append(f"Figs 7.1 to 7.4 are missing: {corpus.folder} has no report.json; build the corpus again.")
+    return told
+
+
+def twin_commands(composer: Composer) -> list[str]:
+    """The command lines that train the same models on a corpus without limits and with all duplicates."""
+    vae, mdrnn = (trained.record for trained in (composer.vae, composer.mdrnn))
+    corpus = {"corpus.max_bars": 0, "corpus.dedupe": "none", "corpus_folder": ""}
+    if composer.vae.folder.name == "vae" and vae.command == mdrnn.command:  # both by one command
+        fields = {f"vae.{name}": value for name, value in corpus.items()} | {"mdrnn.data.max_bars": 0}
+        return [_again(vae.command, fields, composer.vae.folder.parent)]
+    twin = f"{composer.vae.folder}-{UNCLEANED}"
+    return [
+        _again(vae.command, corpus, composer.vae.folder),
+        _again(mdrnn.command, {"data.max_bars": 0, "vae_workdir": twin}, composer.mdrnn.folder),
+    ]
+
+
+def _again(command: str, fields: dict[str, Any], folder: Path) -> str:
+    """A command with other fields, to another workdir; of what is said twice the last counts."""
+    changed = [f"--config.{name}={value}" for name, value in fields.items()]
+    return f"{command or 'the same training with'} {shlex.join([*changed, f'--workdir={folder}-{UNCLEANED}'])}"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,235 @@
+"""What the scores say: a summary of every set, and the thesis' claims beside ours (thesis 6.4.2 to 6.7)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.thesis_sets import (
+    BARS,
+    BITS,
+    HONEST,
+    LONG,
+    MCVAE_CONDITIONAL,
+    MCVAE_FREE,
+    MEASURES,
+    PUBLISHED,
+    REAL,
+    SILENCE,
+    TRUE,
+    VAE_CONDITIONAL,
+    VAE_FREE,
+    Scored,
+)
+from mcvae_jax.evaluation.sets import interval, wasserstein
+
+RESAMPLES = 200
+NOTHING = "not measured"
+WORKDIR, UNCLEANED = "workdir", "uncleaned"  # names of the models, after the options that give them
+
+Sets = Sequence[Scored]
+Name = tuple[str, str, int]  # model, method and bars of a set at all alphas
+
+
+def reference_bars(bars: int) -> int:
+    """Bars of the real songs beside which melodies of so many bars are put."""
+    return BARS if bars <= BARS else LONG
+
+
+def pooled(sets: Sets, measure: str) -> dict[Name, np.ndarray]:
+    """Scores (P, alphas) of every method; of real songs, A and B are the two columns."""
+    found: dict[Name, list[np.ndarray]] = {}
+    for each in sets:
+        found.setdefault((each.model, each.method, each.bars), []).append(each.scores[measure])
+    return {name: np.stack(columns, axis=1) for name, columns in found.items()}
+
+
+def spread(values: np.ndarray) -> dict[str, float]:
+    """Mean, quartiles and outliers as a box plot shows them: beyond 1.5 interquartile ranges from the quartiles."""
+    low, median, high = np.percentile(values, (25, 50, 75))
+    reach = 1.5 * (high - low)
+    return {
+        "songs": values.size,
+        "mean": float(values.mean()),
+        "median": float(median),
+        "lower_quartile": float(low),
+        "upper_quartile": float(high),
+        "interquartile_range": float(high - low),
+        "minimum": float(values.min()),
+        "maximum": float(values.max()),
+        "outliers": int(np.sum((values < low - reach) | (values > high + reach))),
+    }
+
+
+def distance(values: np.ndarray, real: np.ndarray, seed: int) -> dict[str, float]:
+    """Wasserstein-1 distance of scores (P, alphas) from those of real songs (P, 2), and its interval over pairs."""
+
+    def statistic(i, j):
+        return wasserstein(values[i].reshape(-1), real[j].reshape(-1))
+
+    low, high = interval(statistic, (len(values), len(real)), seed, RESAMPLES)
+    every = np.arange(len(values))
+    return {"wasserstein": statistic(every, every), "wasserstein_low": low, "wasserstein_high": high}
+
+
+def summarise(sets: Sets, seed: int) -> list[dict[str, Any]]:
+    """A row for each set and measure, and one for each method at all alphas ('all'); real songs: A against B."""
+    rows = []
+    for measure in MEASURES:
+        by_name = pooled(sets, measure)
+        listed = [((s.model, s.method, s.bars), s.alpha, s.scores[measure][:, None]) for s in sets]
+        listed += [(name, "all", values) for name, values in by_name.items() if values.shape[1] > 1]
+        for (model, method, bars), alpha, values in listed:
+            real = by_name["", REAL, reference_bars(bars)]
+            told = {"model": model, "method": method, "bars": bars, "alpha": alpha, "measure": measure}
+            if method == REAL:
+                values, real = (real[:, :1], real[:, 1:]) if alpha == "all" else (values, real[:, [int(alpha)]])
+                told["compared_with"] = "the other of A and B"
+            else:
+                told["compared_with"] = "A and B"
+            of_all = by_name["", REAL, bars] if (method, alpha) == (REAL, "all") else values
+            rows.append(told | spread(of_all) | distance(values, real, seed))
+    return rows
+
+
+def overview(sets: Sets, seed: int) -> list[dict[str, Any]]:
+    """A row for each method at all alphas: means, and the distance of bits from those of real songs; nearest first."""
+    found = {measure: pooled(sets, measure) for measure in MEASURES}
+    rows = []
+    for name, values in found[BITS].items():
+        real = found[BITS]["", REAL, reference_bars(name[2])]
+        pair = (real[:, :1], real[:, 1:]) if name[1] == REAL else (values, real)
+        means = {measure: float(found[measure][name].mean()) for measure in MEASURES}
+        rows.append(dict(zip(("model", "method", "bars"), name, strict=True)) | means | distance(*pair, seed))
+    return sorted(rows, key=lambda row: row["wasserstein"])
+
+
+def silence(sets: Sets, seed: int) -> str:
+    """The sentence on silence: how it does in thesis mode, and by the two-sided measure."""
+    of = pooled(sets, PUBLISHED)
+    real, quiet = of["", REAL, BARS].reshape(-1), of["", SILENCE, BARS]
+    rows = [row for row in overview(sets, seed) if row["method"] != REAL]
+    rank = [row["method"] for row in rows].index(SILENCE) + 1
+    return (
+        f"Silence scores {quiet.mean():.1%} in thesis mode and beats {int(np.sum(real < quiet.min()))} of {len(real)}"
+        f" real songs; by the distance of its bits per bar from those of real songs"
+        f" ({rows[rank - 1]['wasserstein']:.1f}) it comes {'last' if rank == len(rows) else f'number {rank}'} of"
+        f" {len(rows)} sets."
+    )
+
+
+def claims(sets: Sets, seed: int) -> list[dict[str, str]]:
+    """The thesis' claims: its number, ours in thesis mode, ours corrected, and what follows."""
+    score, bits = pooled(sets, PUBLISHED), pooled(sets, BITS)
+    real = ("", REAL, BARS)
+    cleaned = WORKDIR
+    noisy = UNCLEANED if any(s.model == UNCLEANED for s in sets) else WORKDIR
+
+    def row(claim, thesis, name):
+        beside = ("", REAL, reference_bars(name[2]))
+        if name not in score:
+            return {"claim": claim, "thesis": thesis, "thesis mode": NOTHING, "corrected": NOTHING, "follows": ""}
+        higher = against(score[name], score[beside], "real songs")
+        away = distance(bits[name], bits[beside], seed)
+        apart = distance(bits[beside][:, :1], bits[beside][:, 1:], seed)["wasserstein"]
+        return {
+            "claim": claim,
+            "thesis": thesis,
+            "thesis mode": percent(score[name]),
+            "corrected": f"{bits[name].mean():.1f} bits per bar; W1 {away['wasserstein']:.1f}"
+            f" ({away['wasserstein_low']:.1f} to {away['wasserstein_high']:.1f}) from real songs",
+            "follows": f"Thesis mode: {higher}. Corrected: {against(bits[name], bits[beside], 'real songs')} in bits,"
+            f" where A and B are {apart:.1f} apart.",
+        }
+
+    def bars_of(model, method, long):
+        return next((n for n in score if n[:2] == (model, method) and (n[2] > BARS) == long), (model, method, 0))
+
+    apart = distance(bits[real][:, :1], bits[real][:, 1:], seed)
+    first = {
+        "claim": "Real songs (Fig 6.6, ends)",
+        "thesis": "about 35 %",
+        "thesis mode": percent(score[real]),
+        "corrected": f"{bits[real].mean():.1f} bits per bar; A and B are {apart['wasserstein']:.1f} apart (W1)",
+        "follows": "The level is made by what the 5-gram counts: "
+        + ", ".join(f"{pooled(sets, m)[real].mean():.0%} fitted on {told}" for m, told in MEASURES.items() if told)
+        + ".",
+    }
+    rows = [first, dip(sets)]
+    rows.append(
+        row("VAE conditional (Fig 6.7)", "about 20 %, below real songs", bars_of(cleaned, VAE_CONDITIONAL, False))
+    )
+    for long, steps in ((False, 80), (True, 400)):
+        name = bars_of(cleaned, VAE_FREE, long)
+        rows.append(row(f"VAE unconditional, {steps} steps (Fig 6.9)", "about 60 %, 10 to 90 %, unstable", name))
+    rows.append(
+        row("MCVAE conditional (Fig 6.8)", "as real songs, above the VAE", bars_of(noisy, MCVAE_CONDITIONAL, False))
+    )
+    for long, bars in ((False, BARS), (True, LONG)):
+        name = bars_of(noisy, MCVAE_FREE, long)
+        told = "about 55 %, quartiles 50 to 70 (6.6.2), 45 to 65 (8.1.2), above real songs"
+        rows.append(row(f"MCVAE unconditional, {bars} bars (Fig 6.10)", told, name))
+    return [*rows, cleaning(sets)]
+
+
+def dip(sets: Sets) -> dict[str, str]:
+    """The claim that mixing two songs half and half is especially unlikely (Fig 6.6)."""
+
+    def said(method, measure, style):
+        at = {s.alpha: s.scores[measure].mean() for s in sets if s.method == method}
+        others = np.mean([value for alpha, value in at.items() if alpha != 0.5])
+        return f"{at[0.5]:{style}} at 0.5, {others:{style}} elsewhere"
+
+    told = [
+        f"published: {said(TRUE, m, style)}; honest: {said(HONEST, m, style)}"
+        for m, style in ((PUBLISHED, ".1%"), (BITS, ".1f"))
+    ]
+    return {
+        "claim": "True data interpolation (Fig 6.6)",
+        "thesis": "no change but for especially unlikely songs at 0.5",
+        "thesis mode": told[0],
+        "corrected": f"bits per bar, {told[1]}",
+        "follows": "As published it is song B below 0.5 and song A above, so that the dip is an artefact of the tie;"
+        " what the honest blend costs at every alpha is the price of mixing.",
+    }
+
+
+def cleaning(sets: Sets) -> dict[str, str]:
+    """The claim that a cleaned corpus gives fewer outliers (Fig 6.11 beside Fig 6.10)."""
+
+    def said(measure, model, style):
+        at = [spread(s.scores[measure]) for s in sets if (s.model, s.method) == (model, MCVAE_FREE) and s.bars <= BARS]
+        outliers = sum(each["outliers"] for each in at)
+        width = np.mean([each["interquartile_range"] for each in at])
+        return outliers, f"{outliers} outliers of {sum(each['songs'] for each in at)}, range {width:{style}}"
+
+    told = {"claim": "Cleaned beside uncleaned corpus (Figs 6.11, 6.10)", "thesis": "fewer outliers when cleaned"}
+    models = {s.model for s in sets if s.method == MCVAE_FREE}
+    if models != {WORKDIR, UNCLEANED}:
+        return told | {"thesis mode": NOTHING, "corrected": NOTHING, "follows": "--uncleaned gives the other model."}
+    counts, cells = {}, {}
+    for measure, style in ((PUBLISHED, ".1%"), (BITS, ".1f")):
+        (clean, clean_text), (noisy, noisy_text) = (said(measure, model, style) for model in (WORKDIR, UNCLEANED))
+        counts[measure] = "fewer" if clean < noisy else "as many" if clean == noisy else "more"
+        cells[measure] = f"cleaned: {clean_text}; uncleaned: {noisy_text}"
+    return told | {
+        "thesis mode": cells[PUBLISHED],
+        "corrected": f"bits per bar, {cells[BITS]}",
+        "follows": f"The cleaned model has {counts[PUBLISHED]} outliers in thesis mode, {counts[BITS]} in bits. The"
+        " count depends on the interquartile range: a wider box has fewer outliers.",
+    }
+
+
+def against(values: np.ndarray, real: np.ndarray, name: str) -> str:
+    """Whether scores (P, alphas) lie higher than those of the songs of their pairs, by two standard errors."""
+    difference = values.mean(axis=1) - real.mean(axis=1)
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    if abs(difference.mean()) <= 2 * error:
+        return f"no clear difference from {name}"
+    return f"{'higher' if difference.mean() > 0 else 'lower'} than {name}"
+
+
+def percent(values: np.ndarray) -> str:
+    """Mean, median and quartiles of scores of 0 to 1."""
+    low, median, high = (f"{100 * v:.0f}" for v in np.percentile(values, (25, 50, 75)))
+    return f"mean {values.mean():.1%}, median {median} %, quartiles {low} to {high} %"
