@@ -1,8 +1,8 @@
 """The listening test of thesis 6.4.1 and 8.2.4: makes its page, and analyses the answers.
 
 make writes OUT/index.html, one file to be sent to the listeners or put on a web server; OUT/key.json, which says which
-clip is whose and stays with you; and OUT/songs, the clips as MIDI. analyse reads the files that listeners send back (or a
-folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json.
+clip is whose and stays with you; and OUT/songs, the clips as MIDI. analyse reads the files that listeners send back (or
+a folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json.
 
 A model is a workdir; DIR:vae takes the VAE of it alone, running free, so that the thesis' own comparison is the first
 example.
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.listening import clips
+from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.listening.page import make_test, write_page
 from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.errors import UserError
@@ -30,7 +31,6 @@ from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
 
-FORMAT, VERSION = "mcvae_jax listening test", 1
 REAL_SONGS = "real songs"
 
 
@@ -40,9 +40,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser("python -m experiments.listening_test", description=__doc__, **plain)
     commands = parser.add_subparsers(dest="command", required=True, metavar="make|analyse")
     make = commands.add_parser("make", allow_abbrev=False, help="writes the page")
-    make.add_argument(
-        "--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae is its VAE alone"
-    )
+    make.add_argument("--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae: its VAE")
     make.add_argument("--out", required=True, metavar="DIR", help="a new folder")
     make.add_argument("--names", default="", metavar="A,B", help="of the models, in the results")
     make.add_argument("--real", action="store_true", help="real songs take part as one more model")
@@ -63,23 +61,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def make(flags: argparse.Namespace, command: str) -> None:
     """Composes the clips and writes the page, its key and the songs; UserError where the flags cannot be followed."""
-    for name in ("seeds", "bars", "seed_bars"):
-        if getattr(flags, name) < 1:
-            raise UserError(f"--{name} is {getattr(flags, name)}; it must be 1 or more")
-    if not SLOWEST <= flags.tempo <= FASTEST:
-        raise UserError(f"--tempo is {flags.tempo}; it must be from {SLOWEST:g} to {FASTEST:g} quarters a minute")
-    settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
-    texts = [text for text in flags.models.split(",") if text]
-    names = [name.strip() for name in flags.names.split(",")] if flags.names else []
-    if len(texts) < 2:
-        raise UserError(
-            f"--models={flags.models} is {len(texts)} model(s); a comparison needs two, as --models=DIR,DIR"
-        )
+    texts, settings = _check(flags)
     out = Path(flags.out).resolve()
     if names_in(out, "choose another --out"):
         raise UserError(f"{out} is not empty; the key of an earlier test may be needed, so choose another --out")
-    models = clips.open_models(texts, names)
+    models = clips.open_models(texts, [name.strip() for name in flags.names.split(",")] if flags.names else [])
     seeds = clips.held_out_songs(models, flags.seeds, flags.seed_bars, flags.bars, flags.seed)
+    about = [_described(model, text) for model, text in zip(models, texts, strict=True)]
     songs = {}
     for model in models:
         say(f"{model.name} goes on from {len(seeds)} songs for {flags.bars} bars")
@@ -88,22 +76,23 @@ def make(flags: argparse.Namespace, command: str) -> None:
         if REAL_SONGS in songs:
             raise UserError(f"a model is named {REAL_SONGS!r}; give another of --names")
         songs[REAL_SONGS] = [song.after for song in seeds]
-    flat = iter(clips.render_alike([bars for each in songs.values() for bars in each], flags.tempo))
-    sounds = {name: [next(flat) for _ in each] for name, each in songs.items()}
+        about.append({"name": REAL_SONGS, "kind": clips.REAL})
+    rendered = iter(clips.render_alike([bars for each in songs.values() for bars in each], flags.tempo))
+    sounds = {name: [next(rendered) for _ in each] for name, each in songs.items()}
     test, groups, of_clips = make_test(sounds, seconds_of(seeds[0].after, flags.tempo), flags.seed)
+    stems = {(name, n): f"model-{m + 1}-seed-{n + 1}" for m, name in enumerate(songs) for n in range(len(seeds))}
+    of_clips = {
+        clip: {"model": of[0], "seed": of[1], "song": f"songs/{stems[of]}.mid"} for clip, of in of_clips.items()
+    }
     key = {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": KEY_FORMAT,
+        "version": KEY_VERSION,
         "test": test["id"],
         "command": command,
-        "models": [_described(model, text) for model, text in zip(models, texts, strict=True)]
-        + ([{"name": REAL_SONGS, "kind": clips.REAL}] if flags.real else []),
+        "models": about,
         "seeds": [song.name for song in seeds],
         "groups": groups,
-        "clips": {
-            clip: {"model": name, "seed": n, "song": f"songs/{_stem(list(songs), name, n)}.mid"}
-            for clip, (name, n) in sorted(of_clips.items())
-        },
+        "clips": of_clips,
         "statements": list(test["statements"]),
         "seeds_per_pair": test["seeds_per_pair"],
         "seconds": test["seconds"],
@@ -113,13 +102,24 @@ def make(flags: argparse.Namespace, command: str) -> None:
         write_page(place / "index.html", test)
         (place / "key.json").write_text(json.dumps(key, indent=1) + "\n")
         (place / "songs").mkdir()
-        for name, each in songs.items():
-            for n, bars in enumerate(each):
-                _write_song(place / "songs", _stem(list(songs), name, n), f"{name}: {seeds[n].name}", bars, flags.tempo)
+        for (name, n), stem in stems.items():
+            _write_song(place / "songs", stem, f"{name}: {seeds[n].name}", songs[name][n], flags.tempo)
     size = (out / "index.html").stat().st_size / 1e6
-    say(
-        f"Give {flags.out}/index.html ({size:.0f} MB) to the listeners, and nothing else: key.json says whose clips are whose."
-    )
+    say(f"Give {flags.out}/index.html ({size:.0f} MB) to the listeners, and nothing else.")
+    say(f"Keep {flags.out}/key.json: it says whose clips are whose, and answers are worth nothing without it.")
+
+
+def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
+    """The models as they are given, and how they sample; UserError for values that cannot be."""
+    for name in ("seeds", "bars", "seed_bars"):
+        if getattr(flags, name) < 1:
+            raise UserError(f"--{name} is {getattr(flags, name)}; it must be 1 or more")
+    if not SLOWEST <= flags.tempo <= FASTEST:
+        raise UserError(f"--tempo is {flags.tempo}; it must be from {SLOWEST:g} to {FASTEST:g} quarters a minute")
+    texts = [text for text in flags.models.split(",") if text]
+    if len(texts) < 2:
+        raise UserError(f"--models={flags.models} names {len(texts)} model(s); give two or more, as --models=DIR,DIR")
+    return texts, Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
 
 
 def _described(model: clips.Model, text: str) -> dict:
@@ -127,10 +127,6 @@ def _described(model: clips.Model, text: str) -> dict:
     of = {"VAE": model.composer.vae} | ({"MDRNN": model.composer.mdrnn} if model.kind == clips.MCVAE else {})
     parts = {name: {"folder": str(m.folder), "step": m.step, "identity": m.identity} for name, m in of.items()}
     return {"name": model.name, "kind": model.kind, "given": text, **parts}
-
-
-def _stem(names: list[str], name: str, seed: int) -> str:
-    return f"model-{names.index(name) + 1}-seed-{seed + 1}"
 
 
 def _write_song(folder: Path, stem: str, title: str, bars: np.ndarray, tempo: float) -> None:

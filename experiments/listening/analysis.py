@@ -3,12 +3,12 @@
 Answers of one listener are not independent of each other, so each listener gives one number to each test, and chance is
 what exchanging two models' answers of a listener does (paired tests, exact up to 13 listeners and drawn beyond).
 Wilcoxon 1945 with zero differences left out and ties at their mean rank; the effect size is the matched-pairs
-rank-biserial correlation (Kerby 2014): +1 where every listener that differs prefers the first. Holm 1979 corrects within a
-family of tests. Intervals are 95 % bootstraps over listeners.
+rank-biserial correlation (Kerby 2014): +1 where every listener that differs prefers the first. Holm 1979 corrects
+within a family of tests. Intervals are 95 % bootstraps over listeners.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,10 @@ from mcvae_jax.evaluation.sets import interval
 try:
     from scipy import stats
 except ImportError as error:
-    raise UserError(
-        "the tests need scipy 1.15 or later: pip install 'mcvae_jax[experiments]', or pip install scipy"
-    ) from error
+    raise UserError("the analysis needs scipy: pip install 'scipy>=1.15'") from error
 
 DRAWS = 10_000  # of a permutation test; all 2^n ways are taken where there are fewer
-TAKEN_FOR_REAL = "taken for real"
+TAKEN_FOR_REAL, D = "taken for real", "d prime"  # columns
 
 
 def likert(listeners: Sequence[Listener], models: Sequence[str], statements: Sequence[str]) -> list[dict[str, Any]]:
@@ -88,13 +86,11 @@ def detected(listeners: Sequence[Listener], models: Sequence[str], real: str) ->
     rows = []
     for model in (model for model in models if model != real):
         both = [(each.judged_real[real], each.judged_real[model]) for each in listeners]
-        right = np.array(
-            [(np.sum(hits) + np.sum(np.logical_not(alarms))) / (len(hits) + len(alarms)) for hits, alarms in both]
-        )
+        right = np.array([np.mean([*hits, *np.logical_not(alarms)]) for hits, alarms in both])
         d = np.array([_z(hits) - _z(alarms) for hits, alarms in both])
         low, high = _over_listeners(d)
         rows.append(
-            {"model": model, "right answers": right.mean(), "d'": d.mean(), "low": low, "high": high, "p": sign_flip(d)}
+            {"model": model, "right answers": right.mean(), D: d.mean(), "low": low, "high": high, "p": sign_flip(d)}
         )
     return _corrected(rows)
 
@@ -168,5 +164,6 @@ def _z(real: Sequence[bool]) -> float:
     return float(stats.norm.ppf((np.sum(real) + 0.5) / (len(real) + 1)))
 
 
-def _over_listeners(values: np.ndarray, statistic: Callable[[np.ndarray], float] = np.mean) -> tuple[float, float]:
-    return interval(lambda i: float(statistic(values[i])), [len(values)])
+def _over_listeners(values: np.ndarray) -> tuple[float, float]:
+    """The interval of a mean over listeners."""
+    return interval(lambda i: float(np.mean(values[i])), [len(values)])

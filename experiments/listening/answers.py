@@ -6,7 +6,7 @@ nothing in it could be paired, and those who stop are no random part of the list
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,9 +55,7 @@ def read_key(path: Path) -> dict[str, Any]:
     try:
         key = json.loads(path.read_bytes())
     except OSError as error:
-        raise UserError(
-            f"the key {path} cannot be read ({error.strerror or error}); give --key=OUT/key.json"
-        ) from error
+        raise UserError(f"the key {path} cannot be read ({error.strerror}); give --key=OUT/key.json") from error
     except ValueError as error:
         raise UserError(f"the key {path} is damaged ({error}); take it from where the test was made") from error
     if not isinstance(key, dict) or key.get("format") != KEY_FORMAT:
@@ -66,9 +64,7 @@ def read_key(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} has version {key.get('version')}, and this program reads {KEY_VERSION}")
     missing = {"test", "models", "groups", "clips", "statements", "seeds_per_pair", "seconds"} - set(key)
     if missing:
-        raise UserError(
-            f"the key {path} is damaged (it lacks {', '.join(sorted(missing))}); take it from the test's folder"
-        )
+        raise UserError(f"the key {path} is damaged (it lacks {', '.join(sorted(missing))}); take it from its test")
     return key
 
 
@@ -120,7 +116,7 @@ def _listener(record: Any, key: Mapping[str, Any]) -> Listener:
         raise _Unusable(f"it belongs to another test ({printable(str(record.get('test')))}, not {key['test']})")
     if not record.get("finished"):
         raise _Unusable("its listener has not finished")
-    started, finished = (datetime.fromisoformat(record[name]) for name in ("started", "finished"))
+    started, finished = (datetime.fromisoformat(record[name]).astimezone(UTC) for name in ("started", "finished"))
     code, groups, clips = record["code"], key["groups"], key["clips"]
     if not (isinstance(code, str) and code.isalnum() and len(code) <= 20):
         raise _Unusable("its listener's code is none of a page")

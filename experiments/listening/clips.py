@@ -1,8 +1,8 @@
 """Trained models -> the clips of a listening test: the same seeds, instrument, tempo and loudness for all.
 
-As in thesis 6.4.1 every model goes on from the first bar of the same held-out songs. What is heard are the bars after the
-seed alone, so that no model gains from music that it did not make. The MCVAE composes them after the seed; the VAE has no
-memory of bars, so its decoder runs free from q's mean of the last seed bar, and the first bar of that run, its
+As in thesis 6.4.1 every model goes on from the first bar of the same held-out songs. What is heard are the bars after
+the seed alone, so that no model gains from music that it did not make. The MCVAE composes them after the seed; the VAE
+has no memory of bars, so its decoder runs free from q's mean of the last seed bar, and the first bar of that run, its
 rendering of the seed, is left out; of a real song they are its own next bars.
 """
 

@@ -1,13 +1,14 @@
 """Clips -> the page that listeners answer, and the key that says which clip is whose.
 
-The page is blind: clips and groups have numbers drawn by chance, and stand in the order of these numbers. Each listener
-hears the groups (a group is a model, or the real songs), the clips within a group, and the pairs in an order of their own.
+The page is blind: clips and groups have numbers drawn by chance, and stand in the order of these numbers. Each
+listener hears the groups (a group is a model, or the real songs), the clips within a group, and the pairs in an order
+of their own.
 
 How the questions of thesis 6.4.1 are asked. The clips of a group come one after the other, and the six statements then
 judge the group as a whole, in the thesis' words: "similar" can be asked of several melodies only, each person gives
 one answer to each statement for each model, which is what Figs 6.4 and 6.5 count, and a listener is the unit of the
-tests. "Real or composed?" (8.2.4) is asked of each clip at once, before its group is known. Whether a clip is better than
-another of the same seed (MusicVAE, arXiv:1803.05428, 5.3) is asked at the end, of PAIRS pairs or one of each two groups.
+tests. "Real or composed?" (8.2.4) is asked of each clip as it is heard. Which of two clips of the same seed is better
+(MusicVAE, arXiv:1803.05428) is asked at the end, PAIRS times or once for each two groups.
 """
 
 import base64
@@ -29,16 +30,10 @@ STATEMENTS = {  # thesis 6.4.1, in its order
     "similarity": "The melodies seem similar.",
 }
 SCALE = ("Strongly disagree", "Disagree", "Neutral", "Agree", "Strongly agree")
-PAIRS = 6  # that a listener is asked for, about: each may take two minutes
-_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "style-src 'unsafe-inline'",
-        "script-src 'unsafe-inline'",
-        "img-src data:",
-        "media-src blob:",
-    ]
-    + ["base-uri 'none'", "form-action 'none'"]
+PAIRS = 6  # questions that a listener is asked, about: each may take two minutes
+_POLICY = "; ".join(  # the sounds are in the page; browsers can seek in them as blobs
+    ["default-src 'none'", "style-src 'unsafe-inline'", "script-src 'unsafe-inline'", "img-src data:"]
+    + ["media-src blob:", "base-uri 'none'", "form-action 'none'"]
 )
 
 

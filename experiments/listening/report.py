@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.listening import analysis, figures
-from experiments.listening.answers import LeftOut, Listener, read_answers, read_key
+from experiments.listening.answers import Listener, read_answers, read_key
 from experiments.listening.clips import MCVAE, REAL, VAE
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
@@ -30,9 +30,9 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
     for each in left_out:
         say(f"left out: {each.file}: {each.reason}")
     if len(listeners) < LEAST:
-        first = f", such as {left_out[0].file}: {left_out[0].reason}" if left_out else ""
         raise UserError(
-            f"{len(listeners)} file(s) of answers can be used and {len(left_out)} cannot{first}; {LEAST} listeners are needed"
+            f"of {len(listeners) + len(left_out)} file(s) of answers {len(listeners)} can be used, and {LEAST} listeners"
+            " are needed" + (f"; {left_out[0].file}: {left_out[0].reason}" if left_out else "")
         )
     results = summarise(listeners, key)
     summary = {
@@ -60,7 +60,8 @@ def summarise(listeners: Sequence[Listener], key: Mapping[str, Any]) -> dict[str
     real = next((model["name"] for model in key["models"] if model["kind"] == REAL), None)
     return {
         "counts": {
-            model: dict(zip(statements, counts, strict=True)) for model, counts in _counts(listeners, key).items()
+            model: dict(zip(statements, analysis.counts(listeners, model, statements).tolist(), strict=True))
+            for model in models
         },
         "statements": analysis.likert(listeners, models, statements),
         "choices": analysis.preferences(listeners, models),
@@ -83,19 +84,13 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     for row in results["choices"]:
         if row["p (Holm)"] < LEVEL:
             share = f"{row['share for the first']:.0%}, {row['low']:.0%} to {row['high']:.0%}"
-            lines.append(
-                f"{row['first']} chosen over {row['second']} in {share} (p = {row['p (Holm)']:.3g} after Holm)"
-            )
+            p = f"p = {row['p (Holm)']:.3g} after Holm"
+            lines.append(f"{row['first']} is chosen over {row['second']} in {share} ({p})")
     for row in results["told from real songs"]:
         verdict = "is" if row["p (Holm)"] < LEVEL else "is not shown to be"
-        lines.append(
-            f"{row['model']} {verdict} told from real songs: d' {row[chr(100) + chr(39)]:.2f} (p = {row['p (Holm)']:.3g})"
-        )
+        share = f"{row['right answers']:.0%} right answers, d' {row[analysis.D]:.2f}"
+        lines.append(f"{row['model']} {verdict} told from real songs ({share}, p = {row['p (Holm)']:.3g} after Holm)")
     return lines or ["no difference between the models is significant after correction"]
-
-
-def _counts(listeners: Sequence[Listener], key: Mapping[str, Any]) -> dict[str, list[list[int]]]:
-    return {m["name"]: analysis.counts(listeners, m["name"], key["statements"]).tolist() for m in key["models"]}
 
 
 def _about(listener: Listener) -> dict[str, Any]:
@@ -136,13 +131,12 @@ def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[
     ]
     write_csv(folder / "ratings.csv", ratings)
     remarks = [
-        {"listener": each.code, "on": on, "remark": text} for each in listeners for on, text in each.remarks.items()
+        {"listener": each.code, "on": on or "the test", "remark": _plain(text)}
+        for each in listeners
+        for on, text in each.remarks.items()
     ]
     if remarks:
-        write_csv(
-            folder / "remarks.csv",
-            [row | {"on": row["on"] or "the test", "remark": _plain(row["remark"])} for row in remarks],
-        )
+        write_csv(folder / "remarks.csv", remarks)
 
 
 def _plain(text: str) -> str:
@@ -153,12 +147,12 @@ def _plain(text: str) -> str:
 def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
     listeners = summary["listeners"]
     music = sum(each["makes music"] != "no" for each in listeners)
+    minutes, heard = (np.median([each[name] for each in listeners]) for name in ("minutes", "share heard"))
     lines = [
         "# Listening test",
-        f"{len(listeners)} listeners, {music} of whom make music; median {np.median([e['minutes'] for e in listeners]):.0f} minutes,"
-        f" median share of the clips that was played {np.median([e['share heard'] for e in listeners]):.0%}. Test"
-        f" {summary['test']}. The listener is the unit of all tests; p is corrected by Holm within a table; intervals are 95 %"
-        " bootstraps over listeners.",
+        f"{len(listeners)} listeners, {music} of whom make music; the median took {minutes:.0f} minutes and"
+        f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is corrected"
+        " by Holm within a table; intervals are 95 % bootstraps over listeners.",
         "\n".join(f"- {line}" for line in findings(summary)),
         *(f"![{name}]({name}.png)" for name in drawn),
     ]
@@ -172,10 +166,7 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
 
 def _table(rows: Rows) -> str:
     head = list(rows[0])
-    cells = [
-        [f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "\\|") for value in row.values()]
-        for row in rows
-    ]
+    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
 
 
