@@ -22,7 +22,10 @@ def training(songs):
 
 
 def copies_of(song, training):
-    return {name: column[0] for name, column in find_copies([song], training)._asdict().items()}
+    """All but the windows."""
+    found = {name: column[0] for name, column in find_copies([song], training)._asdict().items()}
+    del found["windows"]
+    return found
 
 
 def test_a_training_song_in_another_key_is_found_whole(songs, training):
@@ -64,6 +67,17 @@ def test_bars_without_a_note_do_not_count(songs, training):
     assert (found["bars"], found["passages"], found["nearest_share"]) == (5 / 8, 5 / 8, 5 / 8)
     silent = TrainingBars.of([np.concatenate([still, songs[0], still])])
     assert copies_of(still, silent) == {"bars": 0, "passages": 0, "nearest_share": 0, "nearest": -1, "shift": 0}
+
+
+def test_windows_find_a_melody_with_a_wrong_note_in_each_bar_or_against_the_bar_lines(songs, training):
+    wrong = transpose(songs[0], 3)
+    for bar in wrong:
+        bar[np.flatnonzero(bar < NOTE_OFF)[-1]] += 1
+    moved = np.roll(transpose(songs[1], -2).reshape(-1), 3).reshape(-1, 16)
+    found = find_copies([songs[0], wrong, moved, random_song(20, 9)], training)
+    assert np.all(found.bars[1:] == 0) and np.all(found.passages[1:] == 0)
+    assert found.windows[0] == 1 and found.windows[2] > 0.9 and found.windows[3] == 0
+    assert 0.1 < found.windows[1] < 0.7
 
 
 def test_against_a_plain_search():

@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 CLASSIFIER, FRECHET, MMD = "told apart", "Frechet distance of latents", "MMD of latents"
 FRECHET_RESAMPLES = 200  # each takes some milliseconds
 KEPT = ("pitch range", "note density", "pitch-class entropy", "repeated-bar share", FRECHET, MMD)  # by shuffled bars
-SHARES = ("bars", "passages", "nearest_share")  # of `Copies`
+SHARES = ("bars", "passages", "nearest_share", "windows")  # of `Copies`
 
 
 def compare_sets(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mcvae_jax.corpus.clean import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER
 from mcvae_jax.evaluation.controls import HALF
 from mcvae_jax.evaluation.copies import PASSAGE
@@ -10,6 +11,10 @@ from mcvae_jax.evaluation.scores import MDRNN, ONE_GAUSSIAN, STANDARD
 
 Report = Mapping[str, Any]
 
+COPIED = {
+    "passages": f"bars that stand, {PASSAGE} or more in a row, note for note in one training song",
+    "windows": f"windows of {SHINGLE_NOTES} notes that stand in one",
+}
 COLLAPSED = 1.0  # nats per bar: a VAE whose latents tell less about a bar than this
 
 
@@ -96,15 +101,17 @@ def _lost(report: Report) -> list[str]:
 
 
 def _copies(report: Report) -> str:
-    from_held_out = report["copies"][report["kinds"]["held_out"]]["passages"]
-    shares = {model: report["copies"][model]["passages"] for model in report["kinds"]["models"]}
-    copying = [model for model, share in shares.items() if share["interval"][0] > from_held_out["interval"][1]]
-    told = ", ".join(f"{model} {_percent(share)}" for model, share in shares.items())
-    verdict = f"{' and '.join(copying)} copies what it was trained on" if copying else "no sign of copying"
-    return (
-        f"Share of bars that stand, {PASSAGE} or more in a row, note for note in one training song (in any key):"
-        f" {told}; held-out songs {_percent(from_held_out)}: {verdict}."
-    )
+    """What is copied in passages or in windows, where held-out songs share less."""
+    models, told, copying = report["kinds"]["models"], [], set()
+    for share, what in COPIED.items():
+        from_held_out = report["copies"][report["kinds"]["held_out"]][share]
+        shares = {model: report["copies"][model][share] for model in models}
+        copying |= {model for model in models if shares[model]["interval"][0] > from_held_out["interval"][1]}
+        each = ", ".join(f"{model} {_percent(figure)}" for model, figure in shares.items())
+        told.append(f"{what} (in any key): {each}; held-out songs {_percent(from_held_out)}")
+    copiers = [model for model in models if model in copying]
+    verdict = f"{' and '.join(copiers)} copies what it was trained on" if copiers else "no sign of copying"
+    return f"Share of {'. Of '.join(told)}: {verdict}."
 
 
 def _value(row: Mapping[str, Any]) -> float:

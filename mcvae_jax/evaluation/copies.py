@@ -1,8 +1,9 @@
 """What songs take from the training songs, note for note, in any key.
 
 Real songs share bars with other real songs, the more the plainer they are, so that every share means something only
-beside that of held-out songs. Bars in which no note begins are everywhere, and are not counted. Letters: N bars, T
-tokens, S songs.
+beside that of held-out songs. Bars in which no note begins are everywhere, and are not counted. A melody that is
+copied with a wrong note here and there, or moved against the bar lines, shows in its windows of notes: the measure that
+also decides which held-out songs are too similar to be scored. Letters: N bars, T tokens, S songs.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mcvae_jax.corpus.clean import most_similar, note_shingles
 from mcvae_jax.music.tokens import NOTE_OFF
 
 PASSAGE = 4  # bars in a row: what two songs hardly share by chance
@@ -24,6 +26,7 @@ class Copies(NamedTuple):
     nearest_share: np.ndarray  # float64 (S,): share of its bars that stand in the nearest one, all in one key
     nearest: np.ndarray  # int64 (S,): the index of that training song; -1 for none
     shift: np.ndarray  # int64 (S,): semitones from the song up to that training song
+    windows: np.ndarray  # float64 (S,): share of its windows of 8 notes in a row that stand in one training song
 
 
 class TrainingBars(NamedTuple):
@@ -34,6 +37,7 @@ class TrainingBars(NamedTuple):
     song: np.ndarray  # int64: the training song
     lowest: np.ndarray  # int64: the lowest pitch with which it stands there
     passages: set[bytes]
+    windows: list[np.ndarray]  # of each training song, see `note_shingles`
 
     @classmethod
     def of(cls, songs: Sequence[np.ndarray]) -> "TrainingBars":
@@ -45,7 +49,7 @@ class TrainingBars(NamedTuple):
         entries = np.unique(np.stack([np.array(rows, np.int64), song, lowest[sounds]]), axis=1)
         starts = np.searchsorted(entries[0], np.arange(len(ids) + 1))
         passages = {passage for each in songs for passage in _passages(each) if passage}
-        return cls(ids, starts, entries[1], entries[2], passages)
+        return cls(ids, starts, entries[1], entries[2], passages, [note_shingles(each) for each in songs])
 
 
 def find_copies(songs: Sequence[np.ndarray], training: TrainingBars) -> Copies:
@@ -53,7 +57,8 @@ def find_copies(songs: Sequence[np.ndarray], training: TrainingBars) -> Copies:
     found = [
         (_copied_bars(song, training), _copied_passages(song, training), *_nearest(song, training)) for song in songs
     ]
-    return Copies(*(np.array(column) for column in zip(*found, strict=True)))
+    windows, _ = most_similar([note_shingles(song) for song in songs], training.windows)
+    return Copies(*(np.array(column) for column in zip(*found, strict=True)), windows)
 
 
 def bar_shapes(bars: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

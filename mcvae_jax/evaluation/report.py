@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
+from mcvae_jax.corpus.clean import SHINGLE_NOTES
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
@@ -23,6 +24,7 @@ SHARE_NAMES = {
     "bars": "bars in any training song",
     "passages": f"bars in passages of {PASSAGE} or more",
     "nearest_share": "bars in the nearest training song, in one key",
+    "windows": f"windows of {SHINGLE_NOTES} notes in one training song",
 }
 NEAREST = 10  # songs that are listed
 
@@ -222,7 +224,8 @@ def _copies(report: Report) -> list[str]:
         _paragraph(
             "Mean share of a song's bars that stand note for note in training songs, in any key; bars without a note"
             " do not count. Held-out songs share plain bars with them, too: more than that is copying, above all in"
-            " passages."
+            " passages. The last column finds melodies that are copied with a wrong note here and there, or moved"
+            " against the bar lines."
         ),
         _table(["", *shares], rows),
         f"<h3>The {len(nearest)} composed songs that are nearest to a training song</h3>",
