@@ -33,6 +33,7 @@ from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus
 
+PAIRS = "songs_of_a_and_b"  # in summary.json alone
 TABLES = ("scores.csv", "summary.csv", "claims.csv", "musicvae.csv")
 STEMS = [f"{f.stem}{mode}" for f in figures(twins=True) for mode in ("", "_corrected")] + ["overview", "fig_5_4"]
 FILES = {*TABLES, "summary.json", "index.html", "fig_7.png", *(f"{s}.{kind}" for s in STEMS for kind in ("png", "pdf"))}
@@ -137,7 +138,8 @@ def write(
     if report.is_file():
         draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
         others["fig_7"] = "Figs 7.1 to 7.4: the corpus"
-    write_page(place, about, sentences, told, overview(sets, flags.seed), drawn, others)
+    shown = {name: value for name, value in about.items() if name != PAIRS}
+    write_page(place, shown, sentences, told, overview(sets, flags.seed), drawn, others)
 
 
 def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: a
             for part, trained in composer._asdict().items()
             if trained
         }
-    return found | {"songs_of_a_and_b": pairs.names}
+    return found | {PAIRS: pairs.names}
 
 
 def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
@@ -169,8 +171,8 @@ def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namesp
         told.append("Figs 6.8, 6.10 and 6.11 are missing: the workdir has a VAE alone; train an MDRNN on it.")
     elif UNCLEANED not in composers:
         told.append(
-            "Fig 6.11 is missing, and Fig 6.10 is of the model given: train its twin on the uncleaned corpus and give it"
-            f" as --uncleaned. {' && '.join(twin_commands(composer))}"
+            "Fig 6.11 is missing, and Fig 6.10 is of the model given: train its twin on the uncleaned corpus and give"
+            f" it as --uncleaned. {' && '.join(twin_commands(composer))}"
         )
     if not (corpus.folder / "report.json").is_file():
         told.append(f"Figs 7.1 to 7.4 are missing: {corpus.folder} has no report.json; build the corpus again.")

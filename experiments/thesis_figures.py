@@ -98,26 +98,32 @@ def figures(twins: bool) -> list[Figure]:
 
 def draw_all(folder: Path, sets: Sets, twins: bool) -> list[Figure]:
     """Writes every figure that has melodies, STEM for thesis mode and STEM_corrected, and overview; those drawn."""
-    drawn = [
-        f for f in figures(twins) if any(s.model == f.panels[0].model and s.method == f.panels[0].method for s in sets)
-    ]
+    there = {(s.model, s.method) for s in sets}
+    drawn = [figure for figure in figures(twins) if figure.panels[0][:2] in there]
     for each in drawn:
         for measure, name in ((PUBLISHED, each.stem), (BITS, f"{each.stem}_corrected")):
             figure = new_figure(PANEL[0] * len(each.panels), PANEL[1])
-            axes = figure.subplots(1, len(each.panels), squeeze=False)[0]
-            for panel, place in zip(each.panels, axes, strict=True):
-                draw_panel(place, sets, panel, measure)
+            axes = figure.subplots(1, len(each.panels), squeeze=False, sharey=True)[0]
+            draw_row(axes, sets, each.panels, measure)
             figure.suptitle(f"Fig {each.number}: {each.title}", fontsize=8)
             save_figure(figure, folder / name)
-    columns = [(each, panel) for each in drawn for panel in each.panels]
-    figure = new_figure(2.6 * len(columns), 5.4)
-    for axes, measure in zip(figure.subplots(2, len(columns), sharey="row"), MODES, strict=True):
-        for place, (each, panel) in zip(axes, columns, strict=True):
-            draw_panel(place, sets, panel, measure)
-            place.set_title(f"Fig {each.number}: {place.get_title()}", fontsize=7)
-            place.label_outer()
+    numbers, panels = zip(*((each.number, panel) for each in drawn for panel in each.panels), strict=True)
+    figure = new_figure(2.6 * len(panels), 5.4)
+    for axes, measure in zip(figure.subplots(2, len(panels), sharey="row"), MODES, strict=True):
+        draw_row(axes, sets, panels, measure)
+        for place, number in zip(axes, numbers, strict=True):
+            place.set_title(f"Fig {number}: {place.get_title()}", fontsize=7)
     save_figure(figure, folder / "overview")
     return drawn
+
+
+def draw_row(axes: Sequence[Axes], sets: Sets, panels: Sequence[Panel], measure: str) -> None:
+    """Panels beside each other, which share the scale of y from 0."""
+    for place, panel in zip(axes, panels, strict=True):
+        draw_panel(place, sets, panel, measure)
+    for place in axes[1:]:
+        place.set_ylabel("")
+    axes[0].set_ylim(bottom=0)
 
 
 def draw_panel(axes: Axes, sets: Sets, panel: Panel, measure: str) -> None:
@@ -137,5 +143,4 @@ def draw_panel(axes: Axes, sets: Sets, panel: Panel, measure: str) -> None:
     axes.set_xlabel("α, share of A", fontsize=8)
     axes.set_ylabel(MODES[measure], fontsize=8)
     axes.tick_params(labelsize=8)
-    axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)

@@ -22,11 +22,11 @@ dt { color: #646b76; } dd { margin: 0; overflow-wrap: anywhere; }
 """
 INTRODUCTION = (
     "What the thesis measures: 5-gram scores along interpolations between songs of set A and set B (6.4.2 to 6.6). In"
-    " thesis mode the score is exp(sum of log p / tokens) with add-one smoothing, of a model fitted on the songs that it"
-    " scores; a high score only says that melodies are easy to guess. Corrected: bits per bar under a Kneser-Ney"
+    " thesis mode the score is exp(sum of log p / tokens) with add-one smoothing, of a model fitted on the songs that"
+    " it scores; a high score only says that melodies are easy to guess. Corrected: bits per bar under a Kneser-Ney"
     " 5-gram of training songs, where what counts is how far the distribution lies from that of real songs (W1, the"
-    " Wasserstein-1 distance in bits per bar, with its 95 % interval), above or below. The green band is the middle half"
-    " of the real songs, the line their median."
+    " Wasserstein-1 distance in bits per bar, with its 95 % interval), above or below. The green band is the middle"
+    " half of the real songs, the line their median."
 )
 
 

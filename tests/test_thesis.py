@@ -1,0 +1,315 @@
+"""The thesis' evaluation on tiny models: its sets, its scores and what they hide, the files, and users' mistakes."""
+
+import csv
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+from matplotlib.cbook import boxplot_stats
+from scipy import stats
+
+from experiments import thesis
+from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, cleaning, overview, silence, spread, summarise
+from experiments.thesis_sets import (
+    ALPHAS,
+    BITS,
+    HONEST,
+    LONG,
+    MCVAE_CONDITIONAL,
+    MCVAE_FREE,
+    MEASURES,
+    PUBLISHED,
+    REAL,
+    SILENCE,
+    TRUE,
+    VAE_CONDITIONAL,
+    VAE_FREE,
+    Melodies,
+    Pairs,
+    Scored,
+    Scorer,
+    choose_pairs,
+    composed,
+    without_model,
+)
+from mcvae_jax.corpus.build import build_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.music.tokens import NO_EVENT
+from mcvae_jax.options import parse as parse_training
+from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.trained import Composer, open_composer
+from tests.small_models import save_corpus, save_mdrnn, save_vae
+
+TRAINING, HELD = (20, 16, 33, 18, 40), (16, 18, 30, 33, 16, 20, 28, 17, 24)
+SONGS = "--songs=3"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    sides = [TRAIN] * len(TRAINING) + [HELD_OUT] * (len(HELD) + 1)
+    corpus = save_corpus(folder / "corpus", lengths=(*TRAINING, *HELD, 15), sides=sides)
+    save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae", corpus))
+    other = save_vae(folder / "other-vae", save_corpus(folder / "other", shift=1), seed=1)
+    save_mdrnn(folder / "other-mdrnn", folder / "other-vae", other, seed=1)
+    save_vae(folder / "little-vae", save_corpus(folder / "little"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(runs):
+    """The folder of one whole run with both models."""
+    build_corpus(CorpusSettings(source="tunes"), runs / "tunes", workers=1, pictures=False)
+    (runs / "corpus" / "report.json").write_bytes((runs / "tunes" / "report.json").read_bytes())
+    options = [f"--workdir={runs / 'mdrnn'}", f"--uncleaned={runs / 'other-mdrnn'}", f"--out={runs / 'out'}", SONGS]
+    thesis.main(options)
+    (runs / "corpus" / "report.json").unlink()
+    return runs / "out"
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def tunes(rng, songs, bars, notes=(60, 62, 64, 65, 67)):
+    """Songs of plain tunes: a few pitches in steady eighths with held notes."""
+    made = np.full((songs, bars, 16), NO_EVENT, np.uint8)
+    made[..., ::2] = rng.choice([*notes, NO_EVENT], (songs, bars, 8), p=[0.12] * 5 + [0.4])
+    return list(made)
+
+
+def test_the_songs_are_different_held_out_ones_and_a_pair_does_not_depend_on_how_many(runs):
+    corpus = Corpus.open(runs / "corpus")
+    pairs = choose_pairs(corpus, "held_out", 100, 0)
+    assert len(pairs.a) == len(pairs.b) == len(HELD) // 2  # half as many as there are, and not the one of 15 bars
+    names = [name for pair in pairs.names for name in pair]
+    assert len(set(names)) == len(names)
+    assert set(names) <= {f"song-{i}.mid" for i in range(len(TRAINING), len(TRAINING) + len(HELD))}
+    assert choose_pairs(corpus, "held_out", 2, 0).names == pairs.names[:2]
+    assert choose_pairs(corpus, "held_out", 100, 1).names != pairs.names
+    everything = choose_pairs(corpus, "all", 100, 0)
+    assert len(everything.a) == (len(TRAINING) + len(HELD)) // 2
+    number = int(re.search(r"\d+", pairs.names[1][0])[0])
+    assert np.array_equal(pairs.a[1], corpus.song(number))
+    assert [len(song) for song in pairs.excerpts(5)[1]] == [5] * len(pairs.b)
+
+
+def test_every_set_has_the_sizes_of_the_algorithms(runs):
+    composer, pairs = open_composer(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
+
+    def shapes(composer, with_first):
+        made = composed(composer, pairs, Settings(), with_first, lambda line: None)
+        return {(m.method, m.bars, m.alpha): np.shape(m.songs) for m in made}
+
+    for left, found in ((0, shapes(composer, True)), (1, shapes(composer, False))):
+        expected = {(VAE_CONDITIONAL, 5), (VAE_FREE, 5), (VAE_FREE, 25), (MCVAE_CONDITIONAL, 5 - left)}
+        expected |= {(MCVAE_FREE, 5 - left), (MCVAE_FREE, 25 - left)}
+        assert set(found) == {(*name, alpha) for name in expected for alpha in ALPHAS}
+        assert all(shape == (2, bars, 16) for (_, bars, _), shape in found.items())
+    alone = shapes(Composer(composer.vae, None), True)
+    assert {method for method, _, _ in alone} == {VAE_CONDITIONAL, VAE_FREE}
+
+
+def test_a_pair_is_the_same_however_many_there_are(runs):
+    composer, corpus = open_composer(runs / "mdrnn"), Corpus.open(runs / "corpus")
+    wild = Settings(temperature=1.0, tau_sigma=1.0)
+    few, many = (choose_pairs(corpus, "held_out", n, 0) for n in (2, 4))
+    made = [
+        [*without_model(pairs, 0), *composed(composer, pairs, wild, True, lambda line: None)] for pairs in (few, many)
+    ]
+    for ours, theirs in zip(*made, strict=True):
+        assert ours[:2] == theirs[:2]
+        assert all(np.array_equal(x, y) for x, y in zip(ours.songs, theirs.songs, strict=False))
+
+
+@pytest.fixture(scope="module")
+def scored():
+    """Plain tunes as real songs, and sets that are no music or hardly so."""
+    rng = np.random.default_rng(0)
+    pairs = Pairs(tunes(rng, 20, 30), tunes(rng, 20, 30), [("", "")] * 20)
+    scorer = Scorer(tunes(rng, 80, 30), pairs)
+    sets = [scorer("", melodies) for melodies in without_model(pairs, 0)]
+    for alpha in ALPHAS:
+        sets.append(scorer(WORKDIR, Melodies(VAE_CONDITIONAL, 5, alpha, tunes(rng, 20, 5))))
+        sets.append(scorer(WORKDIR, Melodies(MCVAE_FREE, 5, alpha, tunes(rng, 20, 5, (60, 62, 64, 64, 64)))))
+    return sets
+
+
+def test_error_11_silence_wins_in_thesis_mode_and_is_last_by_the_two_sided_measure(scored):
+    real = np.concatenate([s.scores[PUBLISHED] for s in scored if (s.method, s.bars) == (REAL, 5)])
+    (quiet,) = (s for s in scored if s.method == SILENCE)
+    assert np.mean(quiet.scores[PUBLISHED].min() > real) > 0.95
+    assert quiet.scores[BITS].max() < np.min([s.scores[BITS] for s in scored if s.method == REAL and s.bars == 5])
+    rows = overview(scored, 0)
+    assert rows[-1]["method"] == SILENCE and rows[0]["method"] in (REAL, VAE_CONDITIONAL)
+    assert "beats 40 of 40" in silence(scored, 0) and "it comes last of" in silence(scored, 0)
+
+
+def test_error_12_the_dip_is_an_artefact_that_the_honest_blend_does_not_have(scored):
+    of = {(s.method, s.alpha): s.scores[PUBLISHED] for s in scored if s.bars == 5}
+    for alpha, end in ((0.1, 0.0), (0.3, 0.0), (0.7, 1.0), (0.9, 1.0)):
+        assert np.array_equal(of[TRUE, alpha], of[REAL, end])
+        assert not np.array_equal(of[HONEST, alpha], of[REAL, end])
+    assert not np.array_equal(of[TRUE, 0.5], of[REAL, 0.0])
+
+
+def test_scores_are_those_of_the_formula_by_hand():
+    song = np.full((5, 16), NO_EVENT, np.uint8)
+    other = np.full((5, 16), 60, np.uint8)
+    scorer = Scorer([song], Pairs([song], [other], [("", "")]))
+    found = scorer("", Melodies(REAL, 5, 1.0, [song])).scores
+    # of 80 tokens 76 grams count, all (129, 129, 129, 129 -> 129): once more in each copy of the song
+    for measure, copies in ((PUBLISHED, 2), ("thesis_training", 1), ("thesis_excerpts", 1), ("thesis_own_set", 1)):
+        p = (76 * copies + 1) / (76 * copies + 130)
+        assert found[measure][0] == pytest.approx(p ** (76 / 80))
+
+
+def test_the_summary_is_that_of_scipy(scored):
+    rows = {(r["model"], r["method"], r["bars"], r["alpha"], r["measure"]): r for r in summarise(scored, 0)}
+    by = {(s.model, s.method, s.bars, s.alpha): s.scores for s in scored}
+    a, b = by["", REAL, 5, 1.0][BITS], by["", REAL, 5, 0.0][BITS]
+    values = by[WORKDIR, VAE_CONDITIONAL, 5, 0.3][BITS]
+    row = rows[WORKDIR, VAE_CONDITIONAL, 5, 0.3, BITS]
+    assert row["wasserstein"] == pytest.approx(stats.wasserstein_distance(values, np.concatenate([a, b])))
+    assert row["interquartile_range"] == pytest.approx(stats.iqr(values)) and row["mean"] == pytest.approx(
+        values.mean()
+    )
+    assert rows["", REAL, 5, 1.0, BITS]["wasserstein"] == pytest.approx(stats.wasserstein_distance(a, b))
+    assert rows["", REAL, 5, "all", BITS]["wasserstein"] == pytest.approx(stats.wasserstein_distance(a, b))
+    everything = np.concatenate([by[WORKDIR, VAE_CONDITIONAL, 5, alpha][BITS] for alpha in ALPHAS])
+    row = rows[WORKDIR, VAE_CONDITIONAL, 5, "all", BITS]
+    assert row["songs"] == 100 and row["median"] == pytest.approx(np.median(everything))
+    assert row["wasserstein"] == pytest.approx(stats.wasserstein_distance(everything, np.concatenate([a, b])))
+
+
+def test_outliers_are_those_that_a_box_plot_shows():
+    values = np.append(np.random.default_rng(0).normal(size=50), [9.0, -8.0, 3.5])
+    assert spread(values)["outliers"] == len(boxplot_stats(values)[0]["fliers"]) >= 2
+
+
+def test_what_follows_depends_on_the_numbers(scored):
+    def said(change):
+        changed = [s._replace(scores={m: change(s, v) for m, v in s.scores.items()}) for s in scored]
+        return {row["claim"]: row for row in claims(changed, 0)}["VAE conditional (Fig 6.7)"]["follows"]
+
+    def shifted(by):
+        return said(lambda s, v: v + by * (s.method == VAE_CONDITIONAL))
+
+    assert "Thesis mode: higher than real" in shifted(0.5) and "score nearly as silence" in shifted(0.9)
+    assert "Thesis mode: lower than real" in shifted(-0.5) and "silence" not in shifted(-0.5)
+    same = said(lambda s, v: np.full_like(v, 0.5))
+    assert "Thesis mode: no clear difference" in same
+
+
+def test_cleaned_beside_uncleaned_counts_outliers():
+    def of(model, extreme):
+        values = np.array([*range(20), *extreme], float)
+        return [Scored(model, MCVAE_FREE, 5, alpha, dict.fromkeys(MEASURES, values)) for alpha in ALPHAS]
+
+    found = cleaning(of(WORKDIR, [5, 6]) + of(UNCLEANED, [90, -90]))
+    assert "cleaned: 0 outliers of 110" in found["corrected"] and "uncleaned: 10 outliers of 110" in found["corrected"]
+    assert "fewer outliers in thesis mode, fewer in bits" in found["follows"]
+
+
+def test_the_files_hold_every_number(results, runs):
+    assert {path.name for path in results.iterdir()} == thesis.FILES
+    rows = table(results / "scores.csv")
+    per_model = {(VAE_CONDITIONAL, 5), (VAE_FREE, 5), (VAE_FREE, LONG), (MCVAE_CONDITIONAL, 5), (MCVAE_FREE, 5)}
+    per_model.add((MCVAE_FREE, LONG))
+    for model in (WORKDIR, UNCLEANED):
+        found = [(r["method"], int(r["bars"]), float(r["alpha"]), int(r["pair"])) for r in rows if r["model"] == model]
+        assert sorted(found) == sorted(
+            (*name, alpha, pair) for name in per_model for alpha in ALPHAS for pair in range(3)
+        )
+    assert all(0 < float(r[m]) <= 1 for r in rows for m in MEASURES if m != BITS)
+    assert all(float(r[BITS]) > 0 for r in rows)
+    values = {
+        m: [r[PUBLISHED] for r in rows if r["method"] == MCVAE_FREE and r["model"] == m] for m in (WORKDIR, UNCLEANED)
+    }
+    assert values[WORKDIR] != values[UNCLEANED]
+    about = json.loads((results / "summary.json").read_text())
+    composer = open_composer(runs / "mdrnn")
+    assert about["workdir"]["mdrnn"]["identity"] == composer.mdrnn.identity
+    assert about["uncleaned"]["vae"]["step"] == 5 and about["seed"] == 0 and about["pairs"] == 3
+    assert about["corpus"]["identity"] == Corpus.open(runs / "corpus").identity and "--songs=3" in about["command"]
+    assert about["claims"] == table(results / "claims.csv") and len(about["claims"]) == 9
+    paths = table(results / "musicvae.csv")
+    assert len(paths) == 33
+    ends = {float(r["alpha"]): float(r["hamming_to_a"]) for r in paths if r["path"] == "token mixing"}
+    assert ends[1.0] == 0 and ends[0.0] == max(ends.values())
+
+
+def test_the_page_shows_every_figure_and_asks_no_host(results):
+    page = (results / "index.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 2 * 6 + 2
+    for number in ("5.4", "6.6", "6.7", "6.8", "6.9", "6.10", "6.11", "7.1"):
+        assert number in page
+    assert "is missing" not in page and "are missing" not in page
+    assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
+
+
+def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys):
+    thesis.main([f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}", "--songs=9", "--as_printed", "--as_trained"])
+    said = capsys.readouterr().out
+    assert "A and B have 4 songs each, not 9" in said
+    assert "Figs 6.8, 6.10 and 6.11 are missing" in said and "Figs 7.1 to 7.4 are missing" in said
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "fig_6_9_corrected.png" in names and not any("6_8" in name or "6_10" in name for name in names)
+    about = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert about["settings"]["tau_sigma"] == 1 and about["as_printed"] is True
+
+
+@pytest.mark.parametrize("one_command", [True, False])
+def test_the_commands_of_the_twin_can_be_run(runs, one_command):
+    composer = open_composer(runs / "mdrnn")
+    files = ["mcvae", "mcvae"] if one_command else ["vae", "mdrnn"]
+    folders = [runs / "both" / "vae", runs / "both" / "mdrnn"] if one_command else [runs / "vae", runs / "mdrnn"]
+    typed = [runs / "both"] * 2 if one_command else folders
+    composer = Composer(
+        *(
+            part._replace(
+                folder=folder,
+                record=part.record._replace(
+                    command=f"python -m mcvae_jax.main --config=configs/{file}.py --workdir={place}"
+                ),
+            )
+            for part, folder, file, place in zip(composer, folders, files, typed, strict=True)
+        )
+    )
+    commands = thesis.twin_commands(composer)
+    told = [parse_training(shlex.split(command)[3:]) for command in commands]
+    vae = told[0].config.vae if one_command else told[0].config
+    assert (vae.corpus.max_bars, vae.corpus.dedupe, vae.corpus_folder) == (0, "none", "")
+    mdrnn = told[0].config.mdrnn if one_command else told[1].config
+    assert mdrnn.data.max_bars == 0
+    if one_command:
+        assert len(commands) == 1 and told[0].workdir == f"{runs / 'both'}-uncleaned"
+    else:
+        assert told[0].workdir == told[1].config.vae_workdir == f"{runs / 'vae'}-uncleaned"
+        assert told[1].workdir == f"{runs / 'mdrnn'}-uncleaned"
+
+
+def refused(*options):
+    with pytest.raises(UserError) as caught:
+        thesis.main([str(option) for option in options])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mistakes(runs, tmp_path):
+    workdir, out = f"--workdir={runs / 'mdrnn'}", f"--out={tmp_path / 'out'}"
+    assert "--songs is 1" in refused(workdir, out, "--songs=1")
+    assert "seed is -1" in refused(workdir, out, "--seed=-1")
+    assert "songs_from" in refused(workdir, out, "--songs_from=mars")
+    assert "with an MDRNN each" in refused(workdir, out, f"--uncleaned={runs / 'other-vae'}")
+    assert "2 held-out songs" in refused(f"--workdir={runs / 'little-vae'}", out)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    assert "choose another --out" in refused(workdir, f"--out={tmp_path / 'notes'}")
+    assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"
