@@ -49,6 +49,9 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.latent = 32  # dimensions of z
     model.layers = 2
     model.merge = "add"  # the encoder's four final states are added (thesis 3.1.4), or 'concat'
+    model.encoding = "steps"  # 'steps': 16 tokens a bar (thesis); 'events': (token, duration) of each event (8.3.1)
+    model.min_pitch = 0  # pitches outside have probability 0 (thesis 7.2: 21 to 108); bound corpus and data alike
+    model.max_pitch = 127
     model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
 
     config.dropout = dropout = ml_collections.ConfigDict()

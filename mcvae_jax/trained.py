@@ -15,8 +15,9 @@ from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.mdrnn import MDRNNPrior, make_mdrnn
-from mcvae_jax.models.vae import VAE, make_vae
+from mcvae_jax.models.vae import VAE
 from mcvae_jax.workdir import Record, Workdir
 
 MODELS = {"vae": "VAE", "mdrnn": "MDRNN"}  # config.task -> what people call it

@@ -29,6 +29,8 @@ FREE_FIELDS = (
     "corpus_folder",
     "vae_workdir",
 )
+# Fields that came later, with the value that runs of before were trained with.
+LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127}
 FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
 
 
@@ -137,6 +139,7 @@ class Workdir:
 def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:
     """'field: old -> new' for every field that differs, nested ones as 'a.b'; at most eight, then a count."""
     old, new = flatten(old), flatten(new)
+    old = {name: value for name, value in LATER_FIELDS.items() if name in new} | old
     names = [n for n in sorted(old.keys() | new.keys()) if n not in free and old.get(n, "") != new.get(n, "")]
     lines = [f"{n}: {_show(old, n)} -> {_show(new, n)}" for n in names]
     return lines[:8] + ([f"and {len(lines) - 8} more"] if len(lines) > 8 else [])

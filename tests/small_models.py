@@ -7,8 +7,8 @@ from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.mdrnn import make_mdrnn
-from mcvae_jax.models.vae import make_vae
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.trained import parameters_identity
 from mcvae_jax.workdir import Record, Workdir

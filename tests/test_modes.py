@@ -166,9 +166,9 @@ def test_vary_by_the_spread(composer):
 
 def test_other_settings_compile_nothing(composer):
     modes.compose(composer, 2, 9, WILD)
-    compiled = decode._sixteen_steps._cache_size(), latents._draw_block._cache_size()
+    compiled = decode._one_bar._cache_size(), latents._draw_block._cache_size()
     modes.compose(composer, 40, 17, Settings(0.3, 4, 0.9, 0.5, 0.5, 9))
-    assert (decode._sixteen_steps._cache_size(), latents._draw_block._cache_size()) == compiled
+    assert (decode._one_bar._cache_size(), latents._draw_block._cache_size()) == compiled
 
 
 def test_what_a_vae_alone_cannot_do(runs):

@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.elbo import elbo_sums
-from mcvae_jax.models.vae import VAE, Dropout, draw_noise, make_vae
+from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.vae import VAE, Dropout, Told, draw_noise
 from mcvae_jax.music.tokens import OUTCOMES, START
 from tests.vae_layouts import apply, far_from_the_start
 
@@ -53,12 +55,12 @@ def test_decoding_step_by_step_gives_the_teacher_forced_logits(model):
     vae, params = model
     z = z_of(vae)
     forced = apply(vae, "decode", params, z, BARS)
-    states = apply(vae, "first", params, z)
-    previous = jnp.full((5,), START)
+    states, previous = apply(vae, "begin", params, z)
     for t in range(16):
-        states, logits = apply(vae, "step", params, states, previous, z)
+        states, hidden = apply(vae, "step", params, states, previous, z)
+        logits = apply(vae, "token_logits", params, hidden, t)
         np.testing.assert_allclose(logits, forced[:, t], rtol=2e-4, atol=2e-5, err_msg=f"step {t}")
-        previous = BARS[:, t]
+        previous = (BARS[:, t],)
 
 
 def test_greedy_decoding_is_the_fixed_point_of_teacher_forcing(model):
@@ -74,17 +76,23 @@ def test_start_is_fed_in_every_bar_and_can_never_come_out(model):
     logits = apply(vae, "decode", params, z_of(vae), BARS)
     assert logits.shape == (5, 16, OUTCOMES) and START >= OUTCOMES
     states = apply(vae, "first", params, z_of(vae))
-    first = apply(vae, "step", params, states, jnp.full((5,), START), z_of(vae))
-    np.testing.assert_allclose(logits[:, 0], first[1], rtol=2e-4, atol=2e-5)
+    hidden = apply(vae, "step", params, states, (jnp.full((5,), START),), z_of(vae))[1]
+    np.testing.assert_allclose(logits[:, 0], apply(vae, "token_logits", params, hidden, 0), rtol=2e-4, atol=2e-5)
 
 
-def test_the_first_token_is_scored():
-    """Error 8: the thesis code overwrites it by START. A decoder that is sure of it pays for the other 15 alone."""
-    logits = jnp.zeros((5, 16, OUTCOMES)).at[jnp.arange(5), 0, BARS[:, 0]].set(50.0)
-    sums = elbo_sums(
-        logits, BARS, jnp.zeros((5, 6)), jnp.zeros((5, 6)), jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0
-    )
-    assert float(sums["reconstruction"]) == pytest.approx(5 * 15 * np.log(OUTCOMES), rel=1e-5)
+def test_every_token_is_scored_the_first_one_too(model):
+    """Error 8: the thesis code overwrites the first by START. Without weights each of the 16 costs log 130."""
+    vae, params = model
+    flat = jax.tree.map(jnp.zeros_like, params)
+    np.testing.assert_allclose(apply(vae, "tell", flat, z_of(vae), BARS).log_p, -np.log(OUTCOMES), rtol=1e-6)
+    told = apply(vae, "tell", params, z_of(vae), BARS)
+    logits = np.asarray(apply(vae, "decode", params, z_of(vae), BARS), np.float64)
+    expected = np.take_along_axis(special.log_softmax(logits, axis=-1), np.asarray(BARS)[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(told.log_p, expected, rtol=1e-4)
+    np.testing.assert_array_equal(told.guess, logits.argmax(axis=-1))
+    zeros = jnp.zeros((5, 6))
+    sums = elbo_sums(*told, BARS, zeros, zeros, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
+    assert float(sums["reconstruction"]) == pytest.approx(-expected.sum(), rel=1e-5)
 
 
 def test_sigma_goes_below_one(model):
@@ -93,10 +101,11 @@ def test_sigma_goes_below_one(model):
     noise = no_dropout(vae, 5)
     tree = jax.tree.map(jnp.asarray, params)
     tree["params"]["log_var"] = {"w": jnp.zeros_like(tree["params"]["log_var"]["w"]), "b": jnp.full((6,), -8.0)}
-    mu, log_var, near = apply(vae, "__call__", tree, BARS, noise)
+    mu, log_var, told = apply(vae, "__call__", tree, BARS, noise)
+    near = told.log_p
     np.testing.assert_allclose(log_var, -8.0)
-    at_mu = apply(vae, "decode", tree, mu, BARS)
-    at_z = apply(vae, "decode", tree, mu + np.exp(-4.0) * noise.eps, BARS)
+    at_mu = apply(vae, "tell", tree, mu, BARS).log_p
+    at_z = apply(vae, "tell", tree, mu + np.exp(-4.0) * noise.eps, BARS).log_p
     np.testing.assert_allclose(near, at_z, rtol=1e-4, atol=1e-4)
     assert 0 < float(jnp.max(jnp.abs(near - at_mu))) < 1.0
 
@@ -108,8 +117,8 @@ def test_the_latent_kl_is_trained(model):
     @jax.jit
     def kl(params):
         mu, log_var = apply(vae, "encode", params, BARS)
-        logits = jnp.zeros((5, 16, OUTCOMES))
-        return elbo_sums(logits, BARS, mu, log_var, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)["kl"]
+        told = Told(jnp.zeros((5, 16)), BARS)
+        return elbo_sums(*told, BARS, mu, log_var, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)["kl"]
 
     grads = jax.grad(kl)(params)["params"]
     assert float(jnp.abs(grads["mu"]["w"]).max()) > 0 and float(jnp.abs(grads["log_var"]["w"]).max()) > 0
@@ -189,6 +198,9 @@ def test_a_dropped_token_leaves_no_trace(model):
         ("units", 10**9, "model.units is 1000000000; it must be from 1 to"),  # XLA would end the process
         ("merge", "max", "merge"),
         ("matmul_dtype", "int8", "dtype"),
+        ("encoding", "notes", "model.encoding is one of steps, events"),
+        ("min_pitch", -1, "0 <= min <= max <= 127"),
+        ("max_pitch", 128, "0 <= min <= max <= 127"),
     ],
 )
 def test_sizes_that_cannot_work_are_named(field, value, words):

@@ -67,11 +67,11 @@ def _score_batch(vae: VAE, params: Any, batch: dict, seed: int) -> dict[str, Arr
     bars, weight = batch["bars"].astype(jnp.int32), batch["weight"]
     mu, log_var = vae.apply(params, bars, method="encode")
     eps = _draws(vae.latent, seed, batch["index"])
-    logits = vae.apply(params, mu + jnp.exp(log_var / 2) * eps, bars, method="decode")
-    sums = elbo_sums(logits, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
+    told = vae.apply(params, mu + jnp.exp(log_var / 2) * eps, bars, method="tell")
+    sums = elbo_sums(*told, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
     sums |= {"mu": weight @ mu, "mu_squared": weight @ (mu * mu)}
-    forced = jnp.argmax(vae.apply(params, mu, bars, method="decode"), axis=-1)
-    greedy = vae.apply(params, mu, bars.shape[1], method="greedy")
+    forced = vae.apply(params, mu, bars, method="tell").guess
+    greedy = vae.apply(params, mu, method="greedy")
     for name, guess in (("forced", forced), ("greedy", greedy), ("control", jnp.full_like(bars, NO_EVENT))):
         sums |= _agreement(name, bars, guess, weight)
     return sums
@@ -134,8 +134,7 @@ def _log_weights(vae: VAE, params: Any, batch: dict, samples: int, seed: int) ->
     def one(_, k):
         eps = _draws(vae.latent, seed, batch["index"] * samples + k)
         z = mu + jnp.exp(log_var / 2) * eps
-        log_p = jax.nn.log_softmax(vae.apply(params, z, bars, method="decode"))
-        log_x = jnp.sum(jnp.take_along_axis(log_p, bars[..., None], axis=-1), axis=(1, 2))
+        log_x = jnp.sum(vae.apply(params, z, bars, method="tell").log_p, axis=-1)
         zeros = jnp.zeros_like(mu)
         return None, log_x + log_density(z, zeros, zeros) - log_density(z, mu, log_var)
 

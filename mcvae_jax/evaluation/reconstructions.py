@@ -35,7 +35,7 @@ def write_reconstructions(
     originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
     padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
     mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
-    decoded = np.asarray(vae.apply(params, mu, padded.shape[1], method="greedy"), np.uint8).reshape(-1, bars, 16)
+    decoded = np.asarray(vae.apply(params, mu, method="greedy"), np.uint8).reshape(-1, bars, 16)
     folder.mkdir(parents=True, exist_ok=True)
     pairs, records = [], []
     for n, (name, original, guess) in enumerate(zip(names, originals, decoded, strict=True), 1):

@@ -187,8 +187,7 @@ def per_song(of_bars: Array | np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _log_likelihood(vae: VAE, params: Any, bars: Array, z: Array) -> Array:
-    log_p = jax.nn.log_softmax(vae.apply(params, z, bars, method="decode"))
-    return jnp.sum(jnp.take_along_axis(log_p, bars[..., None].astype(jnp.int32), axis=-1), axis=(1, 2))
+    return jnp.sum(vae.apply(params, z, bars, method="tell").log_p, axis=-1)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -84,12 +84,21 @@ def capacity_at(settings: ObjectiveSettings, step: Array) -> Array:
 
 
 def elbo_sums(
-    logits: Array, bars: Array, mu: Array, log_var: Array, weight: Array, *, token_weights: Array, free_nats: float
+    log_p: Array,
+    guess: Array,
+    bars: Array,
+    mu: Array,
+    log_var: Array,
+    weight: Array,
+    *,
+    token_weights: Array,
+    free_nats: float,
 ) -> Sums:
     """Sums over bars, each bar times its weight.
 
     Args:
-      logits: (B, T, V).
+      log_p: (B, T) nats, of each step's token.
+      guess: integers (B, T), the token that the decoder takes for the likeliest.
       bars: integers (B, T) below V.
       mu, log_var: (B, Z) of the approximate posterior.
       weight: (B,); 0 for padding.
@@ -99,14 +108,13 @@ def elbo_sums(
     Returns:
       'weight', the sum of the weights; 'reconstruction' and 'kl' in nats; 'weighted_reconstruction', with the token
       weights; 'kl_per_dim' (Z,); 'kl_above_free', the sum of max(KL - free_nats, 0); 'tokens', how many tokens the
-      largest logit names rightly.
+      guess names rightly.
     """
     bars = bars.astype(jnp.int32)
-    log_p = jax.nn.log_softmax(logits)
-    nats = -jnp.take_along_axis(log_p, bars[..., None], axis=-1)[..., 0]
+    nats = -log_p
     kl = kl_to_standard(mu, log_var)
     kl_of_bar = jnp.sum(kl, axis=-1)
-    right = jnp.argmax(logits, axis=-1) == bars
+    right = guess == bars
     return {
         "weight": jnp.sum(weight),
         "reconstruction": jnp.sum(weight * jnp.sum(nats, axis=-1)),

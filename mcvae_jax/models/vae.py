@@ -1,23 +1,26 @@
-"""The bar VAE (thesis 4.4, 5.4): bars -> (mu, log_var), and (z, bars) -> logits.
+"""The bar VAE (thesis 4.4, 5.4): bars -> (mu, log_var), and (z, bars) -> log p of the bars.
 
 Letters: B bars, T steps of a bar (16), V outcomes (130), H units, L layers, Z latent size.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.lstm import Gates, lstm, matmul, token_rows
 from mcvae_jax.music.metre import BAR
-from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
+from mcvae_jax.music.tokens import NOTE_OFF, OUTCOMES, START, VOCABULARY
 
 Array = jax.Array
+Choose = Callable[[Array, Array], Array]  # logits (B, V) and the number of the choice in its bar -> outcomes (B,)
 
+HIGHEST = 127  # MIDI pitch
 LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
 
 _kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
@@ -95,8 +98,15 @@ class Dense(nn.Module):
         return matmul(x, w, self.dtype) + b
 
 
+class Told(NamedTuple):
+    """What a decoder says about bars, given z and what stands before each step of the bar."""
+
+    log_p: Array  # (B, T) nats, of each step's token given those before it; the sum over the steps is log p(bar | z)
+    guess: Array  # (B, T) int32, the token that it takes for the likeliest
+
+
 class VAE(nn.Module):
-    """Encoder and decoder of single bars.
+    """Encoder and decoder of single bars, which it reads and writes step by step.
 
     The defaults are the sizes of the thesis. START has no logit: it is only ever an input, so it can never be sampled.
     """
@@ -106,85 +116,129 @@ class VAE(nn.Module):
     layers: int = 2
     merge: str = "add"  # how the four final states of the encoder meet: 'add' (thesis 3.1.4) or 'concat'
     dtype: jnp.dtype = jnp.float32  # of the operands of all matrix products
+    min_pitch: int = 0  # a pitch outside has probability 0 (thesis 7.2: 21 to 108)
+    max_pitch: int = HIGHEST
+
+    inputs = (VOCABULARY,)  # how many values each part of a slot has that the LSTMs read; a step has one part
+    before = (START,)  # what stands before the first slot
+    choices = BAR  # outcomes that are chosen to render a bar
 
     def setup(self):
         both = 2 * self.units
         self.encoder = [
-            [LSTMLayer(self.units, (both if layer else VOCABULARY,), self.dtype) for _ in ("forward", "backward")]
+            [LSTMLayer(self.units, (both,) if layer else self.inputs, self.dtype) for _ in ("forward", "backward")]
             for layer in range(self.layers)
         ]
         self.mu = Dense(self.latent, self.dtype)
         self.log_var = Dense(self.latent, self.dtype)
         self.first_states = Dense(2 * self.layers * self.units, self.dtype)
         self.decoder = [
-            LSTMLayer(self.units, (self.units,) if layer else (VOCABULARY, self.latent), self.dtype)
+            LSTMLayer(self.units, (self.units,) if layer else (*self.inputs, self.latent), self.dtype)
             for layer in range(self.layers)
         ]
         self.logits = Dense(OUTCOMES, self.dtype)
 
-    def __call__(self, bars: Array, noise: Noise) -> tuple[Array, Array, Array]:
-        """Encodes, draws z = mu + sigma * eps (Table 4.2) and decodes: mu (B, Z), log_var (B, Z), logits (B, T, V)."""
+    def __call__(self, bars: Array, noise: Noise) -> tuple[Array, Array, Told]:
+        """Encodes, draws z = mu + sigma * eps (Table 4.2) and decodes: mu (B, Z), log_var (B, Z), what is told."""
         mu, log_var = self.encode(bars, noise)
         z = mu + jnp.exp(log_var / 2) * noise.eps
-        return mu, log_var, self.decode(z, bars, noise)
+        return mu, log_var, self.tell(z, bars, noise)
 
     def encode(self, bars: Array, noise: Noise | None = None) -> tuple[Array, Array]:
         """The approximate posterior of bars (B, T) of tokens: mu and log variance, each (B, Z)."""
-        x = bars.astype(jnp.int32).T
+        xs = self.slots(bars)
         mask = None if noise is None or noise.encoder_inputs is None else noise.encoder_inputs.T
+        masks = (mask,) * len(xs)
         zeros = jnp.zeros((bars.shape[0], self.units))
         for n, directions in enumerate(self.encoder):
             hidden, states = [], []
             for d, layer in enumerate(directions):
                 gate_mask = None if noise is None or noise.encoder_gates is None else noise.encoder_gates[:, n, d]
-                gates = layer.gates(x, masks=(mask if n == 0 else None,))
-                outputs, final = layer(gates, zeros, zeros, gate_mask, reverse=d == 1)
+                outputs, final = layer(layer.gates(*xs, masks=masks), zeros, zeros, gate_mask, reverse=d == 1)
                 hidden.append(outputs)
                 states.extend(final)
-            x = jnp.concatenate(hidden, axis=-1)
+            xs, masks = (jnp.concatenate(hidden, axis=-1),), ()
         code = sum(states) if self.merge == "add" else jnp.concatenate(states, axis=-1)
         return self.mu(code), self.log_var(code)
 
+    def tell(self, z: Array, bars: Array, noise: Noise | None = None) -> Told:
+        """What the decoder says about bars (B, T) given z (B, Z), by teacher forcing."""
+        logits = self.decode(z, bars, noise)
+        of_token = bars.astype(jnp.int32)[..., None]
+        log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), of_token, axis=-1)[..., 0]
+        return Told(log_p, jnp.argmax(logits, axis=-1))
+
     def decode(self, z: Array, bars: Array, noise: Noise | None = None) -> Array:
-        """Logits (B, T, V) of each token of bars (B, T) given z (B, Z) and the tokens before it (START first)."""
-        tokens = bars.astype(jnp.int32).T
-        previous = jnp.concatenate([jnp.full_like(tokens[:1], START), tokens[:-1]])
-        mask = None if noise is None or noise.decoder_inputs is None else noise.decoder_inputs.T
-        masks = None if noise is None or noise.decoder_gates is None else noise.decoder_gates
-        return self._steps(self.first(z), previous, z, mask, masks)[1].swapaxes(0, 1)
+        """Logits (B, T, V) of the token in each slot of bars (B, T), given z (B, Z) and the slots before it."""
+        return self.token_logits(self.read_back(z, bars, noise), jnp.arange(BAR)[:, None]).swapaxes(0, 1)
 
     def first(self, z: Array) -> list[tuple[Array, Array]]:
         """The decoder's initial (h, c) of every layer, each (B, H): tanh of a dense map of z (B, Z)."""
         states = jnp.split(jnp.tanh(self.first_states(z)), 2 * self.layers, axis=-1)
         return list(zip(states[0::2], states[1::2], strict=True))
 
-    def step(self, states: list, previous: Array, z: Array) -> tuple[list, Array]:
-        """One step of the decoder: from the previous tokens (B,) to the next states and the logits (B, V)."""
-        states, logits = self._steps(states, previous[None], z)
-        return states, logits[0]
+    def begin(self, z: Array) -> tuple[list, tuple[Array, ...]]:
+        """The decoder before its first slot: its states, and what stands before (START)."""
+        return self.first(z), tuple(jnp.full(z.shape[0], part, jnp.int32) for part in self.before)
 
-    def _steps(self, states, previous, z, mask=None, gate_masks=None):
-        """previous (T, B) -> the final states and logits (T, B, V)."""
-        finals, x = [], previous
+    def render(self, carry: Any, z: Array, choose: Choose) -> tuple[Any, Array]:
+        """One bar, (B, T) int32, with z (B, Z): from what `begin` or the bar before gives to what the next one takes.
+
+        choose: takes each outcome by its logits, with the number of this choice, from 0 to `choices` - 1.
+        """
+
+        def body(vae, carry, step):
+            states, hidden = vae.step(*carry, z)
+            token = choose(vae.token_logits(hidden, step), step)
+            return (states, (token,)), token
+
+        carry, tokens = over_slots(body)(self, carry, jnp.arange(BAR))
+        return carry, tokens.T
+
+    def greedy(self, z: Array) -> Array:
+        """The bars (B, T) of outcomes that are likeliest one by one, given z (B, Z)."""
+        return self.render(self.begin(z), z, lambda logits, _: jnp.argmax(logits, axis=-1).astype(jnp.int32))[1]
+
+    def step(self, states: list, previous: tuple[Array, ...], z: Array) -> tuple[list, Array]:
+        """One slot of the decoder: from the parts of the previous one, (B,) each, to the next states and h (B, H)."""
+        states, hidden = self._run(states, tuple(part[None] for part in previous), z)
+        return states, hidden[0]
+
+    def slots(self, bars: Array) -> tuple[Array, ...]:
+        """Bars (B, T) as the LSTMs read them: the parts of their slots, each int32 (T, B)."""
+        return (bars.astype(jnp.int32).T,)
+
+    def read_back(self, z: Array, bars: Array, noise: Noise | None) -> Array:
+        """The decoder's last hidden states (T, B, H) where the true slots stand before each slot."""
+        previous = tuple(
+            jnp.concatenate([jnp.full_like(part[:1], before), part[:-1]])
+            for part, before in zip(self.slots(bars), self.before, strict=True)
+        )
+        mask = None if noise is None or noise.decoder_inputs is None else noise.decoder_inputs.T
+        return self._run(self.first(z), previous, z, mask, None if noise is None else noise.decoder_gates)[1]
+
+    def _run(self, states, previous, z, mask=None, gate_masks=None):
+        """previous, parts (T, B) each -> the final states and the hidden states (T, B, H) of the last layer."""
+        finals, x = [], None
         for n, (layer, (h, c)) in enumerate(zip(self.decoder, states, strict=True)):
-            gates = layer.gates(x) if n else layer.gates(x, z, masks=(mask, None))
+            gates = layer.gates(x) if n else layer.gates(*previous, z, masks=(*[mask] * len(previous), None))
             x, final = layer(gates, h, c, None if gate_masks is None else gate_masks[:, n])
             finals.append(final)
-        return finals, self.logits(x)
+        return finals, x
 
-    def greedy(self, z: Array, steps: int = 16) -> Array:
-        """The tokens (B, T) that are likeliest one by one, given z (B, Z)."""
+    def token_logits(self, hidden: Array, slot: Array) -> Array:
+        """Logits (..., V) of the tokens of slots number `slot` from h (..., H), -inf for what cannot stand there."""
+        logits = self.logits(hidden)
+        if (self.min_pitch, self.max_pitch) == (0, HIGHEST):
+            return logits
+        outcome = np.arange(OUTCOMES)
+        within = (outcome >= NOTE_OFF) | ((outcome >= self.min_pitch) & (outcome <= self.max_pitch))
+        return jnp.where(within, logits, -jnp.inf)
 
-        def body(vae, carry, _):
-            states, previous = carry
-            states, logits = vae.step(states, previous, z)
-            token = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-            return (states, token), token
 
-        start = jnp.full((z.shape[0],), START, jnp.int32)
-        scan = nn.scan(body, variable_broadcast="params", split_rngs={"params": False}, length=steps)
-        _, tokens = scan(self, (self.first(z), start), None)
-        return tokens.T
+def over_slots(body: Callable) -> Callable:
+    """lax.scan for a body(module, carry, slot) that uses the module's parameters."""
+    return nn.scan(body, variable_broadcast="params", split_rngs={"params": False})
 
 
 def init(vae: VAE, key: Array) -> Any:
@@ -212,16 +266,6 @@ def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:
         )
 
     return jax.vmap(one)(keys)
-
-
-def make_vae(settings: Mapping[str, Any]) -> VAE:
-    """The VAE of config.model: units, latent, layers, merge, matmul_dtype; UserError for sizes that cannot work."""
-    fields = dict(settings)
-    dtype = fields.pop("matmul_dtype")
-    check_sizes(fields, ("units", "latent", "layers"))
-    if fields["merge"] not in ("add", "concat"):
-        raise UserError(f"config.model.merge is 'add' or 'concat', not {fields['merge']!r}")
-    return VAE(**fields, dtype=operand_dtype(dtype))
 
 
 def check_shares(dropout: Any) -> None:

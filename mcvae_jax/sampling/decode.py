@@ -3,7 +3,8 @@
 Float32 products differ in their last bits between batch shapes, so every call works in chunks of one size: the tokens
 of a bar depend on its own z and key, the settings and the parameters, and on nothing else in the call.
 
-Letters: N bars (or songs), C of a chunk, Z latent size, V outcomes (130; START has no logit, so it is never drawn).
+Letters: N bars (or songs), C of a chunk, Z latent size, V outcomes (130 tokens, of which START is none, so it is never
+drawn; or 16 durations of an event, for which temperature and cuts are the same).
 """
 
 import functools
@@ -14,8 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.metre import BAR
-from mcvae_jax.music.tokens import START
 from mcvae_jax.sampling.settings import Settings
 
 Array = jax.Array
@@ -57,7 +56,7 @@ def decode_bars(vae: VAE, params: Any, z: np.ndarray, keys: Array, settings: Set
     """Renders each bar from its own latent vector, START first: z (N, Z), a key each (N,) -> uint8 (N, 16)."""
 
     def render(z, keys):
-        return _sixteen_steps(vae, params, _first(vae, params, z), z, keys, 0, _token_settings(settings))[1]
+        return _one_bar(vae, params, _first(vae, params, z), z, keys, 0, _token_settings(settings))[1]
 
     return _in_chunks(render, CHUNK, z, keys)
 
@@ -65,14 +64,14 @@ def decode_bars(vae: VAE, params: Any, z: np.ndarray, keys: Array, settings: Set
 def free_run(vae: VAE, params: Any, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
     """The formal VAE's free run (thesis 6.5): z (N, Z), a key each (N,) -> uint8 (N, bars, 16).
 
-    The decoder runs bars * 16 steps from one z: START stands before the first step alone, and its state goes on from
-    bar to bar. It was trained on single bars, so what it does after the first is its own.
+    The decoder runs all bars from one z: START stands before the first step alone, and its state goes on from bar to
+    bar (an event ends with its bar). It was trained on single bars, so what it does after the first is its own.
     """
 
     def run(z, keys):
         carry, tokens = _first(vae, params, z), []
         for bar in range(bars):
-            carry, rendered = _sixteen_steps(vae, params, carry, z, keys, bar, _token_settings(settings))
+            carry, rendered = _one_bar(vae, params, carry, z, keys, bar, _token_settings(settings))
             tokens.append(rendered)
         return np.stack(tokens, axis=1)
 
@@ -81,23 +80,20 @@ def free_run(vae: VAE, params: Any, z: np.ndarray, keys: Array, bars: int, setti
 
 @functools.partial(jax.jit, static_argnums=0)
 def _first(vae: VAE, params: Any, z: Array):
-    """The decoder before its first step: its states and START."""
-    return vae.apply(params, z, method="first"), jnp.full(z.shape[0], START, jnp.int32)
+    """The decoder before its first step."""
+    return vae.apply(params, z, method="begin")
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _sixteen_steps(vae: VAE, params: Any, carry, z: Array, keys: Array, bar: Array, settings: tuple[Array, ...]):
-    """The decoder's states and last tokens after bar number `bar`, and its tokens, uint8 (C, 16)."""
+def _one_bar(vae: VAE, params: Any, carry, z: Array, keys: Array, bar: Array, settings: tuple[Array, ...]):
+    """The decoder after bar number `bar`, and the bar, uint8 (C, 16)."""
 
-    def step(carry, number):
-        states, previous = carry
-        states, logits = vae.apply(params, states, previous, z, method="step")
-        of_step = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        token = sample_tokens(logits, of_step, *settings)
-        return (states, token), token.astype(jnp.uint8)
+    def choose(logits, choice):
+        of_choice = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, bar * vae.choices + choice)
+        return sample_tokens(logits, of_choice, *settings)
 
-    carry, tokens = jax.lax.scan(step, carry, bar * BAR + jnp.arange(BAR))
-    return carry, tokens.T
+    carry, tokens = vae.apply(params, carry, z, choose, method="render")
+    return carry, tokens.astype(jnp.uint8)
 
 
 def _token_settings(settings: Settings) -> tuple[Array, Array, Array]:

@@ -18,8 +18,9 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
 from mcvae_jax.models import elbo
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.keys import example_keys
-from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init, make_vae
+from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches
 from mcvae_jax.training.task import Batch, Sums, Task
@@ -38,6 +39,11 @@ def make_task(config: Any, say: Say) -> Task:
     settings = elbo.ObjectiveSettings(**config.loss)
     data = DataSettings(config.train.batch_size, config.seed, **config.data)
     token_weights = _token_weights(config.token_weights)
+    if not vae.min_pitch <= data.min_pitch <= data.max_pitch <= vae.max_pitch:
+        raise UserError(
+            f"config.data.min_pitch and max_pitch, {data.min_pitch} and {data.max_pitch}, let transposition leave the"
+            f" pitches of config.model, {vae.min_pitch} to {vae.max_pitch}; give both the same bounds"
+        )
     corpus_settings = CorpusSettings(**config.corpus)
     if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
         raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
@@ -46,6 +52,7 @@ def make_task(config: Any, say: Say) -> Task:
     held_out = len(corpus.bars(HELD_OUT))
     if not held_out:
         raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
+    _check_pitches(vae, corpus)
     size = min(1024, config.held_out.bars, held_out)
     say(
         f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
@@ -64,6 +71,17 @@ def make_task(config: Any, say: Say) -> Task:
     )
 
 
+def _check_pitches(vae: VAE, corpus: Corpus) -> None:
+    """UserError where a corpus holds a pitch to which the VAE gives no probability."""
+    pitches = corpus.distinct[corpus.distinct < NOTE_OFF]
+    low, high = int(pitches.min(initial=vae.max_pitch)), int(pitches.max(initial=vae.min_pitch))
+    if low < vae.min_pitch or high > vae.max_pitch:
+        raise UserError(
+            f"the corpus {corpus.folder} holds pitches from {low} to {high}, and config.model.min_pitch and max_pitch"
+            f" are {vae.min_pitch} and {vae.max_pitch}; give config.corpus.min_pitch and max_pitch the same bounds"
+        )
+
+
 def default_folder(settings: CorpusSettings) -> Path:
     """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings."""
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
@@ -79,9 +97,9 @@ def make_sums(
     def sums(params, batch, key, train):
         keys = example_keys(key, batch["index"])
         noise = draw_noise(vae, keys, batch["bars"].shape[1], dropout if train else Dropout())
-        mu, log_var, logits = vae.apply(params, batch["bars"], noise)
+        mu, log_var, told = vae.apply(params, batch["bars"], noise)
         return elbo.elbo_sums(
-            logits,
+            *told,
             batch["bars"],
             mu,
             log_var,
