@@ -31,8 +31,8 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
         say(f"left out: {each.file}: {each.reason}")
     if len(listeners) < LEAST:
         raise UserError(
-            f"of {len(listeners) + len(left_out)} file(s) of answers {len(listeners)} can be used, and {LEAST} listeners"
-            " are needed" + (f"; {left_out[0].file}: {left_out[0].reason}" if left_out else "")
+            f"of {len(listeners) + len(left_out)} file(s) of answers {len(listeners)} can be used, and {LEAST} are"
+            " needed" + (f"; {left_out[0].file}: {left_out[0].reason}" if left_out else "")
         )
     results = summarise(listeners, key)
     summary = {
@@ -151,8 +151,8 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
     lines = [
         "# Listening test",
         f"{len(listeners)} listeners, {music} of whom make music; the median took {minutes:.0f} minutes and"
-        f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is corrected"
-        " by Holm within a table; intervals are 95 % bootstraps over listeners.",
+        f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is"
+        " corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
         "\n".join(f"- {line}" for line in findings(summary)),
         *(f"![{name}]({name}.png)" for name in drawn),
     ]
