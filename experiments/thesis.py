@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.results import write_csv
-from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, overview, silence, summarise
+from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise
 from experiments.thesis_figures import draw_all, figures
 from experiments.thesis_musicvae import draw_paths, finding, follow_paths
 from experiments.thesis_page import write_page
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
     sets = score_all(composers, pairs, scorer, flags, say)
     say("paths of Fig 5.4")
     paths = follow_paths(composers[WORKDIR], pairs, scorer, settings_of(flags))
-    sentences = [silence(sets, flags.seed), finding(paths), *missing(composers, pairs, flags, corpus)]
+    sentences = [controls(sets, flags.seed), finding(paths), *missing(composers, pairs, flags, corpus)]
     with replacing(out) as place:
         write(place, sets, paths, sentences, about, corpus, flags)
     for line in sentences:
