@@ -47,7 +47,7 @@ def draw_choices(path: Path, preferences: Sequence[dict[str, Any]], judged: Sequ
     left.axvline(0.5, color="0.6", linewidth=1, linestyle="--", zorder=0)
     left.set(xlabel="share of choices for the first", title="Which is better?")
     _shares(right, [row["model"] for row in judged], judged, TAKEN_FOR_REAL)
-    right.set(xlabel="share of clips taken for real songs", title="Real or composed?")
+    right.set(xlabel="share taken for real", title="Real or composed?")
     save_figure(figure, path)
 
 
@@ -58,7 +58,7 @@ def _shares(axis, names: Sequence[str], rows: Sequence[dict[str, Any]], of: str)
     axis.errorbar(share, range(len(rows)), xerr=np.maximum(reach, 0), fmt="o", color="tab:blue", capsize=3)
     axis.set_yticks(range(len(rows)), names)
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlim(-0.03, 1.03)
+    axis.set(xlim=(-0.03, 1.03), xticks=(0, 0.25, 0.5, 0.75, 1))
     axis.grid(axis="x", color="0.9")
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)

@@ -32,7 +32,7 @@ function screensOf(code) {
   shuffled(groups, chance).forEach(([group, clips], i) => {
     const order = shuffled(clips, chance);
     order.forEach((clip, n) => screens.push({ kind: "clip", id: clip, title: `Group ${i + 1}, melody ${n + 1}` }));
-    screens.push({ kind: "group", id: group, clips: order, title: `Group ${i + 1}: its ${order.length} melodies together` });
+    screens.push({ kind: "group", id: group, clips: order, title: `Group ${i + 1}: its melodies together` });
   });
   groups.forEach(([, ours], i) => groups.slice(i + 1).forEach(([, theirs]) => {
     for (const seed of shuffled(ours.keys(), chance).slice(0, test.seeds_per_pair))
@@ -70,7 +70,8 @@ function kept() {
   }
 }
 
-let listener = kept() ?? newListener(), screens = screensOf(listener.code), entered = Date.now(), players = [], active = 0;
+let listener = kept() ?? newListener(), screens = screensOf(listener.code);
+let entered = Date.now(), players = [], active = 0;
 
 // ---- parts of a screen; all text is set as text
 
@@ -84,7 +85,7 @@ function question(legend, name, options, value, set, kind = "") {
   const choices = options.map(([answer, text], i) => make("label", { className: "choice" },
     make("input", { type: "radio", name, value: answer, checked: value === answer,
                     onchange: () => { set(answer); message.textContent = ""; keep(); } }),
-    make("span", { textContent: `${i + 1} ${text}` })));
+    make("small", { textContent: i + 1 }), make("span", { textContent: text })));
   return make("fieldset", { tabIndex: -1, className: kind }, make("legend", { textContent: legend }),
     make("div", { className: "choices" }, ...choices));
 }
@@ -103,7 +104,7 @@ function sourceOf(clip) {
   return sources[clip] ??= URL.createObjectURL(new Blob([bytes()], { type: "audio/wav" }));
 }
 
-function player(clip, title) {
+function player(clip, title, alone = false) {
   const audio = new Audio(sourceOf(clip)), me = { audio, clip }, number = players.push(me) - 1;
   const button = make("button", { type: "button", textContent: "Play", onclick: () => toggle(number) });
   const slider = make("input", { type: "range", min: 0, max: test.seconds, step: 0.1, value: 0,
@@ -125,7 +126,8 @@ function player(clip, title) {
   audio.addEventListener("pause", keep);
   slider.setAttribute("aria-label", `Position in ${title}`);
   show();
-  return make("div", { className: "player" }, make("b", { textContent: title }), button, slider, time);
+  const name = alone ? [] : [make("b", { textContent: title })];
+  return make("div", { className: "player" }, ...name, button, slider, time);
 }
 
 function toggle(number) {
@@ -153,7 +155,7 @@ const contents = {
       answer => { listener.consent = answer; }, "list"),
   ],
   clip: ({ id, title }) => [
-    player(id, title),
+    player(id, title, true),
     question("Is this a real song, or composed by a computer?", "real", reals, listener.real[id],
       answer => { listener.real[id] = answer; }, "list"),
   ],
@@ -168,8 +170,9 @@ const contents = {
   pair: ({ id, clips }) => [
     make("p", { textContent: "You have heard both. Hear them again as far as you need." }),
     ...clips.map((clip, n) => player(clip, n ? "Second melody" : "First melody")),
-    question("Which is the better piece of music?", "pair", clips.map((clip, n) => [clip, n ? "The second" : "The first"]),
-      listener.pairs[id], answer => { listener.pairs[id] = answer; }, "list"),
+    question("Which is the better piece of music?", "pair",
+      clips.map((clip, n) => [clip, n ? "The second" : "The first"]), listener.pairs[id],
+      answer => { listener.pairs[id] = answer; }, "list"),
   ],
   remarks: ({ id }) => [remark(id, "Remarks on the music or the test, if you have any")],
   done: () => [
@@ -197,7 +200,8 @@ function show() {
   players = [];
   active = 0;
   message.textContent = "";
-  screen.replaceChildren(make("h1", { id: "title", tabIndex: -1, textContent: title }), ...contents[kind](screens[listener.at]));
+  const heading = make("h1", { id: "title", tabIndex: -1, textContent: title });
+  screen.replaceChildren(heading, ...contents[kind](screens[listener.at]));
   screen.dataset.kind = kind;
   document.getElementById("where").textContent = `Step ${listener.at + 1} of ${last + 1}`;
   Object.assign(document.getElementById("progress"), { max: last, value: listener.at });
@@ -241,11 +245,11 @@ document.getElementById("over").onclick = () => {
 
 // Space, Enter and the arrows keep their usual meaning on buttons, in text and on the dots of a question.
 document.addEventListener("keydown", event => {
-  const { key, target } = event, dot = target.matches("input[type=radio]");
+  const { key, target } = event, dot = target.matches("input[type=radio]"), open = "[type=radio]:not(:checked)";
   if (event.ctrlKey || event.metaKey || event.altKey || target.matches("textarea")) return;
   if (/^[1-5]$/.test(key)) answer(Number(key), target);
   else if (key === "Enter" && listener.at < screens.length - 1 && !target.matches("button, summary")) next();
-  else if (key === " " && players.length && !target.matches("button, summary, input:not(:checked)[type=radio]")) toggle(active);
+  else if (key === " " && players.length && !target.matches(`button, summary, ${open}`)) toggle(active);
   else if (["ArrowLeft", "ArrowRight"].includes(key) && players.length && !dot) seek(key === "ArrowLeft" ? -5 : 5);
   else return;
   event.preventDefault();
