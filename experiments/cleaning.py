@@ -128,7 +128,7 @@ def draw(of_arm: OfArm, out: Path) -> None:
     """cleaning.png and .pdf: the bound on the same songs, rests and repetition of free compositions."""
     figure = new_figure(10, 8)
     (points, rests), (density, repeats) = figure.subplots(2, 2)
-    draw_points(points, of_arm, COMMON, "whole-song bound of the same songs, bits per bar")
+    draw_points(points, of_arm, COMMON, "whole-song bound of the same songs,\nbits per bar")
     draw_boxes(rests, of_arm, "rest share", "share of silent steps")
     draw_boxes(density, of_arm, "note density", "notes per bar")
     draw_repeats(repeats, of_arm)

@@ -252,13 +252,13 @@ def draw_curves(panels: Mapping[str, Mapping[str, Any]], path: Path, title: str)
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure = new_figure(3.4 * columns + 1.2, 2.9 * rows + 0.4)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    grid = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, (name, lines) in zip(grid, panels.items(), strict=False):
         draw_panel(axes, name, lines)
-    for axes in list(grid)[len(panels) :]:
+    for axes in grid[len(panels) :]:
         axes.axis("off")
-    handles = {label: axes for axes in grid for axes, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=8, frameon=False)
+    lines = {line.get_label(): line for axes in grid for line in axes.get_legend_handles_labels()[0]}
+    figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=8, frameon=False)
     figure.supxlabel("seen bars, thousands", fontsize=9)
     figure.supylabel("token accuracy, %", fontsize=9)
     figure.suptitle(title, fontsize=10)
