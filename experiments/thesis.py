@@ -4,9 +4,10 @@ Interpolates between songs of set A and set B by Algorithms 1 to 4 and between t
 with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, tables (CSV) and index.html, to be looked at
 first, to --out.
 
-A and B are held-out songs by default, 100 each or half as many as there are: what a model makes of songs that it was
-trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that. Melodies are drawn with the
-sampler's defaults (temperature 0, tau_sigma 0.5, tau_recall 0); --as_trained sets all temperatures to 1.
+A and B are held-out songs by default, 100 each or half of those that there are: what a model makes of songs that it
+was trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that, and there the corrected 5-gram
+has seen them, too. Melodies are drawn with the sampler's defaults (temperature 0, tau_sigma 0.5, tau_recall 0);
+--as_trained sets all temperatures to 1.
 
 example:
   python -m experiments.thesis --workdir=runs/mcvae-default --out=thesis

@@ -162,8 +162,9 @@ class Scorer:
     """
 
     def __init__(self, training: Songs, pairs: Pairs):
+        every = {song.tobytes(): song for song in [*training, *pairs.a, *pairs.b]}  # each once
         self.fixed = {
-            PUBLISHED: NGrams.fit([*training, *pairs.a, *pairs.b], ORDER, "add_one"),
+            PUBLISHED: NGrams.fit(list(every.values()), ORDER, "add_one"),
             "thesis_training": NGrams.fit(training, ORDER, "add_one"),
             "thesis_excerpts": NGrams.fit(sum(pairs.excerpts(BARS), []), ORDER, "add_one"),
         }
