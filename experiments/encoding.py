@@ -8,7 +8,7 @@ that range. A bar and its events are in bijection (mcvae_jax/models/events.py), 
 `reconstruction_nats` are those of the same bars in every arm and compare as they stand.
 
 What the range alone can save is small where the decoder has learnt which pitches occur; the tables say how small.
-Tables: see experiments/runs.py. The figure shows the bound, what it is made of, and free compositions beside real songs.
+Tables: see experiments/runs.py. The figure shows the bound and its parts, and free compositions beside real songs.
 """
 
 from pathlib import Path

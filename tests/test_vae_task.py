@@ -1,14 +1,24 @@
 """The bar VAE under the training loop: layouts, what its noise depends on, and that it learns."""
 
+import runpy
+from pathlib import Path
+
 import jax
 import numpy as np
 import optax
+import pytest
 
+from mcvae_jax.errors import UserError
 from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import Dropout
+from mcvae_jax.training import vae_task
 from mcvae_jax.training.update import init_state, make_update
+from mcvae_jax.workdir import Record, Workdir
 from tests.layouts import check_layouts_agree
+from tests.small_models import save_corpus
 from tests.vae_layouts import make_task
+
+CONFIG = Path(__file__).parent.parent / "configs" / "vae.py"
 
 
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective():
@@ -51,3 +61,36 @@ def test_a_few_bars_are_learnt_by_heart():
 
 def _whole_batch(tree):
     return tree
+
+
+def smoke_config(folder=""):
+    config = runpy.run_path(str(CONFIG))["get_config"]("smoke")
+    config.corpus_folder = str(folder)
+    return config
+
+
+def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
+    """Of the corpus before any training, and of a transposition before the corpus is built."""
+    config = smoke_config(tmp_path / "nowhere")
+    config.model.min_pitch, config.model.max_pitch = 50, 65
+    with pytest.raises(UserError, match="0 and 127, let transposition leave the pitches of config.model, 50 to 65"):
+        vae_task.make_task(config, print)
+    config.data.min_pitch, config.data.max_pitch = 50, 65
+    corpus = save_corpus(tmp_path / "corpus")
+    with pytest.raises(UserError, match="holds pitches from 50 to 70, and config.model.min_pitch .* are 50 and 65"):
+        vae_task._check_pitches(vae_task.make_vae(config.model), corpus)
+    config.model.max_pitch = 70
+    vae_task._check_pitches(vae_task.make_vae(config.model), corpus)
+
+
+def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
+    old, new = smoke_config().to_dict(), smoke_config().to_dict()
+    for field in ("encoding", "min_pitch", "max_pitch"):
+        del old["model"][field]
+    workdir = Workdir(tmp_path)
+    workdir.claim(Record(old, {}, "", ""))
+    (workdir.checkpoints / "5").mkdir(parents=True)
+    workdir.check(new)
+    new["model"]["encoding"] = "events"
+    with pytest.raises(UserError, match='model.encoding: "steps" -> "events"'):
+        workdir.check(new)
