@@ -145,7 +145,8 @@ def test_a_reload_goes_on_where_it_was(browser, page):
     browser.refresh()
     after = browser.execute_script("return listener")
     assert here(browser) == place and after["code"] == before["code"] and after["at"] == 2
-    assert after["real"] == before["real"] and len(after["real"]) == 2
+    assert after["real"] == before["real"] and list(after["real"].values()) == ["real"]
+    assert [list(each.values()) for each in after["statements"].values()] == [[2]]
     assert browser.find_elements("css selector", ".choice input")[1].is_selected()
     press(browser, "#back")
     assert browser.find_elements("css selector", ".choice input")[0].is_selected()
