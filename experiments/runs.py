@@ -37,6 +37,7 @@ from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.training import tasks
 from mcvae_jax.training.vae_task import default_folder
 from mcvae_jax.workdir import read_json
 
@@ -153,7 +154,7 @@ def run_arms(
       UserError: what can be told before any training.
       KeyboardInterrupt: Ctrl-C or SIGTERM, after the runs that were under way have saved.
     """
-    runs = plan(arms, flags, models)
+    runs = plan(arms, flags, models, say)
     failed = train_all(runs, flags.jobs, say)
     found = [Result(run.arm, run.seed, run.folder, read_scores(run)) for run in runs]
     for result in found:
@@ -167,9 +168,9 @@ def run_arms(
     return Results(found, 1 if failed else 0)
 
 
-def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str]) -> list[Run]:
+def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str], say: Say) -> list[Run]:
     """All runs, the first seed of every arm first, after a look at every config and at every corpus."""
-    runs, corpora = [], {}
+    runs, seen = [], set()
     for seed in range(flags.seeds):
         for arm, changes in arms.items():
             folder = flags.out / "runs" / f"{slug(arm)}-seed{seed}"
@@ -178,14 +179,19 @@ def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str]) -> list[R
                 pipeline.check_start(config, folder)
             except UserError as error:
                 raise UserError(str(error).replace("--workdir", "--out")) from error
-            corpora[config.vae.corpus_folder] = CorpusSettings(**config.vae.corpus)
-            names = ",".join(models)
-            runs.append(Run(arm, seed, folder, [str(folder), names, str(flags.songs), *arguments]))
-    for folder, settings in corpora.items():
-        corpus = ensure_corpus(settings, folder, progress=say)
-        if "mdrnn" in models:
-            excerpts(corpus)  # whose absence is known now
+            runs.append(Run(arm, seed, folder, [str(folder), ",".join(models), str(flags.songs), *arguments]))
+            if arm not in seen:
+                seen.add(arm)
+                check_data(config, models, say)
     return runs
+
+
+def check_data(config: Any, models: Sequence[str], say: Say) -> None:
+    """Builds the corpus where it does not stand yet; UserError where a run on it could not do its work."""
+    corpus = ensure_corpus(CorpusSettings(**config.vae.corpus), config.vae.corpus_folder, progress=say)
+    tasks.make_task(config.vae, lambda line: None)
+    if "mdrnn" in models:
+        excerpts(corpus)
 
 
 def slug(name: str) -> str:

@@ -25,6 +25,7 @@ SHOWN = {
 
 def write_tables(runs: Sequence[Any], baseline: str, out: Path, say: Say) -> None:
     """table.csv, summary.csv and differences.csv of runs (`runs.Result`), and their main columns to the screen."""
+    out.mkdir(parents=True, exist_ok=True)
     arms = list(dict.fromkeys(run.arm for run in runs))
     names = list(dict.fromkeys(name for run in runs for name in run.scores.get("figures", {})))
     write_csv(out / "table.csv", [_row(run, names) for run in runs])

@@ -48,8 +48,8 @@ def corpus(tmp_path_factory) -> Corpus:
     return write_corpus(folder, CorpusSettings(source="absent"), "", songs, sides, records, [])
 
 
-def flags_of(out, corpus, *more, fields=()):
-    argv = [f"--out={out}", "--source=absent", "--songs=2", "--seeds=2", *more]
+def flags_of(out, corpus, *more, fields=(), seeds=1):
+    argv = [f"--out={out}", "--source=absent", "--songs=2", f"--seeds={seeds}", *more]
     argv += [f"--config.{field}" for field in (*TINY, f"vae.corpus_folder={corpus.folder}", *fields)]
     return runs.parse(runs.make_parser("test", "A test."), argv)
 
@@ -67,7 +67,7 @@ def without_time(rows):
 def finished(corpus, tmp_path_factory):
     """Two arms by two seeds: the folder, the results and the lines."""
     out, lines = tmp_path_factory.mktemp("finished"), []
-    return out, runs.run_arms(ARMS, flags_of(out, corpus), "low beta", say=lines.append), lines
+    return out, runs.run_arms(ARMS, flags_of(out, corpus, seeds=2), "low beta", say=lines.append), lines
 
 
 def test_every_run_is_trained_scored_and_tabled(finished):
@@ -100,7 +100,7 @@ def test_the_same_command_again_trains_nothing(finished, corpus, monkeypatch):
     out, _, _ = finished
     before, lines = (out / "table.csv").read_text(), []
     monkeypatch.setattr(runs, "train_and_score", lambda *_: pytest.fail("a run that is done is run again"))
-    assert runs.run_arms(ARMS, flags_of(out, corpus), "low beta", say=lines.append).status == 0
+    assert runs.run_arms(ARMS, flags_of(out, corpus, seeds=2), "low beta", say=lines.append).status == 0
     assert (out / "table.csv").read_text() == before and "4 of 4 runs are done already" in lines
 
 
@@ -117,8 +117,7 @@ def test_what_was_cut_off_ends_with_the_same_tables(finished, corpus, tmp_path):
         runs.run_arms(ARMS, flags_of(out, corpus), "low beta", say=say)
     assert not (out / "runs" / "low-beta-seed0" / "scores.json").exists()
     runs.run_arms(ARMS, flags_of(out, corpus), "low beta", say=lambda line: None)
-    for name in ("table.csv", "summary.csv"):
-        assert without_time(rows_of(out / name)) == without_time(rows_of(finished[0] / name))
+    assert without_time(rows_of(out / "table.csv")) == without_time(rows_of(finished[0] / "table.csv"))[:2]
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_not_lost(finished, corpus, tmp_path, monkeypatch):
@@ -134,12 +133,12 @@ def test_a_run_that_fails_is_named_and_the_others_are_not_lost(finished, corpus,
     results = runs.run_arms(ARMS, flags_of(tmp_path, corpus), "low beta", say=lines.append)
     assert results.status == 1 and "beta-1-seed0 failed: ValueError: no luck" in lines
     table = rows_of(tmp_path / "table.csv")
-    assert [row["status"] for row in table] == ["done", "missing", "done", "done"] and table[1]["bound_bits"] == ""
-    assert [row["n"] for row in rows_of(tmp_path / "summary.csv")] == ["2", "1"]
-    assert {row["n"] for row in rows_of(tmp_path / "differences.csv")} == {"1"}
+    assert [row["status"] for row in table] == ["done", "missing"] and table[1]["bound_bits"] == ""
+    assert [row["n"] for row in rows_of(tmp_path / "summary.csv")] == ["1", "0"]
+    assert {(row["n"], row["mean"]) for row in rows_of(tmp_path / "differences.csv")} == {("0", "missing")}
     monkeypatch.setattr(pipeline, "train_models", train)
     assert runs.run_arms(ARMS, flags_of(tmp_path, corpus), "low beta", say=lines.append).status == 0
-    assert without_time(rows_of(tmp_path / "table.csv")) == without_time(rows_of(finished[0] / "table.csv"))
+    assert without_time(rows_of(tmp_path / "table.csv")) == without_time(rows_of(finished[0] / "table.csv"))[:2]
 
 
 @pytest.mark.slow
@@ -174,7 +173,7 @@ def test_mistakes_are_one_line_before_any_training(corpus, tmp_path):
         (["--scale=huge"], [], "invalid choice: 'huge'"),
         ([], ["vae.loss.beta=0.3"], "--config.vae.loss.beta=0.3: this experiment sets that field itself"),
         ([], ["vae.model.unit=3"], "no field 'unit' there. Did you mean units"),
-        ([], ["vae.model.units=0"], "config.vae.model.units is 0"),
+        ([], ["vae.model.units=0"], "model.units"),
         (["--jobs=99"], [], "there are [0-9]+ cores"),
     ):
         with pytest.raises(UserError, match=message) as caught:
@@ -185,7 +184,7 @@ def test_mistakes_are_one_line_before_any_training(corpus, tmp_path):
 
 
 def test_a_folder_of_another_experiment_is_refused(finished, corpus):
-    with pytest.raises(UserError, match="vae.model.units: 4 -> 5|model.units: 4 -> 5") as caught:
+    with pytest.raises(UserError, match="model.units: 4 -> 5") as caught:
         runs.run_arms(ARMS, flags_of(finished[0], corpus, fields=["vae.model.units=5"]), "low beta")
     assert "another --out" in str(caught.value) and "--workdir" not in str(caught.value)
 
