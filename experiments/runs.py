@@ -212,15 +212,15 @@ def train_all(runs: Sequence[Run], jobs: int, say: Say) -> dict[str, str]:
         say(f"{len(runs) - len(todo)} of {len(runs)} runs are done already")
     failed: dict[str, str] = {}
     started, ended = time.monotonic(), 0
-    here = _one_by_one(todo, say) if jobs == 1 else _side_by_side(todo, jobs, say)
-    for run, reason in here:
-        ended += 1
-        if reason:
-            failed[run.folder.name] = reason
-        spent = time.monotonic() - started
-        left = f"; about {clock(spent / ended * (len(todo) - ended))} left" if ended < len(todo) else ""
-        how, place = f"FAILED: {reason}" if reason else "done", len(runs) - len(todo) + ended
-        say(f"[{place}/{len(runs)}] {run.folder.name} {how}, {clock(spent)} since the start{left}")
+    with contextlib.closing(_one_by_one(todo, say) if jobs == 1 else _side_by_side(todo, jobs, say)) as ends:
+        for run, reason in ends:
+            ended += 1
+            if reason:
+                failed[run.folder.name] = reason
+            spent = time.monotonic() - started
+            left = f"; about {clock(spent / ended * (len(todo) - ended))} left" if ended < len(todo) else ""
+            how, place = f"FAILED: {reason}" if reason else "done", len(runs) - len(todo) + ended
+            say(f"[{place}/{len(runs)}] {run.folder.name} {how}, {clock(spent)} since the start{left}")
     return failed
 
 

@@ -148,8 +148,9 @@ def test_processes_side_by_side_stop_when_asked_and_go_on(finished, corpus, tmp_
         f"run_command(lambda argv: runs.run_arms({ARMS!r}, runs.parse(runs.make_parser('t', 'T.'), argv),"
         " 'low beta').status)"
     )
-    argv = [f"--out={tmp_path / 'out'}", "--source=absent", "--songs=2", "--seeds=2"]
-    argv += [f"--jobs={min(2, len(os.sched_getaffinity(0)))}"]
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two processes side by side need two cores")
+    argv = [f"--out={tmp_path / 'out'}", "--source=absent", "--songs=2", "--seeds=2", "--jobs=2"]
     argv += [f"--config.{field}" for field in (*TINY, f"vae.corpus_folder={corpus.folder}")]
     command = [sys.executable, "-c", program, *argv]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
