@@ -23,20 +23,20 @@ def flags_of(experiment, out, *more):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """60 files of 17 or 18 bars, each a tune of its own: a third has a pickup of a quarter, a third is in 3/4."""
+    """60 files of 17 or 18 bars, each a tune of its own: a third has a pickup of half a bar, a third is in 3/4."""
     folder, rng = tmp_path_factory.mktemp("source"), np.random.default_rng(0)
     for number in range(60):
         kind = ("pickup", "three", "plain")[number % 3]
         file = mido.MidiFile(ticks_per_beat=480)
         track = mido.MidiTrack()
         file.tracks.append(track)
-        beats = {"pickup": 1, "three": 3, "plain": 4}[kind]
+        beats = {"pickup": 2, "three": 3, "plain": 4}[kind]
         track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=4))
-        for note in range(17 * 4 + (kind == "pickup")):
+        for note in range(17 * 4 + 2 * (kind == "pickup")):
             pitch = int(rng.integers(50, 80))
             track.append(mido.Message("note_on", note=pitch, velocity=80))
             track.append(mido.Message("note_off", note=pitch, velocity=0, time=480))
-            if kind == "pickup" and note == 0:
+            if kind == "pickup" and note == 1:
                 track.append(mido.MetaMessage("time_signature", numerator=4, denominator=4))
         file.save(folder / f"{kind}-{number:03}.mid")
     return folder
