@@ -34,6 +34,7 @@ def draw_points(axes: Axes, of_arm: OfArm, figure: str, label: str) -> None:
         axes.plot(place + beside, values, "o", color=colours(of_arm)[name])
         axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color="0.2", linewidth=1.2)
     name_arms(axes, list(of_arm))
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set(ylabel=label, title="a point is a training seed, a line their mean")
     axes.margins(y=0.15)
 
@@ -58,8 +59,8 @@ def draw_repeats(axes: Axes, of_arm: OfArm) -> None:
     axes.plot(lags, real_set(of_arm)["repeats_by_lag"], "--", color="black", linewidth=1.4, label="real songs")
     axes.set(xlabel="lag, bars", ylabel="share of bars that repeat", title="free compositions: repetition by lag")
     axes.set_xticks([1, 2, 4, 8, 12, 16])
-    axes.set_ylim(0, 1.35 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=3)
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
 
 
 def real_set(of_arm: OfArm) -> dict:
