@@ -1,11 +1,14 @@
 """Held-out scores of the VAE against loops, and on models whose scores are known."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
+from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from tests.vae_layouts import apply, example_batch, far_from_the_start, make_model
 
@@ -70,6 +73,18 @@ def test_batches_and_padding_do_not_change_the_scores():
     for name in ("reconstruction_nats", "kl_nats", "bound_bits"):
         assert apart[name] == pytest.approx(together[name], rel=1e-5)
     assert apart["greedy"] == pytest.approx(together["greedy"])
+
+
+def test_padding_with_pitches_that_the_model_rules_out_changes_nothing():
+    _, params = make_model()
+    vae = VAE(units=16, latent=5, min_pitch=30)
+    batch = example_batch(4)
+    batch["bars"] = np.maximum(batch["bars"], 30)
+    batch["weight"][3] = 0.0
+    impossible = batch | {"bars": np.concatenate([batch["bars"][:3], np.zeros((1, 16), np.uint8)])}
+    for score in (score_bars, functools.partial(importance_bound, samples=2)):
+        mine, other = score(vae, params, [impossible]), score(vae, params, [batch])
+        assert np.isfinite(mine["bound_nats"]) and mine == other
 
 
 def test_active_units_are_those_whose_mean_moves():

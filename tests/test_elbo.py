@@ -57,7 +57,10 @@ def test_sums_add_and_padding_counts_for_nothing():
     parts = [sums_of({k: v[part] for k, v in data.items()}) for part in (slice(0, 2), slice(2, 6))]
     jax.tree.map(lambda w, a, b: np.testing.assert_allclose(w, a + b, rtol=1e-5), whole, *parts)
     changed = data | {"bars": data["bars"].at[2].set(0), "mu": data["mu"].at[2].set(99.0)}
+    changed["log_p"] = data["log_p"].at[2].set(-jnp.inf)  # as of a pitch out of the model's range
     jax.tree.map(np.testing.assert_array_equal, whole, sums_of(changed))
+    slope = jax.grad(lambda log_p: sums_of(changed | {"log_p": log_p})["weighted_reconstruction"])(changed["log_p"])
+    np.testing.assert_array_equal(slope, np.repeat(-data["weight"][:, None], 16, axis=1))
 
 
 def test_beta_schedules():

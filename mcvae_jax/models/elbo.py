@@ -98,20 +98,20 @@ def elbo_sums(
 
     Args:
       log_p: (B, T) nats, of each step's token.
-      guess: integers (B, T), the token that the decoder takes for the likeliest.
+      guess: integers (B, T), see `vae.Told`.
       bars: integers (B, T) below V.
       mu, log_var: (B, Z) of the approximate posterior.
-      weight: (B,); 0 for padding.
+      weight: (B,); 0 for padding, of which log_p may be -inf.
       token_weights: (V,) weights of the tokens in the training loss alone (thesis 7.3); ones leave the bound as it is.
       free_nats: lambda of `per_bar` free bits.
 
     Returns:
       'weight', the sum of the weights; 'reconstruction' and 'kl' in nats; 'weighted_reconstruction', with the token
-      weights; 'kl_per_dim' (Z,); 'kl_above_free', the sum of max(KL - free_nats, 0); 'tokens', how many tokens the
-      guess names rightly.
+      weights; 'kl_per_dim' (Z,); 'kl_above_free', the sum of max(KL - free_nats, 0); 'tokens', of the
+      shares of a bar's tokens that the guess names rightly.
     """
     bars = bars.astype(jnp.int32)
-    nats = -log_p
+    nats = jnp.where(weight[:, None] > 0, -log_p, 0.0)  # what pads a batch may be impossible, and 0 * inf is no number
     kl = kl_to_standard(mu, log_var)
     kl_of_bar = jnp.sum(kl, axis=-1)
     right = guess == bars

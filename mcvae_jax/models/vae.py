@@ -102,7 +102,7 @@ class Told(NamedTuple):
     """What a decoder says about bars, given z and what stands before each step of the bar."""
 
     log_p: Array  # (B, T) nats, of each step's token given those before it; the sum over the steps is log p(bar | z)
-    guess: Array  # (B, T) int32, the token that it takes for the likeliest
+    guess: Array  # (B, T) int32, the likeliest token of each step; of events, what `events.step_log_p` says
 
 
 class VAE(nn.Module):
