@@ -17,9 +17,11 @@ from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import open_composer, open_vae
 from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
+from mcvae_jax.training.data import check_shifts
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
 
@@ -161,10 +163,12 @@ def _newest_step(folder: Path) -> int:
 
 
 def _check_songs(config: Any, corpus: Corpus, folder: Path) -> None:
-    """UserError, before the VAE is trained, where the stages after it would find no songs in the corpus."""
+    """UserError, before the VAE is trained, where the stages after it would find no songs that they can use."""
     model_config = _model_config(config, "mdrnn", folder)
     with _in_our_terms("mdrnn", model_config):
-        mdrnn_task.choose_songs(corpus, mdrnn_task.read_settings(model_config)[0], say=lambda line: None)
+        settings, _ = mdrnn_task.read_settings(model_config)
+        check_shifts(settings, make_vae(config.vae.model))
+        mdrnn_task.choose_songs(corpus, settings, say=lambda line: None)
     if config.songs.continued:
         demo.held_out_seeds(corpus, 1, config.songs.seed_bars)
 

@@ -23,7 +23,7 @@ from mcvae_jax.training.mdrnn_task import stop_nats
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
 from tests.mdrnn_layouts import MODEL, make_task, random_batch, standard_normal_params
-from tests.small_models import MDRNN_MODEL, save_corpus, save_vae
+from tests.small_models import MDRNN_MODEL, VAE_MODEL, save_corpus, save_vae
 from tests.vae_layouts import far_from_the_start
 
 
@@ -272,6 +272,21 @@ def test_mistakes_are_one_line_before_any_work(vae_folder, tmp_path):
     assert "config.model.units is 0" in mistake(model__units=0)
     assert "config.dropout.hidden is 1.0" in mistake(dropout__hidden=1.0)
     assert "config.held_out.draws" in mistake(held_out__draws=0)
+
+
+def test_a_transposition_out_of_the_pitches_of_the_vae_is_refused(tmp_path):
+    save_vae(tmp_path / "vae", save_corpus(tmp_path / "corpus"), model=VAE_MODEL | {"min_pitch": 40, "max_pitch": 80})
+
+    def refused(**data):
+        with pytest.raises(UserError) as error:
+            make_real_task(make_config(tmp_path / "vae", min_bars=40, **data), lambda line: None)
+        return str(error.value)
+
+    for bounds in ({"min_pitch": 39, "max_pitch": 80}, {"min_pitch": 40, "max_pitch": 81}):
+        said = refused(lowest_shift=-1, **bounds)
+        assert "let transposition leave the pitches of the VAE's model, 40 to 80" in said
+    for allowed in ({"min_pitch": 40, "max_pitch": 80, "highest_shift": 1}, {"lowest_shift": 0, "highest_shift": 0}):
+        assert "no training song" in refused(**allowed)  # which comes later
 
 
 def test_an_mdrnn_is_no_vae(trained_run):

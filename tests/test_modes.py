@@ -9,13 +9,14 @@ import pytest
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import encode_bars
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import compose as latents
 from mcvae_jax.sampling import decode, modes
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.trained import open_composer
-from tests.small_models import save_mdrnn, save_vae
+from tests.small_models import VAE_MODEL, save_mdrnn, save_vae
 
 GREEDY = Settings(temperature=0.0)
 WILD = Settings(temperature=1.0, seed=3)
@@ -176,6 +177,22 @@ def test_what_a_vae_alone_cannot_do(runs):
     for make in (modes.compose, lambda c: modes.continue_(c, seed_of(3)), lambda c: modes.infill(c, seed_of(3), "2")):
         with pytest.raises(UserError, match=r"\w+ needs an MDRNN, and .* holds a VAE alone: let the command"):
             make(alone)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda composer, seed: modes.continue_(composer, seed, 2, 1),
+        lambda composer, seed: modes.infill(composer, seed, "2", 1),
+        lambda composer, seed: modes.vary(composer, seed, songs=1),
+        lambda composer, seed: modes.interpolate(composer, seed, seed),
+        modes.reconstruct,
+    ],
+)
+def test_seeds_with_pitches_that_the_model_cannot_say_are_refused(composer, make):
+    bounded = composer.vae._replace(vae=make_vae(VAE_MODEL | {"min_pitch": 60}))
+    with pytest.raises(UserError, match="'Tune 0' has pitches from 5. to 12., and .* knows those from 60 to 127"):
+        make(composer._replace(vae=bounded), seed_of(3))
 
 
 def test_counts_that_cannot_be_meant(composer):

@@ -207,12 +207,16 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
         ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws must be at least 1"),
         ("mdrnn.vae_workdir=elsewhere", "the config has no field 'vae_workdir' there"),
         ("songs.seed_bars=500", "no held-out song of .* is longer than 500 bars; lower config.songs.seed_bars"),
+        (
+            "vae.model.min_pitch=9 vae.data.min_pitch=9 mdrnn.data.lowest_shift=-1",
+            "config.mdrnn.data.min_pitch and max_pitch, 0 and 127, let transposition leave .* 9 to 127",
+        ),
         ("mdrnn.data.min_bars=300", "no training song from 300 to 339 bars; change config.mdrnn.data.min_bars"),
     ],
 )
 def test_mistakes_are_one_line_before_any_training(finished, corpora, tmp_path, field, message):
     with pytest.raises(UserError, match=message) as caught:
-        main.main(arguments(tmp_path / "run", corpora, field))
+        main.main(arguments(tmp_path / "run", corpora, *field.split()))
     assert "\n" not in str(caught.value) and not (tmp_path / "run" / "vae").exists()
 
 

@@ -73,7 +73,7 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     """Of the corpus before any training, and of a transposition before the corpus is built."""
     config = smoke_config(tmp_path / "nowhere")
     config.model.min_pitch, config.model.max_pitch = 50, 65
-    with pytest.raises(UserError, match="0 and 127, let transposition leave the pitches of config.model, 50 to 65"):
+    with pytest.raises(UserError, match="0 and 127, let transposition leave the pitches of the VAE's model, 50 to 65"):
         vae_task.make_task(config, print)
     config.data.min_pitch, config.data.max_pitch = 50, 65
     corpus = save_corpus(tmp_path / "corpus")

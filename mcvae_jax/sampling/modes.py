@@ -21,7 +21,7 @@ from mcvae_jax.sampling.compose import PARTICLES, continue_latents, lerp, slerp
 from mcvae_jax.sampling.compose import infill as infill_latents
 from mcvae_jax.sampling.decode import decode_bars, free_run
 from mcvae_jax.sampling.keys import GIVEN, LATENTS, TOKENS, bar_keys, normal, song_keys
-from mcvae_jax.sampling.seeds import Seed
+from mcvae_jax.sampling.seeds import Seed, check_pitches
 from mcvae_jax.sampling.settings import DEFAULTS, Settings
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.trained import Composer, TrainedMDRNN
@@ -253,10 +253,11 @@ def _mdrnn(composer: Composer, mode: str) -> TrainedMDRNN:
 
 
 def _posteriors(composer: Composer, seeds: Sequence[Seed]) -> dict[int, Latent]:
-    """q of the bars of each seed, by its id."""
+    """q of the bars of each seed, by its id; UserError where the model does not know a seed's pitches."""
     distinct = list({id(seed): seed for seed in seeds}.values())
     if not distinct:
         return {}
+    check_pitches(distinct, composer.vae)
     both = encode_bars(composer.vae.vae, composer.vae.params, np.concatenate([seed.bars for seed in distinct]))
     ends = np.cumsum([len(seed.bars) for seed in distinct])[:-1]
     return {id(seed): pair for seed, *pair in zip(distinct, *(np.split(x, ends) for x in both), strict=True)}

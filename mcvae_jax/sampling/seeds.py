@@ -1,6 +1,7 @@
 """A file of the user's -> the bars that a song starts from, with tempo, metre and key."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.midi import read_midi
 from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.trained import TrainedVAE
 
 _ADVICE = {
     Reason.EMPTY: "give a file with music in it",
@@ -77,6 +80,18 @@ def read_seed(
     named = Path(path).suffix.lower() in NOTATION_SUFFIXES and song.title
     title = printable(named or Path(path).stem)
     return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
+
+
+def check_pitches(seeds: Sequence[Seed], trained: TrainedVAE) -> None:
+    """UserError where a seed has a pitch to which the VAE gives no probability; it has learnt none such."""
+    low, high = trained.vae.min_pitch, trained.vae.max_pitch
+    for seed in seeds:
+        pitches = seed.bars[seed.bars < NOTE_OFF]
+        if np.any((pitches < low) | (pitches > high)):
+            raise UserError(
+                f"{printable(seed.title)!r} has pitches from {pitches.min()} to {pitches.max()}, and {trained.folder}"
+                f" knows those from {low} to {high} alone; transpose the seed, or take a model of more pitches"
+            )
 
 
 def _read_scores(path: Path, settings: CorpusSettings) -> list[Score | Skip]:

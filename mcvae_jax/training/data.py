@@ -9,6 +9,7 @@ import numpy as np
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import scramble
+from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.training.task import Batch
 
@@ -51,6 +52,16 @@ class DataSettings(BatchSettings):
         super().__post_init__()
         if self.sampler not in SAMPLERS:
             raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
+
+
+def check_shifts(settings: BatchSettings, vae: VAE) -> None:
+    """UserError where a transposition may take a song out of the pitches to which a VAE gives a probability."""
+    moves = settings.lowest_shift < settings.highest_shift
+    if moves and not vae.min_pitch <= settings.min_pitch <= settings.max_pitch <= vae.max_pitch:
+        raise UserError(
+            f"config.data.min_pitch and max_pitch, {settings.min_pitch} and {settings.max_pitch}, let transposition"
+            f" leave the pitches of the VAE's model, {vae.min_pitch} to {vae.max_pitch}; give both the same bounds"
+        )
 
 
 class BarBatches:

@@ -32,6 +32,7 @@ from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
+from mcvae_jax.training.data import check_shifts
 from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.training.task import Batch, Metrics, Sums, Task
 
@@ -48,6 +49,7 @@ def make_task(config: Any, say: Say) -> Task:
     """
     settings, dropout = read_settings(config)
     trained = _open_vae(config.vae_workdir)
+    check_shifts(settings, trained.vae)
     model = make_mdrnn(config.model, trained.vae.latent)
     corpus = open_corpus(trained, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)

@@ -22,7 +22,7 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
-from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches
+from mcvae_jax.training.data import BarBatches, DataSettings, check_shifts, distinct_batches
 from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
@@ -39,11 +39,7 @@ def make_task(config: Any, say: Say) -> Task:
     settings = elbo.ObjectiveSettings(**config.loss)
     data = DataSettings(config.train.batch_size, config.seed, **config.data)
     token_weights = _token_weights(config.token_weights)
-    if not vae.min_pitch <= data.min_pitch <= data.max_pitch <= vae.max_pitch:
-        raise UserError(
-            f"config.data.min_pitch and max_pitch, {data.min_pitch} and {data.max_pitch}, let transposition leave the"
-            f" pitches of config.model, {vae.min_pitch} to {vae.max_pitch}; give both the same bounds"
-        )
+    check_shifts(data, vae)
     corpus_settings = CorpusSettings(**config.corpus)
     if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
         raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
