@@ -29,9 +29,9 @@ FREE_FIELDS = (
     "corpus_folder",
     "vae_workdir",
 )
-# Fields that came later, with the value that runs of before were trained with.
-LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127}
 FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
+# Fields that came later, with the value that earlier runs were trained with.
+LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127}
 
 
 class Record(NamedTuple):
