@@ -26,7 +26,7 @@ class Copies(NamedTuple):
     nearest_share: np.ndarray  # float64 (S,): share of its bars that stand in the nearest one, all in one key
     nearest: np.ndarray  # int64 (S,): the index of that training song; -1 for none
     shift: np.ndarray  # int64 (S,): semitones from the song up to that training song
-    windows: np.ndarray  # float64 (S,): share of its windows of 8 notes in a row that stand in one training song
+    windows: np.ndarray  # float64 (S,): share of its windows of 8 notes in one training song: `most_similar`
 
 
 class TrainingBars(NamedTuple):
