@@ -1,8 +1,8 @@
 """The thesis' own evaluation (6.4.2 to 6.6), as published and corrected.
 
 Interpolates between songs of set A and set B by Algorithms 1 to 4 and between the melodies themselves, scores it all
-with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, tables (CSV) and index.html, to be looked at
-first, to --out.
+with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, one figure of them all (overview), tables (CSV)
+and index.html, to be looked at first, to --out.
 
 A and B are held-out songs by default, 100 each or half of those that there are: what a model makes of songs that it
 was trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that, and there the corrected 5-gram
@@ -23,6 +23,7 @@ from typing import Any
 from experiments.results import write_csv
 from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise
 from experiments.thesis_figures import draw_all, figures
+from experiments.thesis_musicvae import CAPTION as PATHS_CAPTION
 from experiments.thesis_musicvae import draw_paths, finding, follow_paths
 from experiments.thesis_page import write_page
 from experiments.thesis_sets import Pairs, Scored, Scorer, choose_pairs, composed, scored_songs, without_model
@@ -35,6 +36,7 @@ from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone
+SPLIT = ("bars", "metre", "melody", "min_pitch", "max_pitch", "held_out", "split", "split_seed")  # of CorpusSettings
 TABLES = ("scores.csv", "summary.csv", "claims.csv", "musicvae.csv")
 STEMS = [f"{f.stem}{mode}" for f in figures(twins=True) for mode in ("", "_corrected")] + ["overview", "fig_5_4"]
 FILES = {*TABLES, "summary.json", "index.html", "fig_7.png", *(f"{s}.{kind}" for s in STEMS for kind in ("png", "pdf"))}
@@ -49,7 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--workdir", required=True, metavar="DIR", help="of a trained MCVAE; of a VAE alone, Algorithms 3 and 4 miss")
+    add("--workdir", required=True, metavar="DIR", help="of an MCVAE; a VAE alone makes Algorithms 1 and 2")
     add("--out", required=True, metavar="DIR", help="folder of the results; earlier ones there are replaced")
     add("--uncleaned", default="", metavar="DIR", help="of an MCVAE trained on the uncleaned corpus, for Fig 6.11")
     add("--songs", type=int, default=100, metavar="N", help="of A and of B, at most (default: 100)")
@@ -81,8 +83,7 @@ def main(argv: list[str]) -> None:
     composers = {WORKDIR: open_composer(flags.workdir, flags.checkpoint)}
     if flags.uncleaned:
         composers[UNCLEANED] = open_composer(flags.uncleaned)
-        if not (composers[UNCLEANED].mdrnn and composers[WORKDIR].mdrnn):
-            raise UserError("--uncleaned compares two MCVAEs; give workdirs with an MDRNN each, or leave it out")
+        check_twin(composers[WORKDIR], composers[UNCLEANED])
     corpus = open_corpus(composers[WORKDIR].vae, flags.corpus)
     pairs = choose_pairs(corpus, flags.songs_from, flags.songs, flags.seed)
     command = shlex.join(["python", "-m", "experiments.thesis", *argv])
@@ -97,6 +98,14 @@ def main(argv: list[str]) -> None:
     for line in sentences:
         say(line)
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
+
+
+def check_twin(cleaned: Composer, uncleaned: Composer) -> None:
+    """UserError unless Fig 6.11 can compare the two."""
+    if not (cleaned.mdrnn and uncleaned.mdrnn):
+        raise UserError("--uncleaned compares two MCVAEs; give workdirs with an MDRNN each, or leave it out")
+    if cleaned.mdrnn.identity == uncleaned.mdrnn.identity:
+        raise UserError("--uncleaned and --workdir are the same model; give the one trained on the uncleaned corpus")
 
 
 def score_all(
@@ -134,11 +143,11 @@ def write(
     (place / "summary.json").write_text(json.dumps(about | {"sentences": sentences, "claims": told}, indent=1) + "\n")
     drawn = draw_all(place, sets, bool(flags.uncleaned))
     draw_paths(place, paths)
-    others = {"fig_5_4": "MusicVAE's figure (5.4) for these songs"}
+    others = {"fig_5_4": ("Fig 5.4: MusicVAE's evaluation of interpolation, for these songs", PATHS_CAPTION)}
     report = corpus.folder / "report.json"
     if report.is_file():
         draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
-        others["fig_7"] = "Figs 7.1 to 7.4: the corpus"
+        others["fig_7"] = "Figs 7.1 to 7.4: the corpus", "The picture of the corpus that --workdir was trained on."
     shown = {name: value for name, value in about.items() if name != PAIRS}
     write_page(place, shown, sentences, told, overview(sets, flags.seed), drawn, others)
 
@@ -163,7 +172,7 @@ def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: a
 
 
 def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
-    """What is not there, and how to get it."""
+    """What is not there or in doubt, and how to get it."""
     told, composer = [], composers[WORKDIR]
     if len(pairs.a) < flags.songs:
         more = "; --songs_from=all takes training songs, too" if flags.songs_from == "held_out" else ""
@@ -172,12 +181,24 @@ def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namesp
         told.append("Figs 6.8, 6.10 and 6.11 are missing: the workdir has a VAE alone; train an MDRNN on it.")
     elif UNCLEANED not in composers:
         told.append(
-            "Fig 6.11 is missing, and Fig 6.10 is of the model given: train its twin on the uncleaned corpus and give"
-            f" it as --uncleaned. {' && '.join(twin_commands(composer))}"
+            "Fig 6.11 is missing, and Figs 6.8 and 6.10 are of the model given: train its twin on the uncleaned corpus"
+            " by the next line, and give it as --uncleaned."
+        )
+        told.append(" && ".join(twin_commands(composer)))
+    elif flags.songs_from == "held_out" and (unlike := split_unlike(*composers.values())):
+        told.append(
+            f"--uncleaned may have been trained on songs of A and B, since its corpus was made with {unlike}: train it"
+            " with the same."
         )
     if not (corpus.folder / "report.json").is_file():
         told.append(f"Figs 7.1 to 7.4 are missing: {corpus.folder} has no report.json; build the corpus again.")
     return told
+
+
+def split_unlike(cleaned: Composer, uncleaned: Composer) -> str:
+    """Where the settings that decide which songs are held out differ; '' for nowhere."""
+    here, there = (composer.vae.record.config.get("corpus", {}) for composer in (cleaned, uncleaned))
+    return ", ".join(f"{k} {there.get(k)!r}, not {here.get(k)!r}" for k in SPLIT if there.get(k) != here.get(k))
 
 
 def twin_commands(composer: Composer) -> list[str]:

@@ -56,37 +56,37 @@ class Figure(NamedTuple):
 def figures(twins: bool) -> list[Figure]:
     """The thesis' figures; twins: a model of an uncleaned corpus is there, too, and Fig 6.10 is its own."""
     noisy = UNCLEANED if twins else WORKDIR
-    which = "uncleaned corpus" if twins else "the model given"
+    which = ", uncleaned corpus" if twins else ""
     found = [
         Figure(
             "6.6",
             "True data interpolation",
             (Panel("", TRUE), Panel("", HONEST)),
-            "Real songs score about 35 %; nothing changes but at 0.5, where songs are especially unlikely.",
+            "Real songs score about 35%; nothing changes but at 0.5, where songs are especially unlikely.",
         ),
         Figure(
             "6.7",
             "VAE, conditional (Algorithm 1)",
             (Panel(WORKDIR, VAE_CONDITIONAL),),
-            "Means of about 20 % and medians below: less likely than real songs.",
+            "Means of about 20% and medians below: less likely than real songs.",
         ),
         Figure(
             "6.8",
-            f"MCVAE, conditional (Algorithm 3), {which}",
+            f"MCVAE, conditional (Algorithm 3){which}",
             (Panel(noisy, MCVAE_CONDITIONAL),),
-            "As likely as real songs at every alpha, and likelier than the VAE's.",
+            "About as likely as real songs (6.7: slightly below), likelier than true data at 0.5 and than the VAE's.",
         ),
         Figure(
             "6.9",
             "VAE, unconditional (Algorithm 2)",
             (Panel(WORKDIR, VAE_FREE), Panel(WORKDIR, VAE_FREE, True)),
-            "Means just below 60 %, from 10 to 90 %: extremely irregular.",
+            "Means just below 60%, from 10 to 90%: extremely irregular.",
         ),
         Figure(
             "6.10",
-            f"MCVAE, unconditional (Algorithm 4), {which}",
+            f"MCVAE, unconditional (Algorithm 4){which}",
             (Panel(noisy, MCVAE_FREE), Panel(noisy, MCVAE_FREE, True)),
-            "Means of about 55 %, quartiles from 50 to 70 % (45 to 65 % in 8.1.2): likelier than real songs.",
+            "Means of about 55%, quartiles from 50 to 70% (45 to 65% in 8.1.2): likelier than real songs.",
         ),
     ]
     if twins:
@@ -105,7 +105,7 @@ def draw_all(folder: Path, sets: Sets, twins: bool) -> list[Figure]:
             figure = new_figure(PANEL[0] * len(each.panels), PANEL[1])
             axes = figure.subplots(1, len(each.panels), squeeze=False, sharey=True)[0]
             draw_row(axes, sets, each.panels, measure)
-            figure.suptitle(f"Fig {each.number}: {each.title}", fontsize=8)
+            figure.suptitle(f"Fig {each.number}: {each.title}", fontsize=7.5)  # all of it over a single panel
             save_figure(figure, folder / name)
     numbers, panels = zip(*((each.number, panel) for each in drawn for panel in each.panels), strict=True)
     figure = new_figure(2.6 * len(panels), 5.4)

@@ -19,10 +19,16 @@ from mcvae_jax.sampling.interpolation import between, pair_keys, vae_conditional
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer
 
+CAPTION = (
+    "What five bars between B and A cost the corrected 5-gram, and in how many steps they differ from A, with bands of"
+    " one standard error. Latent: Algorithm 1 along a straight line, and along the arc between the two vectors. Token"
+    " mixing: each step from A with probability α. A good path costs no more than the songs at its ends (black), and"
+    " leaves B for A steadily."
+)
 STEPS = np.linspace(0, 1, 11)
-LATENT, SPHERICAL, TOKENS = "latent, straight", "latent, by angle", "token mixing"
+LATENT, SPHERICAL, TOKENS = "latent (straight)", "latent (by angle)", "token mixing"
 LOOKS = {LATENT: ("tab:blue", "-"), SPHERICAL: ("tab:blue", ":"), TOKENS: ("tab:orange", "--")}
-PANELS = (("bits_per_bar", "5-gram cost, bits per bar"), ("hamming_to_a", "Hamming distance to A"))
+PANELS = (("bits_per_bar", "5-gram cost, bits per bar"), ("hamming_to_a", "Hamming distance to A, share of steps"))
 
 
 def follow_paths(composer: Composer, pairs: Pairs, scorer: Scorer, settings: Settings) -> list[dict[str, Any]]:
@@ -84,12 +90,12 @@ def finding(rows: Sequence[dict[str, Any]]) -> str:
     """What the figure says, in a sentence."""
     at = {(row["path"], row["alpha"]): row for row in rows}
     told = [
-        f"{name} costs {at[name, 0.5]['bits_per_bar']:.1f} ± {at[name, 0.5]['bits_per_bar_error']:.1f} bits per bar"
-        f" ({at[name, 0.5]['hamming_to_a']:.2f} of the steps differ from A)"
+        f"{name} {at[name, 0.5]['bits_per_bar']:.1f} ± {at[name, 0.5]['bits_per_bar_error']:.1f} bits per bar"
+        f" ({at[name, 0.5]['hamming_to_a']:.0%} of the steps differ from A)"
         for name in LOOKS
     ]
     real, end = at[LATENT, 0.5]["real_bits_per_bar"], at[LATENT, 1.0]["hamming_to_a"]
     return (
-        f"Halfway, {'; '.join(told)}; real songs cost {real:.1f}. Even at its end the latent path differs from A in"
-        f" {end:.1%} of the steps, which the VAE does not reconstruct."
+        f"Halfway between B and A (Fig 5.4) melodies cost: {'; '.join(told)}; real songs {real:.1f}. At its end the"
+        f" latent path still differs from A in {end:.1%} of the steps, which the VAE does not reconstruct."
     )

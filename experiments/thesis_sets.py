@@ -158,13 +158,14 @@ class Scorer:
     the level is made by what is counted.
 
     bits_per_bar: Kneser-Ney, fitted on training songs alone, every token predicted once. What counts is how the
-    distribution over a set differs from that of real songs (`against_real`), not which is lower.
+    distribution over a set differs from that of real songs (`thesis_claims.distance`), not which is lower.
     """
 
     def __init__(self, training: Songs, pairs: Pairs):
-        every = {song.tobytes(): song for song in [*training, *pairs.a, *pairs.b]}  # each once
+        known = {song.tobytes() for song in training}
+        others = [song for song in [*pairs.a, *pairs.b] if song.tobytes() not in known]
         self.fixed = {
-            PUBLISHED: NGrams.fit(list(every.values()), ORDER, "add_one"),
+            PUBLISHED: NGrams.fit([*training, *others], ORDER, "add_one"),
             "thesis_training": NGrams.fit(training, ORDER, "add_one"),
             "thesis_excerpts": NGrams.fit(sum(pairs.excerpts(BARS), []), ORDER, "add_one"),
         }

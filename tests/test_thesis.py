@@ -1,6 +1,7 @@
 """The thesis' evaluation on tiny models: its sets, its scores and what they hide, the files, and users' mistakes."""
 
 import csv
+import itertools
 import json
 import re
 import shlex
@@ -10,8 +11,18 @@ import pytest
 from matplotlib.cbook import boxplot_stats
 from scipy import stats
 
-from experiments import thesis, thesis_claims
-from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, cleaning, controls, overview, spread, summarise
+from experiments import thesis, thesis_claims, thesis_figures, thesis_musicvae
+from experiments.thesis_claims import (
+    UNCLEANED,
+    WORKDIR,
+    claims,
+    cleaning,
+    controls,
+    halfway,
+    overview,
+    spread,
+    summarise,
+)
 from experiments.thesis_sets import (
     ALPHAS,
     BITS,
@@ -40,7 +51,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
-from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.sampling.settings import DEFAULTS, Settings
 from mcvae_jax.trained import Composer, open_composer
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
@@ -105,29 +116,31 @@ def test_the_songs_are_different_held_out_ones_and_a_pair_does_not_depend_on_how
     assert [len(song) for song in pairs.excerpts(5)[1]] == [5] * len(pairs.b)
 
 
+def at_first_alpha(composer, pairs, settings=DEFAULTS, with_first=True):
+    made = composed(composer, pairs, settings, with_first, lambda line: None)
+    return list(itertools.takewhile(lambda m: m.alpha == ALPHAS[0], made))
+
+
 def test_every_set_has_the_sizes_of_the_algorithms(runs):
     composer, pairs = open_composer(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
 
     def shapes(composer, with_first):
-        made = composed(composer, pairs, Settings(), with_first, lambda line: None)
-        return {(m.method, m.bars, m.alpha): np.shape(m.songs) for m in made}
+        made = at_first_alpha(composer, pairs, with_first=with_first)
+        return {(m.method, m.bars): np.shape(m.songs) for m in made}
 
     for left, found in ((0, shapes(composer, True)), (1, shapes(composer, False))):
         expected = {(VAE_CONDITIONAL, 5), (VAE_FREE, 5), (VAE_FREE, 25), (MCVAE_CONDITIONAL, 5 - left)}
         expected |= {(MCVAE_FREE, 5 - left), (MCVAE_FREE, 25 - left)}
-        assert set(found) == {(*name, alpha) for name in expected for alpha in ALPHAS}
-        assert all(shape == (2, bars, 16) for (_, bars, _), shape in found.items())
+        assert found == {(method, bars): (2, bars, 16) for method, bars in expected}
     alone = shapes(Composer(composer.vae, None), True)
-    assert {method for method, _, _ in alone} == {VAE_CONDITIONAL, VAE_FREE}
+    assert {method for method, _ in alone} == {VAE_CONDITIONAL, VAE_FREE}
 
 
 def test_a_pair_is_the_same_however_many_there_are(runs):
     composer, corpus = open_composer(runs / "mdrnn"), Corpus.open(runs / "corpus")
     wild = Settings(temperature=1.0, tau_sigma=1.0)
     few, many = (choose_pairs(corpus, "held_out", n, 0) for n in (2, 4))
-    made = [
-        [*without_model(pairs, 0), *composed(composer, pairs, wild, True, lambda line: None)] for pairs in (few, many)
-    ]
+    made = [[*without_model(pairs, 0), *at_first_alpha(composer, pairs, wild)] for pairs in (few, many)]
     for ours, theirs in zip(*made, strict=True):
         assert ours[:2] == theirs[:2]
         assert all(np.array_equal(x, y) for x, y in zip(ours.songs, theirs.songs, strict=False))
@@ -176,6 +189,9 @@ def test_scores_are_those_of_the_formula_by_hand():
     # of 80 tokens 76 grams count, all (129, 129, 129, 129 -> 129); a song that is in training and in A counts once
     for measure in (PUBLISHED, "thesis_training", "thesis_excerpts", "thesis_own_set"):
         assert found[measure][0] == pytest.approx((77 / 206) ** (76 / 80))
+    twice = Scorer([song, song], Pairs([song], [other], [("", "")]))("", Melodies(REAL, 5, 1.0, [song])).scores
+    for measure in (PUBLISHED, "thesis_training"):  # a corpus with duplicates counts them
+        assert twice[measure][0] == pytest.approx((153 / 282) ** (76 / 80))
 
 
 def test_the_summary_is_that_of_scipy(scored):
@@ -221,8 +237,24 @@ def test_cleaned_beside_uncleaned_counts_outliers():
         return [Scored(model, MCVAE_FREE, 5, alpha, dict.fromkeys(MEASURES, values)) for alpha in ALPHAS]
 
     found = cleaning(of(WORKDIR, [5, 6]) + of(UNCLEANED, [90, -90]))
-    assert "cleaned: 0 outliers of 110" in found["corrected"] and "uncleaned: 10 outliers of 110" in found["corrected"]
+    assert "; uncleaned: mean 8.6, 10 outliers of 110" in found["corrected"]
+    assert "cleaned: mean 9.1, 0 outliers of 110" in found["corrected"].split(";")[0]
     assert "fewer outliers in thesis mode, fewer in bits" in found["follows"]
+
+
+def test_at_a_half_the_mcvae_is_put_beside_both_blends_and_the_vae():
+    values = {MCVAE_CONDITIONAL: 0.4, VAE_CONDITIONAL: 0.1, TRUE: 0.2, HONEST: 0.4}
+    noise = np.linspace(-0.01, 0.01, 20)
+    sets = [
+        Scored("" if method in (TRUE, HONEST) else WORKDIR, method, 5, alpha, dict.fromkeys(MEASURES, value + noise))
+        for method, at_half in values.items()
+        for alpha, value in ((0.3, 0.9), (0.5, at_half))
+    ]
+    found = halfway(sets, WORKDIR)
+    assert found["thesis mode"] == "MCVAE 40.0%, VAE 10.0%, published 20.0%, honest 40.0%"
+    assert "MCVAE: higher than the published, no clear difference from the honest" in found["follows"]
+    assert "; VAE: lower than the published, lower than the honest" in found["follows"]
+    assert halfway(sets, UNCLEANED)["thesis mode"] == "not measured"
 
 
 def test_the_files_hold_every_number(results, runs):
@@ -244,7 +276,7 @@ def test_the_files_hold_every_number(results, runs):
     assert about["uncleaned"]["vae"]["identity"] == open_composer(runs / "other-mdrnn").vae.identity
     assert about["seed"] == 0 and about["pairs"] == 3
     assert about["corpus"]["identity"] == Corpus.open(runs / "corpus").identity and "--songs=3" in about["command"]
-    assert about["claims"] == table(results / "claims.csv") and len(about["claims"]) == 9
+    assert about["claims"] == table(results / "claims.csv") and len(about["claims"]) == 10
     paths = table(results / "musicvae.csv")
     assert len(paths) == 33
     ends = {float(r["alpha"]): float(r["hamming_to_a"]) for r in paths if r["path"] == "token mixing"}
@@ -260,7 +292,14 @@ def test_the_page_shows_every_figure_and_asks_no_host(results):
     assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
 
 
-def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys):
+def touch_figure(figure, path):
+    for suffix in (".png", ".pdf"):
+        path.with_name(path.name + suffix).touch()
+
+
+def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys, monkeypatch):
+    for module in (thesis_figures, thesis_musicvae):
+        monkeypatch.setattr(module, "save_figure", touch_figure)  # drawing takes most of the time
     thesis.main([f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}", "--songs=9", "--as_printed"])
     said = capsys.readouterr().out
     assert "A and B have 4 songs each, not 9" in said
@@ -301,6 +340,21 @@ def test_the_commands_of_the_twin_can_be_run(runs, one_command):
         assert told[1].workdir == f"{runs / 'mdrnn'}-uncleaned"
 
 
+def test_a_twin_of_another_split_is_told(runs):
+    def missing(**other_corpus):
+        composers = {WORKDIR: open_composer(runs / "mdrnn"), UNCLEANED: open_composer(runs / "other-mdrnn")}
+        for name, settings in ((WORKDIR, {}), (UNCLEANED, other_corpus)):
+            vae = composers[name].vae
+            config = vae.record.config | {"corpus": {"split_seed": 0, "max_bars": 339} | settings}
+            composers[name] = composers[name]._replace(vae=vae._replace(record=vae.record._replace(config=config)))
+        corpus = Corpus.open(runs / "corpus")
+        flags = thesis.parse(["--workdir=x", "--out=x", "--songs=2"])
+        return " ".join(thesis.missing(composers, choose_pairs(corpus, "held_out", 2, 0), flags, corpus))
+
+    assert "--uncleaned" not in missing(max_bars=0)
+    assert "split_seed 1, not 0" in missing(split_seed=1)
+
+
 def refused(*options):
     with pytest.raises(UserError) as caught:
         thesis.main([str(option) for option in options])
@@ -314,6 +368,7 @@ def test_mistakes(runs, tmp_path):
     assert "seed is -1" in refused(workdir, out, "--seed=-1")
     assert "songs_from" in refused(workdir, out, "--songs_from=mars")
     assert "with an MDRNN each" in refused(workdir, out, f"--uncleaned={runs / 'other-vae'}")
+    assert "are the same model" in refused(workdir, out, f"--uncleaned={runs / 'mdrnn'}")
     assert "2 held-out songs" in refused(f"--workdir={runs / 'little-vae'}", out)
     assert not (tmp_path / "out").exists()
     (tmp_path / "notes").mkdir()
