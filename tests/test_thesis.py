@@ -12,6 +12,7 @@ from matplotlib.cbook import boxplot_stats
 from scipy import stats
 
 from experiments import thesis, thesis_claims, thesis_figures, thesis_musicvae
+from experiments.results import new_figure
 from experiments.thesis_claims import (
     UNCLEANED,
     WORKDIR,
@@ -43,12 +44,15 @@ from experiments.thesis_sets import (
     Scorer,
     choose_pairs,
     composed,
+    latents,
     without_model,
 )
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.ngrams import NGrams
+from mcvae_jax.latents import encode_bars
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
 from mcvae_jax.sampling.settings import DEFAULTS, Settings
@@ -136,6 +140,14 @@ def test_every_set_has_the_sizes_of_the_algorithms(runs):
     assert {method for method, _ in alone} == {VAE_CONDITIONAL, VAE_FREE}
 
 
+def test_the_latents_are_the_means_of_the_first_bars_of_a_and_of_b(runs):
+    composer, pairs = open_composer(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
+    for z, songs in zip(latents(composer, pairs), (pairs.a, pairs.b), strict=True):
+        for pair in range(2):
+            expected, _ = encode_bars(composer.vae.vae, composer.vae.params, songs[pair][:5])
+            np.testing.assert_allclose(z[pair], expected, atol=1e-5)
+
+
 def test_a_pair_is_the_same_however_many_there_are(runs):
     composer, corpus = open_composer(runs / "mdrnn"), Corpus.open(runs / "corpus")
     wild = Settings(temperature=1.0, tau_sigma=1.0)
@@ -189,9 +201,22 @@ def test_scores_are_those_of_the_formula_by_hand():
     # of 80 tokens 76 grams count, all (129, 129, 129, 129 -> 129); a song that is in training and in A counts once
     for measure in (PUBLISHED, "thesis_training", "thesis_excerpts", "thesis_own_set"):
         assert found[measure][0] == pytest.approx((77 / 206) ** (76 / 80))
+    corrected = NGrams.fit([song], 5, "kneser_ney")  # which A and B are not part of, and which predicts all 80
+    assert found[BITS][0] == pytest.approx(corrected.bits(song) / 5)
     twice = Scorer([song, song], Pairs([song], [other], [("", "")]))("", Melodies(REAL, 5, 1.0, [song])).scores
     for measure in (PUBLISHED, "thesis_training"):  # a corpus with duplicates counts them
         assert twice[measure][0] == pytest.approx((153 / 282) ** (76 / 80))
+
+
+@pytest.mark.parametrize("measure, scale", [(PUBLISHED, 100), (BITS, 1)])
+def test_the_boxes_go_from_b_to_a(scored, measure, scale):
+    axes = new_figure(3, 3).subplots()
+    thesis_figures.draw_panel(axes, scored, thesis_figures.Panel(WORKDIR, VAE_CONDITIONAL), measure)
+    means = [float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "^"]
+    by = {(s.method, s.alpha): s.scores[measure].mean() for s in scored if s.bars == 5}
+    expected = [by[REAL, 0.0], *(by[VAE_CONDITIONAL, alpha] for alpha in ALPHAS), by[REAL, 1.0]]
+    assert means == pytest.approx([scale * mean for mean in expected])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["B", *map(str, ALPHAS), "A"]
 
 
 def test_the_summary_is_that_of_scipy(scored):
@@ -281,6 +306,8 @@ def test_the_files_hold_every_number(results, runs):
     assert len(paths) == 33
     ends = {float(r["alpha"]): float(r["hamming_to_a"]) for r in paths if r["path"] == "token mixing"}
     assert ends[1.0] == 0 and ends[0.0] == max(ends.values())
+    costs = {float(r["alpha"]): float(r["relative_cost"]) for r in paths if r["path"] == "token mixing"}
+    assert costs[0.0] == pytest.approx(1) and costs[1.0] == pytest.approx(1) and min(costs.values()) > 0
 
 
 def test_the_page_shows_every_figure_and_asks_no_host(results):
