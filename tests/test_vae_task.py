@@ -26,7 +26,7 @@ def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective():
         "tests.vae_layouts:make_task",
         {"kind": "beta", "beta": 1.0},
         {"kind": "beta", "beta": 1.0, "free_bits": "per_bar", "free_nats": 0.05},
-        {"kind": "beta", "beta": 1.0, "free_bits": "per_dim", "free_nats": 0.01},
+        {"kind": "beta", "beta": 1.0, "free_bits": "per_dim", "free_nats": 0.01, "encoding": "events"},
         {"kind": "capacity", "gamma": 2.0, "capacity": 3.0, "capacity_steps": 10},
         steps=3,
     )

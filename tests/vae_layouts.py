@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models import elbo
+from mcvae_jax.models.encodings import ENCODINGS
 from mcvae_jax.models.vae import VAE, Dropout, init
 from mcvae_jax.music.tokens import OUTCOMES
 from mcvae_jax.training.task import Task
@@ -15,12 +16,12 @@ from mcvae_jax.training.vae_task import make_sums
 ALL_KINDS = Dropout(0.3, 0.2, 0.2)
 
 
-def make_task(dropout: Dropout = ALL_KINDS, **loss) -> Task:
+def make_task(dropout: Dropout = ALL_KINDS, encoding: str = "steps", **loss) -> Task:
     """The task with token weights, and weights of the examples that differ from device to device.
 
     One layer, because it is compiled a dozen times.
     """
-    vae = VAE(units=16, latent=5, layers=1)
+    vae = ENCODINGS[encoding](units=16, latent=5, layers=1)
     settings = elbo.ObjectiveSettings(**loss)
     token_weights = jnp.linspace(0.5, 1.5, OUTCOMES)
 
