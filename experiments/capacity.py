@@ -10,33 +10,31 @@ shows what they do.
 
 The thesis says of the target: 'better musical structure', and 'no need for the scale preprocessing'. So beside
 reconstruction, rate and whole-song bound the figure shows the pitch range of free compositions, with the share of them
-that lies where 90 % of real songs do, and how often bars come back, by lag. Tables: see experiments/runs.py; and
-ranges.csv.
+that lies where 90 % of real songs do, and how often bars come back, by lag. Tables: see experiments/trainings/runs.py,
+and ranges.csv.
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from experiments import runs
-from experiments.panels import (
+from experiments.results import new_figure, save_figure, write_csv
+from experiments.trainings import runs
+from experiments.trainings.panels import (
     WAY,
     OfArm,
     bare,
     by_arm,
-    colours,
     draw_boxes,
+    draw_plane,
     draw_points,
     draw_repeats,
 )
-from experiments.results import new_figure, save_figure, write_csv
-from experiments.runs import Result
-from experiments.scores import REAL
+from experiments.trainings.runs import Result
+from experiments.trainings.scores import REAL
 from mcvae_jax.command import run_command, say
 
 BASELINE = "beta 0.2"
@@ -106,24 +104,6 @@ def draw(of_arm: OfArm, out: Path) -> None:
     draw_repeats(repeats, of_arm)
     bare(plane, bound, ranges, repeats)
     save_figure(figure, out / "capacity")
-
-
-def draw_plane(axes: Axes, of_arm: OfArm) -> None:
-    """Reconstruction over rate, a point a run, with lines of equal whole-song bound."""
-    for name, found in of_arm.items():
-        points = np.array([[run.scores["figures"][x] for x in ("rate_nats", "reconstruction_nats")] for run in found])
-        axes.plot(*points.T, "o", color=colours(of_arm)[name], label=name)
-    axes.margins(0.15)
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    smallest, largest = (left + low) / math.log(2), (right + high) / math.log(2)
-    for bits in np.arange(5 * math.ceil(smallest / 5), largest, 5):
-        nats = bits * math.log(2)
-        axes.plot([nats - high, nats - low], [high, low], color="0.8", linewidth=0.8, zorder=0)
-        x = min(right, nats - low)
-        axes.annotate(f"{bits:.0f} bits", (x, nats - x), fontsize=7, color="0.45", ha="right", va="bottom")
-    axes.set(xlim=(left, right), ylim=(low, high), title="held-out songs; grey: equal bound in bits per bar")
-    axes.set(xlabel="rate under the MDRNN, nats per bar", ylabel="reconstruction, nats per bar")
-    axes.legend(fontsize=8, frameon=False)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ that range. A bar and its events are in bijection (mcvae_jax/models/events.py), 
 `reconstruction_nats` are those of the same bars in every arm and compare as they stand.
 
 What the range alone can save is small where the decoder has learnt which pitches occur; the tables say how small.
-Tables: see experiments/runs.py. The figure shows the bound and its parts, and free compositions beside real songs.
+Tables: see experiments/trainings/runs.py. The figure shows the bound and its parts, and free compositions beside real
+songs.
 """
 
 from pathlib import Path
 
-from experiments import runs
-from experiments.capacity import draw_plane
-from experiments.panels import OfArm, bare, by_arm, draw_boxes, draw_points, draw_repeats
 from experiments.results import new_figure, save_figure
+from experiments.trainings import runs
+from experiments.trainings.panels import OfArm, bare, by_arm, draw_boxes, draw_plane, draw_points, draw_repeats
 from mcvae_jax.command import run_command, say
 
 LOWEST, HIGHEST = 21, 108  # MIDI pitches of a piano

@@ -26,11 +26,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments import runs
-from experiments.panels import bare
 from experiments.results import new_figure, save_figure, write_csv
-from experiments.runs import Result
-from experiments.tables import MISSING
+from experiments.trainings import runs
+from experiments.trainings.panels import bare
+from experiments.trainings.runs import Result
+from experiments.trainings.tables import MISSING
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import metrics, parallel, tasks

@@ -20,17 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.published.claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise
+from experiments.published.figures import draw_all, figures
+from experiments.published.musicvae import CAPTION as PATHS_CAPTION
+from experiments.published.musicvae import draw_paths, finding, follow_paths
+from experiments.published.page import write_page
+from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, composed, without_model
 from experiments.results import write_csv
-from experiments.thesis_claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise
-from experiments.thesis_figures import draw_all, figures
-from experiments.thesis_musicvae import CAPTION as PATHS_CAPTION
-from experiments.thesis_musicvae import draw_paths, finding, follow_paths
-from experiments.thesis_page import write_page
-from experiments.thesis_sets import Pairs, Scored, Scorer, choose_pairs, composed, scored_songs, without_model
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus

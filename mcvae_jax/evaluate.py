@@ -28,7 +28,7 @@ from mcvae_jax.evaluation.ngrams import NGrams
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
-from mcvae_jax.evaluation.songs import encode_songs
+from mcvae_jax.evaluation.songs import encode_songs, scored_songs
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.settings import Settings
@@ -39,7 +39,6 @@ Sets = dict[str, Songs]
 
 FORMAT, VERSION = "mcvae_jax report", 1
 FILES = {"report.json", "report.html"}
-SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
 BITS = "bits per bar"
 HELD_OUT_SET = "held-out songs"
@@ -90,7 +89,7 @@ def main(argv: list[str]) -> None:
 def evaluate(composer: Composer, corpus: Corpus, flags: argparse.Namespace, say: Callable[[str], None]) -> dict:
     """The report, as JSON: 'models' (`score_models`), 'sets' (`compare_sets`), 'flags' (`lost_to`), 'copies'
     (`compare_copies`), 'kinds' of sets: the names of 'models' and 'controls', and the 'held_out' one of 'copies'."""
-    training_ids, held_out_ids = (_scored(corpus, side) for side in (TRAIN, HELD_OUT))
+    training_ids, held_out_ids = (scored_songs(corpus, side) for side in (TRAIN, HELD_OUT))
     training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
     excerpts = [song[: flags.bars] for song in held_out if len(song) >= flags.bars]
     long_enough = [i for i in training_ids if corpus.lengths[i] >= flags.bars]
@@ -173,8 +172,8 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
         "ngram": FIXED_NGRAM,
         "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
         "held-out songs": {
-            "scored": len(_scored(corpus, HELD_OUT)),
-            "too short or too long": len(corpus.songs(HELD_OUT)) - len(_scored(corpus, HELD_OUT)),
+            "scored": len(scored_songs(corpus, HELD_OUT)),
+            "too short or too long": len(corpus.songs(HELD_OUT)) - len(scored_songs(corpus, HELD_OUT)),
             "too similar to a training song": len(corpus.songs(EXCLUDED)),
         },
     }
@@ -188,12 +187,6 @@ def check_folder(folder: Path) -> None:
     """UserError unless a report can be written to `folder`: absent, empty, or with an earlier report and no more."""
     if names_in(folder, "choose another --out") - FILES:
         raise UserError(f"{folder} holds more than a report; choose another --out")
-
-
-def _scored(corpus: Corpus, side: int) -> np.ndarray:
-    """Indices of the songs of a side that are scored."""
-    songs = corpus.songs(side)
-    return songs[(corpus.lengths[songs] >= SHORTEST) & (corpus.lengths[songs] <= LONGEST)]
 
 
 if __name__ == "__main__":

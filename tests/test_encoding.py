@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import encoding, runs, scores
-from experiments.panels import by_arm
-from experiments.runs import Result
+from experiments import encoding
+from experiments.trainings import runs, scores
+from experiments.trainings.panels import by_arm
+from experiments.trainings.runs import Result
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.models.encodings import make_vae

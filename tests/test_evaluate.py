@@ -195,9 +195,9 @@ def test_what_follows_depends_on_the_numbers(report):
     model = report["kinds"]["models"][0]
     assert "no sign of copying" in " ".join(conclusions(report))
     copied = said(lambda r: r["copies"][model].update(passages=figure(0.5, 0.4, 0.6)))
-    assert f"{model} copies what it was trained on" in copied and f"{model} 50 % (40 to 60)" in copied
+    assert f"copied from the training songs by {model}" in copied and f"{model} 50 % (40 to 60)" in copied
     near = said(lambda r: r["copies"][model].update(windows=figure(0.3, 0.2, 0.4)))
-    assert f"{model} copies what it was trained on" in near and f"{model} 30 % (20 to 40)" in near
+    assert f"copied from the training songs by {model}" in near and f"{model} 30 % (20 to 40)" in near
     flag = {"model": model, "measure": "rest share", "to": [controls.SILENCE], "to_real": []}
     assert f"{model} loses to a control that is no real music by 1 of 10: rest share" in said(
         lambda r: r.update(flags=[flag])

@@ -6,10 +6,11 @@ import mido
 import numpy as np
 import pytest
 
-from experiments import bars, capacity, cleaning, common_songs, grid, runs, scores
-from experiments.panels import by_arm
-from experiments.runs import Result
-from experiments.tables import MISSING
+from experiments import bars, capacity, cleaning, grid
+from experiments.trainings import common_songs, runs, scores
+from experiments.trainings.panels import by_arm
+from experiments.trainings.runs import Result
+from experiments.trainings.tables import MISSING
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import MEASURES

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import panels, runs, scores, tables
-from experiments.runs import Result
+from experiments.trainings import panels, runs, scores, tables
+from experiments.trainings.runs import Result
 from mcvae_jax import pipeline
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, write_corpus
@@ -144,7 +144,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_not_lost(finished, corpus,
 @pytest.mark.slow
 def test_processes_side_by_side_stop_when_asked_and_go_on(finished, corpus, tmp_path):
     program = (
-        "import sys; from experiments import runs; from mcvae_jax.command import run_command;"
+        "import sys; from experiments.trainings import runs; from mcvae_jax.command import run_command;"
         f"run_command(lambda argv: runs.run_arms({ARMS!r}, runs.parse(runs.make_parser('t', 'T.'), argv),"
         " 'low beta').status)"
     )

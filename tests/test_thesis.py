@@ -11,9 +11,9 @@ import pytest
 from matplotlib.cbook import boxplot_stats
 from scipy import stats
 
-from experiments import thesis, thesis_claims, thesis_figures, thesis_musicvae
-from experiments.results import new_figure
-from experiments.thesis_claims import (
+from experiments import thesis
+from experiments.published import figures, musicvae
+from experiments.published.claims import (
     UNCLEANED,
     WORKDIR,
     claims,
@@ -24,7 +24,7 @@ from experiments.thesis_claims import (
     spread,
     summarise,
 )
-from experiments.thesis_sets import (
+from experiments.published.sets import (
     ALPHAS,
     BITS,
     HONEST,
@@ -47,6 +47,7 @@ from experiments.thesis_sets import (
     latents,
     without_model,
 )
+from experiments.results import new_figure
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
@@ -77,7 +78,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thesis_claims, "RESAMPLES", 10)
+        patch.setattr("experiments.published.claims.RESAMPLES", 10)
         yield
 
 
@@ -211,7 +212,7 @@ def test_scores_are_those_of_the_formula_by_hand():
 @pytest.mark.parametrize("measure, scale", [(PUBLISHED, 100), (BITS, 1)])
 def test_the_boxes_go_from_b_to_a(scored, measure, scale):
     axes = new_figure(3, 3).subplots()
-    thesis_figures.draw_panel(axes, scored, thesis_figures.Panel(WORKDIR, VAE_CONDITIONAL), measure)
+    figures.draw_panel(axes, scored, figures.Panel(WORKDIR, VAE_CONDITIONAL), measure)
     means = [float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "^"]
     by = {(s.method, s.alpha): s.scores[measure].mean() for s in scored if s.bars == 5}
     expected = [by[REAL, 0.0], *(by[VAE_CONDITIONAL, alpha] for alpha in ALPHAS), by[REAL, 1.0]]
@@ -325,7 +326,7 @@ def touch_figure(figure, path):
 
 
 def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys, monkeypatch):
-    for module in (thesis_figures, thesis_musicvae):
+    for module in (figures, musicvae):
         monkeypatch.setattr(module, "save_figure", touch_figure)  # drawing takes most of the time
     thesis.main([f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}", "--songs=9", "--as_printed"])
     said = capsys.readouterr().out

@@ -110,7 +110,8 @@ def _copies(report: Report) -> str:
         each = ", ".join(f"{model} {_percent(figure)}" for model, figure in shares.items())
         told.append(f"{what} (in any key): {each}; held-out songs {_percent(from_held_out)}")
     copiers = [model for model in models if model in copying]
-    verdict = f"{' and '.join(copiers)} copies what it was trained on" if copiers else "no sign of copying"
+    copied = f"copied from the training songs by {' and '.join(copiers)}"
+    verdict = copied if copiers else "no sign of copying"
     return f"Share of {'. Of '.join(told)}: {verdict}."
 
 

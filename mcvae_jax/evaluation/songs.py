@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.corpus.store import distinct_bars
+from mcvae_jax.corpus.store import Corpus, distinct_bars
 from mcvae_jax.latents import encode_bars, padded_length
 from mcvae_jax.models import gaussian
 from mcvae_jax.models.prior import Prior
@@ -33,6 +33,7 @@ Priors = Mapping[str, tuple[Prior, Any]]  # name -> a prior and its parameters
 BAR_CHUNK = 512  # bars in a call of the VAE
 SEQUENCE_CHUNK = 2048  # bars, padding included, that go to a prior in one call
 SECONDS_BETWEEN_LINES = 10.0
+SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 
 
 class Posteriors(NamedTuple):
@@ -41,6 +42,12 @@ class Posteriors(NamedTuple):
     mu: np.ndarray  # (N, Z) float32
     log_var: np.ndarray  # (N, Z) float32
     lengths: np.ndarray  # (S,) int64: bars of each song, N in all
+
+
+def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
+    """Indices of the songs of a side that are scored: whole songs from SHORTEST to LONGEST bars."""
+    songs = corpus.songs(side)
+    return songs[(corpus.lengths[songs] >= SHORTEST) & (corpus.lengths[songs] <= LONGEST)]
 
 
 def whole_song_bounds(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.thesis_sets import (
+from experiments.published.sets import (
     BARS,
     BITS,
     HONEST,

@@ -18,6 +18,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, distinct_bars
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import wasserstein
+from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.settings import DEFAULTS, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus
@@ -129,7 +130,4 @@ def set_figures(sets: dict[str, Any]) -> dict[str, float]:
 def song_measures(folder: Path, identity: str) -> dict[str, Measure]:
     """The measures of a song, by the training songs of a corpus; runs of one process on one corpus share them."""
     corpus = Corpus.open(folder)
-    training = corpus.songs(TRAIN)
-    lengths = corpus.lengths[training]
-    scored = training[(lengths >= evaluate.SHORTEST) & (lengths <= evaluate.LONGEST)]
-    return evaluate.measures([corpus.song(i) for i in scored])
+    return evaluate.measures([corpus.song(i) for i in scored_songs(corpus, TRAIN)])

@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from experiments.thesis_figures import Figure
-from experiments.thesis_sets import MEASURES
+from experiments.published.figures import Figure
+from experiments.published.sets import MEASURES
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
@@ -55,7 +55,7 @@ def write_page(
 
     Args:
       sentences: what follows, and what is missing.
-      claims, overview: rows of `thesis_claims`.
+      claims, overview: rows of claims.py.
       drawn: figures in both modes; others: the stem of each further picture that is there: its title and caption.
     """
     columns = {name: name for name in ("model", "method", "bars")}

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.published.sets import BARS, Pairs, Scorer, latents
 from experiments.results import new_figure, save_figure
-from experiments.thesis_sets import BARS, Pairs, Scorer, latents
 from mcvae_jax.evaluation.blends import hamming, mixed_steps, step_draws
 from mcvae_jax.sampling.compose import lerp, slerp
 from mcvae_jax.sampling.interpolation import between, pair_keys, vae_conditional

@@ -7,10 +7,9 @@ import numpy as np
 
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluate import LONGEST, SHORTEST
 from mcvae_jax.evaluation.blends import mixed_steps, published_blend, step_draws
 from mcvae_jax.evaluation.ngrams import NGrams, thesis_score
-from mcvae_jax.evaluation.songs import encode_songs
+from mcvae_jax.evaluation.songs import LONGEST, SHORTEST, encode_songs, scored_songs
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.sampling.interpolation import (
     between,
@@ -64,12 +63,6 @@ class Scored(NamedTuple):
     bars: int
     alpha: float
     scores: dict[str, np.ndarray]  # of each of MEASURES, float64 (P,)
-
-
-def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
-    """Indices of the songs of a side that the scoring contract scores."""
-    songs = corpus.songs(side)
-    return songs[(corpus.lengths[songs] >= SHORTEST) & (corpus.lengths[songs] <= LONGEST)]
 
 
 def choose_pairs(corpus: Corpus, source: str, pairs: int, seed: int) -> Pairs:
@@ -158,7 +151,7 @@ class Scorer:
     the level is made by what is counted.
 
     bits_per_bar: Kneser-Ney, fitted on training songs alone, every token predicted once. What counts is how the
-    distribution over a set differs from that of real songs (`thesis_claims.distance`), not which is lower.
+    distribution over a set differs from that of real songs (`claims.distance`), not which is lower.
     """
 
     def __init__(self, training: Songs, pairs: Pairs):

@@ -1,12 +1,13 @@
 """Panels that experiments on runs share; arms are given as name -> finished runs (`runs.Result`)."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.runs import Result
-from experiments.scores import LAGS, REAL
+from experiments.trainings.runs import Result
+from experiments.trainings.scores import LAGS, REAL
 from mcvae_jax.corpus.pictures import BOX
 
 OfArm = Mapping[str, Sequence[Result]]
@@ -78,3 +79,22 @@ def bare(*all_axes: Axes) -> None:
     for axes in all_axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.title.set_fontsize(9)
+
+
+def draw_plane(axes: Axes, of_arm: OfArm) -> None:
+    """Reconstruction over rate, a point a run, with lines of equal whole-song bound."""
+    for name, found in of_arm.items():
+        points = np.array([[run.scores["figures"][x] for x in ("rate_nats", "reconstruction_nats")] for run in found])
+        axes.plot(*points.T, "o", color=colours(of_arm)[name], label=name)
+    axes.margins(0.15)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    smallest, largest = (left + low) / math.log(2), (right + high) / math.log(2)
+    for bits in np.arange(5 * math.ceil(smallest / 5), largest, 5):
+        nats = bits * math.log(2)
+        axes.plot([nats - high, nats - low], [high, low], color="0.8", linewidth=0.8, zorder=0)
+        x = min(right, nats - low)
+        if x > left + 0.12 * (right - left):  # where its name fits beside the axis
+            axes.annotate(f"{bits:.0f} bits", (x, nats - x), fontsize=7, color="0.45", ha="right", va="bottom")
+    axes.set(xlim=(left, right), ylim=(low, high), title="held-out songs; grey: equal bound in bits per bar")
+    axes.set(xlabel="rate under the MDRNN, nats per bar", ylabel="reconstruction, nats per bar")
+    axes.legend(fontsize=8, frameon=False)

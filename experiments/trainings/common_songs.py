@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments.runs import Result
+from experiments.trainings.runs import Result
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.songs import whole_song_bounds

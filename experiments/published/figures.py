@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.results import new_figure, save_figure
-from experiments.thesis_claims import UNCLEANED, WORKDIR, reference_bars
-from experiments.thesis_sets import (
+from experiments.published.claims import UNCLEANED, WORKDIR, reference_bars
+from experiments.published.sets import (
     ALPHAS,
     BARS,
     BITS,
@@ -23,6 +22,7 @@ from experiments.thesis_sets import (
     VAE_FREE,
     Scored,
 )
+from experiments.results import new_figure, save_figure
 from mcvae_jax.corpus.pictures import BOX
 
 Sets = Sequence[Scored]

@@ -1,0 +1,1 @@
+"""The parts of experiments/thesis.py, the thesis' own evaluation."""
