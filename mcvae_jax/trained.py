@@ -118,7 +118,8 @@ def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
     if not (place / "corpus.json").is_file():
         raise UserError(
             f"The corpus {place} of {trained.folder} is gone; say where it is (--corpus=FOLDER, when training"
-            " --config.corpus_folder=FOLDER), or build it again with the command that python -m mcvae_jax.inspect shows."
+            " --config.corpus_folder=FOLDER), or build it again with the command that"
+            " python -m mcvae_jax.inspect shows."
         )
     corpus = Corpus.open(place)
     if corpus.identity != trained.record.data["identity"]:
