@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.trainings import panels, runs, scores, tables
+from experiments.trainings import jobs, panels, runs, scores, tables
 from experiments.trainings.runs import Result
 from mcvae_jax import pipeline
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -99,11 +99,12 @@ def test_every_run_is_trained_scored_and_tabled(finished):
 def test_the_same_command_again_trains_nothing(finished, corpus, monkeypatch):
     out, _, _ = finished
     before, lines = (out / "table.csv").read_text(), []
-    monkeypatch.setattr(runs, "train_and_score", lambda *_: pytest.fail("a run that is done is run again"))
+    monkeypatch.setattr(jobs, "train_and_score", lambda *_: pytest.fail("a run that is done is run again"))
     assert runs.run_arms(ARMS, flags_of(out, corpus, seeds=2), "low beta", say=lines.append).status == 0
     assert (out / "table.csv").read_text() == before and "4 of 4 runs are done already" in lines
 
 
+@pytest.mark.slow  # that a training which is cut off goes on is also shown, faster, in test_loop and test_pipeline
 def test_what_was_cut_off_ends_with_the_same_tables(finished, corpus, tmp_path):
     class Killed(BaseException):
         pass
