@@ -70,7 +70,7 @@ def make(flags: argparse.Namespace, command: str) -> None:
     about = [_described(model, text) for model, text in zip(models, texts, strict=True)]
     songs = {}
     for model in models:
-        say(f"{model.name} goes on from {len(seeds)} songs for {flags.bars} bars")
+        say(f"{model.name} goes on (songs: {len(seeds)}, bars: {flags.bars})")
         songs[model.name] = clips.go_on(model, seeds, settings)
     if flags.real:
         if REAL_SONGS in songs:
@@ -118,7 +118,8 @@ def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
         raise UserError(f"--tempo is {flags.tempo}; it must be from {SLOWEST:g} to {FASTEST:g} quarters a minute")
     texts = [text for text in flags.models.split(",") if text]
     if len(texts) < 2:
-        raise UserError(f"--models={flags.models} names {len(texts)} model(s); give two or more, as --models=DIR,DIR")
+        named = "one model" if texts else "no model"
+        raise UserError(f"--models={flags.models} names {named}; give two or more, as --models=DIR,DIR")
     return texts, Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
 
 

@@ -184,7 +184,7 @@ def test_what_follows_depends_on_the_numbers(report):
     assert "the model tells real songs in fewer bits" in best_ngram(3, 2, 4)
     assert "an n-gram tells real songs in fewer bits" in best_ngram(-3, -4, -2)
     assert "no difference to be sure of" in best_ngram(1, -1, 3)
-    assert "best n-gram (Kneser-Ney 5-gram) 1.0 (1.0 to 1.0): a difference of 3.0 (2.0 to 4.0)" in best_ngram(3, 2, 4)
+    assert "best n-gram (Kneser-Ney 5-gram) 1.0 (1.0 to 1.0): n-gram less MDRNN 3.0 (2.0 to 4.0)" in best_ngram(3, 2, 4)
     worth = [
         said(lambda r, b=b: r["models"]["rows"]["one Gaussian"].update(beyond=b))
         for b in (figure(0, -1, 1), figure(5, 4, 6))

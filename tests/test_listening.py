@@ -130,7 +130,7 @@ def test_a_song_that_another_model_learned_from_is_no_seed(folder, tmp_path):
     models = clips.open_models([str(folder / "mdrnn"), str(tmp_path / "mdrnn")], ["a", "b"])
     names = {f"song-{i}.mid" for i in (6, 7)}
     assert {song.name for song in clips.held_out_songs(models, 2, 1, 4, 0)} == names
-    with pytest.raises(UserError, match="of which 2 are training songs of another model, and 3"):
+    with pytest.raises(UserError, match="of which another model learned 2, and --seeds asks for 3"):
         clips.held_out_songs(models, 3, 1, 4, 0)
 
 
@@ -143,13 +143,16 @@ def refused(*options):
 
 def test_mistakes_in_making(folder, key, tmp_path):
     two, out = f"--models={folder / 'vae'},{folder / 'mdrnn'}", f"--out={tmp_path / 'out'}"
-    assert "names 1 model(s)" in refused("make", f"--models={folder / 'vae'}", out, *TINY)
+    assert "names one model;" in refused("make", f"--models={folder / 'vae'}", out, *TINY)
+    assert "names no model;" in refused("make", "--models=,", out, *TINY)
+    wrong = refused("make", f"--models={folder / 'vae'},{folder / 'vae'}:vea", out, *TINY)
+    assert f"{folder / 'vae'}:vea does not exist" in wrong and "--models takes DIR, or DIR:vae" in wrong
     assert "does not exist" in refused("make", f"--models={folder / 'vae'},{folder / 'none'}", out, *TINY)
     assert "--seeds is 0" in refused("make", two, out, "--seeds=0")
     assert "--tempo is 5.0" in refused("make", two, out, "--tempo=5")
     assert "4 held-out songs of 4 bars" in refused("make", two, out, *TINY, "--seeds=5")
     assert "0 held-out songs of 101 bars" in refused("make", two, out, *TINY, "--bars=100")
-    assert "--names has 1 names for 2" in refused("make", two, out, *TINY, "--names=a")
+    assert "names in --names: 1, models: 2;" in refused("make", two, out, *TINY, "--names=a")
     assert "the same name" in refused("make", two, out, *TINY, "--names=a,a")
     assert "named 'real songs'" in refused("make", two, out, *TINY, "--names=a,real songs", "--real")
     assert "is not empty" in refused("make", two, f"--out={folder / 'test'}", *TINY)
@@ -224,7 +227,7 @@ def test_the_analysis_finds_what_ten_listeners_prefer(folder, key, tmp_path, cap
     for _ in range(2):  # the second replaces the first
         listening_test.main(arguments)
     printed = capsys.readouterr().out
-    assert "bad.json: it is damaged" in printed and "10 listeners, 1 file(s) left out" in printed
+    assert "bad.json: it is damaged" in printed and "listeners: 10, files left out: 1" in printed
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert set(summary["files"]) == {path.name for path in (tmp_path / "out").iterdir()}
     assert {"fig_6_4.png", "fig_6_5.pdf", "statements_3.png", "choices.pdf", "results.md"} <= set(summary["files"])
@@ -241,12 +244,32 @@ def test_the_analysis_finds_what_ten_listeners_prefer(folder, key, tmp_path, cap
     assert (tmp_path / "out" / "remarks.csv").read_text().count("L0") == 2
 
 
+def test_remarks_stand_in_the_results_as_they_were_written(folder, key, tmp_path):
+    group, model = next(iter(key["groups"].items()))
+    remarks = {group: "too | *loud*\n\n# <b>and</b> [slow](x)", "all": "=nice_one_"}
+    save(tmp_path / "in", "a.json", answers_of(key, "SAID", **PLAIN, remarks=remarks))
+    save(tmp_path / "in", "b.json", answers_of(key, "MUTE", **PLAIN))
+    arguments = [str(tmp_path / "in"), f"--key={folder / 'test' / 'key.json'}"]
+    listening_test.main(["analyse", *arguments, f"--out={tmp_path / 'out'}"])
+    text = (tmp_path / "out" / "results.md").read_text()
+    section = text.split("\n## Remarks\n")[1]
+    row = rf"| {model} | SAID | too \| \*loud\* # \<b\>and\</b\> \[slow\](x) |"
+    assert row in section.splitlines() and r"| the test | SAID | =nice\_one\_ |" in section.splitlines()
+    assert "remarks.csv" in section and "MUTE" not in section
+    assert "SD strongly disagree, D disagree, N neutral, A agree, SA strongly agree" in text
+    save(tmp_path / "in", "a.json", answers_of(key, "SAID", **PLAIN))
+    listening_test.main(["analyse", *arguments, f"--out={tmp_path / 'out'}"])
+    assert "## Remarks" not in (tmp_path / "out" / "results.md").read_text()
+    assert not (tmp_path / "out" / "remarks.csv").exists()
+
+
 def test_mistakes_in_analysing(folder, key, tmp_path):
     good = f"--key={folder / 'test' / 'key.json'}"
     out = f"--out={tmp_path / 'out'}"
     save(tmp_path / "in", "a.json", answers_of(key, "A", **PLAIN))
-    assert "of 1 file(s) of answers 1 can be used" in refused("analyse", tmp_path / "in", good, out)
-    assert "there is no" in refused("analyse", tmp_path / "none", good, out)
+    assert "that can be used: 1 of 1; 2 are" in refused("analyse", tmp_path / "in", good, out)
+    wrong = refused("analyse", tmp_path / "none", good, out)
+    assert f"no file or folder {tmp_path / 'none'}; give the answers-CODE.json" in wrong
     (tmp_path / "bare").mkdir()
     assert "no file of answers" in refused("analyse", tmp_path / "bare", good, out)
     save(tmp_path / "in", "bad.json", "{")
@@ -276,7 +299,7 @@ def exact_p(differences):
 def test_signed_ranks_count_all_signs(d):
     found = analysis.signed_rank(np.array(d, float))
     assert found["p"] == pytest.approx(exact_p(d))
-    assert found["low"] <= found["rank-biserial"] <= found["high"]
+    assert found["rank-biserial, 95 % low"] <= found["rank-biserial"] <= found["rank-biserial, 95 % high"]
 
 
 def test_rank_biserial_by_hand():

@@ -8,7 +8,7 @@ within a family of tests. Intervals are 95 % bootstraps over listeners.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,12 @@ except ImportError as error:
     raise UserError("the analysis needs scipy: pip install 'scipy>=1.15'") from error
 
 DRAWS = 10_000  # of a permutation test; all 2^n ways are taken where there are fewer
-TAKEN_FOR_REAL, D = "taken for real", "d prime"  # columns
+EFFECT, SHARE, TAKEN_FOR_REAL, D = "rank-biserial", "share for the first", "taken for real", "d prime"  # columns
+
+
+def bounds(column: str) -> tuple[str, str]:
+    """The columns of the interval of what `column` holds."""
+    return f"{column}, 95 % low", f"{column}, 95 % high"
 
 
 def likert(listeners: Sequence[Listener], models: Sequence[str], statements: Sequence[str]) -> list[dict[str, Any]]:
@@ -49,7 +54,6 @@ def preferences(listeners: Sequence[Listener], models: Sequence[str]) -> list[di
     rows = []
     for a, b in itertools.combinations(models, 2):
         shares = np.array([_share(each, a, b) for each in listeners])
-        low, high = _over_listeners(shares)
         choices = [choice for each in listeners for choice in each.choices if {choice.better, choice.worse} == {a, b}]
         rows.append(
             {
@@ -57,11 +61,9 @@ def preferences(listeners: Sequence[Listener], models: Sequence[str]) -> list[di
                 "second": b,
                 "choices": len(choices),
                 "for the first": sum(choice.better == a for choice in choices),
-                "share for the first": shares.mean(),
-                "low": low,
-                "high": high,
-                "p": sign_flip(shares - 0.5),
             }
+            | _mean(SHARE, shares)
+            | {"p": sign_flip(shares - 0.5)}
         )
     return _corrected(rows)
 
@@ -71,8 +73,7 @@ def judged(listeners: Sequence[Listener], models: Sequence[str]) -> list[dict[st
     rows = []
     for model in models:
         shares = np.array([np.mean(each.judged_real[model]) for each in listeners])
-        low, high = _over_listeners(shares)
-        rows.append({"model": model, TAKEN_FOR_REAL: shares.mean(), "low": low, "high": high})
+        rows.append({"model": model} | _mean(TAKEN_FOR_REAL, shares))
     return rows
 
 
@@ -88,17 +89,13 @@ def detected(listeners: Sequence[Listener], models: Sequence[str], real: str) ->
         both = [(each.judged_real[real], each.judged_real[model]) for each in listeners]
         right = np.array([np.mean([*hits, *np.logical_not(alarms)]) for hits, alarms in both])
         d = np.array([_z(hits) - _z(alarms) for hits, alarms in both])
-        low, high = _over_listeners(d)
-        rows.append(
-            {"model": model, "right answers": right.mean(), D: d.mean(), "low": low, "high": high, "p": sign_flip(d)}
-        )
+        rows.append({"model": model, "right answers": right.mean()} | _mean(D, d) | {"p": sign_flip(d)})
     return _corrected(rows)
 
 
 def signed_rank(differences: np.ndarray) -> dict[str, float]:
     """Wilcoxon's test of paired differences (n,): effect with its interval, and p (1 where nobody differs)."""
-    low, high = interval(lambda i: rank_biserial(differences[i]), [len(differences)])
-    effect = {"rank-biserial": rank_biserial(differences), "low": low, "high": high}
+    effect = _estimated(EFFECT, rank_biserial, differences)
     if not differences.any():
         return effect | {"p": 1.0}
     method = stats.PermutationMethod(n_resamples=DRAWS, rng=np.random.default_rng(0))
@@ -145,9 +142,9 @@ def _described(a: str, b: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         "median of the first": float(np.median(x)),
         "median of the second": float(np.median(y)),
         "mean difference": float(np.mean(x - y)),
-        "higher": int(np.sum(x > y)),
-        "equal": int(np.sum(x == y)),
-        "lower": int(np.sum(x < y)),
+        "listeners who rated the first higher": int(np.sum(x > y)),
+        "listeners who rated the first equal": int(np.sum(x == y)),
+        "listeners who rated the first lower": int(np.sum(x < y)),
     }
 
 
@@ -164,6 +161,13 @@ def _z(real: Sequence[bool]) -> float:
     return float(stats.norm.ppf((np.sum(real) + 0.5) / (len(real) + 1)))
 
 
-def _over_listeners(values: np.ndarray) -> tuple[float, float]:
-    """The interval of a mean over listeners."""
-    return interval(lambda i: float(np.mean(values[i])), [len(values)])
+def _mean(column: str, values: np.ndarray) -> dict[str, float]:
+    """The mean over listeners with its interval."""
+    return _estimated(column, lambda of: float(np.mean(of)), values)
+
+
+def _estimated(column: str, statistic: Callable[[np.ndarray], float], values: np.ndarray) -> dict[str, float]:
+    """A statistic of one value for each listener, and its interval, as columns."""
+    low, high = bounds(column)
+    ends = interval(lambda i: statistic(values[i]), [len(values)])
+    return {column: statistic(values), low: ends[0], high: ends[1]}

@@ -99,10 +99,10 @@ def _files(paths: Sequence[str]) -> list[Path]:
     files = []
     for path in map(Path, paths):
         if not path.exists():
-            raise UserError(f"there is no {path}; give the files of answers, or a folder of them")
+            raise UserError(f"there is no file or folder {path}; give the answers-CODE.json of listeners, or a folder")
         files += sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"no file of answers (*.json) in {', '.join(paths)}")
+        raise UserError(f"no file of answers (*.json) in {', '.join(paths)}; put what listeners sent there")
     return list(dict.fromkeys(files))
 
 

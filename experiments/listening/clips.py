@@ -53,12 +53,14 @@ def open_models(texts: Sequence[str], names: Sequence[str]) -> list[Model]:
     models = []
     for text in texts:
         folder, alone = text.removesuffix(":vae"), text.endswith(":vae")
+        if not Path(folder).exists():
+            raise UserError(f"{folder} does not exist; --models takes DIR, or DIR:vae for the VAE of it alone")
         composer = open_composer(folder)
         kind = VAE if alone or composer.mdrnn is None else MCVAE
         name = f"{Path(folder).name} ({kind.upper()})"
         models.append(Model(name, kind, composer, open_corpus(composer.vae)))
     if names and len(names) != len(models):
-        raise UserError(f"--names has {len(names)} names for {len(models)} models; give one for each")
+        raise UserError(f"names in --names: {len(names)}, models: {len(models)}; give one name for each model")
     models = [model._replace(name=name) for model, name in zip(models, names or [m.name for m in models], strict=True)]
     if len({model.name for model in models}) < len(models):
         raise UserError("two models have the same name; tell them apart with --names=A,B")
@@ -81,10 +83,10 @@ def held_out_songs(models: Sequence[Model], count: int, seed_bars: int, bars: in
     ]
     usable = [i for i in fit if not seen or content_hash(corpus.song(i)) not in seen]
     if len(usable) < count:
-        known = f", of which {len(fit) - len(usable)} are training songs of another model" if usable != fit else ""
+        known = f", of which another model learned {len(fit) - len(usable)}" if usable != fit else ""
         raise UserError(
-            f"the corpus {corpus.folder} has {len(fit)} held-out songs of {seed_bars + bars} bars or more{known}, and"
-            f" {count} are needed; give fewer --seeds or --bars"
+            f"the corpus {corpus.folder} has {len(fit)} held-out song{'s' if len(fit) != 1 else ''} of {seed_bars + bars}"
+            f" bars or more{known}, and --seeds asks for {count}; give fewer --seeds or --bars"
         )
     chosen = np.random.default_rng(seed).choice(usable, count, replace=False)
     records = corpus.records()

@@ -1,6 +1,7 @@
 """The results of a listening test as a folder: figures, tables, summary.json, and results.md to be read."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
         say(f"left out: {each.file}: {each.reason}")
     if len(listeners) < LEAST:
         raise UserError(
-            f"of {len(listeners) + len(left_out)} file(s) of answers {len(listeners)} can be used, and {LEAST} are"
+            f"files of answers that can be used: {len(listeners)} of {len(listeners) + len(left_out)}; {LEAST} are"
             " needed" + (f"; {left_out[0].file}: {left_out[0].reason}" if left_out else "")
         )
     results = summarise(listeners, key)
@@ -45,10 +46,10 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
     with replacing(out) as place:
         drawn = _draw(place, listeners, key, results)
         _write_tables(place, listeners, results)
-        (place / "results.md").write_text(_markdown(summary, drawn), "utf-8")
+        (place / "results.md").write_text(_markdown(summary, drawn, _remarks(listeners)), "utf-8")
         summary["files"] = sorted({path.name for path in place.iterdir()} | {"summary.json"})
         (place / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    say(f"{len(listeners)} listeners, {len(left_out)} file(s) left out")
+    say(f"listeners: {len(listeners)}, files left out: {len(left_out)}")
     for line in findings(results):
         say(line)
     say(f"See {out}/results.md, its figures and tables.")
@@ -75,15 +76,17 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     lines = []
     for row in results["statements"]:
         if row["p (Holm)"] < LEVEL:
-            more = "more" if row["rank-biserial"] > 0 else "less"
-            effect = f"rank-biserial {row['rank-biserial']:+.2f}, {row['low']:+.2f} to {row['high']:+.2f}"
+            more = "more" if row[analysis.EFFECT] > 0 else "less"
+            effect, low, high = (row[column] for column in (analysis.EFFECT, *analysis.bounds(analysis.EFFECT)))
+            size = f"rank-biserial {effect:+.2f}, {low:+.2f} to {high:+.2f}"
             lines.append(
-                f"{row['statement']}: agreed with {more} for {row['first']} than for {row['second']} ({effect};"
+                f"{row['statement']}: agreed with {more} for {row['first']} than for {row['second']} ({size};"
                 f" p = {row['p (Holm)']:.3g} after Holm)"
             )
     for row in results["choices"]:
         if row["p (Holm)"] < LEVEL:
-            share = f"{row['share for the first']:.0%}, {row['low']:.0%} to {row['high']:.0%}"
+            share, low, high = (row[column] for column in (analysis.SHARE, *analysis.bounds(analysis.SHARE)))
+            share = f"{share:.0%}, {low:.0%} to {high:.0%}"
             p = f"p = {row['p (Holm)']:.3g} after Holm"
             lines.append(f"{row['first']} is chosen over {row['second']} in {share} ({p})")
     for row in results["told from real songs"]:
@@ -130,13 +133,16 @@ def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[
         for statement, rating in given.items()
     ]
     write_csv(folder / "ratings.csv", ratings)
-    remarks = [
-        {"listener": each.code, "on": on or "the test", "remark": _plain(text)}
+    if remarks := _remarks(listeners):
+        write_csv(folder / "remarks.csv", [row | {"remark": _plain(row["remark"])} for row in remarks])
+
+
+def _remarks(listeners: Sequence[Listener]) -> Rows:
+    return [
+        {"on": on or "the test", "listener": each.code, "remark": text}
         for each in listeners
         for on, text in each.remarks.items()
     ]
-    if remarks:
-        write_csv(folder / "remarks.csv", remarks)
 
 
 def _plain(text: str) -> str:
@@ -144,21 +150,24 @@ def _plain(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
+def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -> str:
     listeners = summary["listeners"]
     music = sum(each["makes music"] != "no" for each in listeners)
     minutes, heard = (np.median([each[name] for each in listeners]) for name in ("minutes", "share heard"))
     lines = [
         "# Listening test",
-        f"{len(listeners)} listeners, {music} of whom make music; the median took {minutes:.0f} minutes and"
+        f"{len(listeners)} listeners (who make music: {music}); the median took {minutes:.1f} min and"
         f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is"
         " corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
         "\n".join(f"- {line}" for line in findings(summary)),
         *(f"![{name}]({name}.png)" for name in drawn),
+        f"Answers to the statements: {figures.EXPLAINED}.",
     ]
     for name in ("statements", "choices", "taken for real", "told from real songs"):
         if summary[name]:
             lines += [f"## {name.capitalize()}", _table(summary[name])]
+    if remarks:
+        lines += ["## Remarks", _table(remarks), "They are in remarks.csv as they were written."]
     if summary["left out"]:
         lines += ["## Files left out", "\n".join(f"- {each['file']}: {each['reason']}" for each in summary["left out"])]
     return "\n\n".join(lines) + "\n"
@@ -166,8 +175,15 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str]) -> str:
 
 def _table(rows: Rows) -> str:
     head = list(rows[0])
-    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    cells = [
+        [f"{value:.3g}" if isinstance(value, float) else _escaped(str(value)) for value in row.values()] for row in rows
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
+
+
+def _escaped(text: str) -> str:
+    """Text that stays in its cell and is shown as it is written, in one line."""
+    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(text.split()))
 
 
 def _check_folder(folder: Path) -> None:

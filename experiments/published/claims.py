@@ -159,7 +159,7 @@ def level(sets: Sets, seed: int) -> dict[str, str]:
         "thesis": "about 35%",
         "thesis mode": percent(score),
         "corrected": f"{bits.mean():.1f} bits per bar; A and B are {apart:.1f} apart (W1)",
-        "follows": f"The level is made by what the 5-gram counts: {', '.join(fits)}.",
+        "follows": f"The level depends on which songs the 5-gram is fitted on: {', '.join(fits)}.",
     }
 
 
@@ -185,7 +185,7 @@ def beside_real(sets: Sets, model: str, method: str, long: bool, rival: str, see
     if rival:
         other = distance(bits[find(rival)], bits[real], seed)["wasserstein"]
         beside = against(score[name], score[find(rival)])
-        follows += f" Beside the {rival}: in thesis mode {beside} it, and its bits are {other:.1f} away."
+        follows += f" Beside the {rival}: in thesis mode {beside} it; the bits of the {rival} are {other:.1f} away."
     if quiet >= 0.01:
         follows += f" {quiet:.0%} score nearly as silence does."
     return {

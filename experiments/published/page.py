@@ -19,6 +19,9 @@ th, td { padding: 4px 8px; border: 1px solid #e2dfd8; text-align: left; vertical
 figure { margin: 12px 0 26px; } img { display: block; max-width: 100%; background: #fff; margin: 4px 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-size: .88rem; }
 dt { color: #646b76; } dd { margin: 0; } dd, li { overflow-wrap: anywhere; }
+code { display: block; padding: 6px 8px; background: #ebe8e1; font-size: .78rem; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) { body { background: #14161a; color: #e6e4df; } table { background: #1d2026; }
+  th, td { border-color: #363b45; } dt { color: #a2a8b3; } code { background: #262a32; } }
 """
 INTRODUCTION = (
     "What the thesis measures: 5-gram scores along interpolations between songs of set A and set B (6.4.2 to 6.6)."
@@ -64,9 +67,9 @@ def write_page(
     body = [
         "<h1>The thesis' evaluation (6.4.2 to 6.6)</h1>",
         *(f"<p>{escape(paragraph)}</p>" for paragraph in INTRODUCTION),
-        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in sentences)}</ul>",
+        f"<ul>{''.join(f'<li>{_sentence(line)}</li>' for line in sentences)}</ul>",
         "<h2>The thesis' claims</h2>",
-        _table(list(claims[0]), [list(row.values()) for row in claims]),
+        _table([*list(claims[0])[:-1], "what follows"], [list(row.values()) for row in claims]),
         "<h2>All sets, the nearest to real songs first</h2>",
         f"<p>{escape(METHODS)}</p>",
         _table([*columns.values(), "W1 from real songs"], rows),
@@ -85,6 +88,11 @@ def write_page(
     )
     html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
     (folder / "index.html").write_text(html, "utf-8")
+
+
+def _sentence(line: str) -> str:
+    """A command stands as what is to be typed."""
+    return f"<code>{escape(line)}</code>" if line.startswith("python -m ") else escape(line)
 
 
 def _figure(name: str, value: Any) -> str:

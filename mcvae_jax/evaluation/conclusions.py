@@ -48,10 +48,13 @@ def _bits(models: Mapping[str, Any]) -> str:
         verdict = "so an n-gram tells real songs in fewer bits (the model's figure is an upper bound)"
     else:
         verdict = "which is no difference to be sure of"
+    tighter = ""
+    if "tighter" in rows[subject]:
+        tighter = f" A tighter bound, from {models['particles']} particles, is {span(rows[subject]['tighter'])} bits."
     return (
         f"A bar of the {models['songs']:,} held-out songs ({models['bars']:,} bars) takes the {subject} at most"
         f" {span(rows[subject]['bits_per_bar'])} bits and the best n-gram ({best}) {span(rows[best]['bits_per_bar'])}:"
-        f" a difference of {span(rows[best]['beyond'])}, {verdict}."
+        f" n-gram less {subject} {span(rows[best]['beyond'])}, {verdict}.{tighter}"
     )
 
 

@@ -96,8 +96,8 @@ def _held_out(models: Mapping[str, Any]) -> list[str]:
         _paragraph(
             f"How many bits each model needs to tell {models['songs']:,} whole songs ({models['bars']:,} bars)"
             " that none was trained on: fewer is better. N-grams are exact; the others are upper bounds, averaged over"
-            f" {models['draws']} draws, with the same VAE, whose reconstruction takes"
-            f" {models['reconstruction_nats']:.2f} nats per bar; the rate is what the latents take. VAE is"
+            f" {models['draws']} draw{'s' if models['draws'] > 1 else ''}, with the same VAE, whose reconstruction"
+            f" takes {models['reconstruction_nats']:.2f} nats per bar; the rate is what the latents take. VAE is"
             f" {STANDARD} with the KL in closed form. The last column is a tighter bound, which weighs several draws"
             " for every bar; it is not mixed with the others. Below each figure: its 95 % interval, by resampling"
             " songs."
