@@ -6,6 +6,7 @@ seconds of the processor, which other programs on the machine disturb less. mido
 parse, and make no bars) and get every n-th file only, as they are slow.
 """
 
+import argparse
 import io
 import os
 import tempfile
@@ -14,17 +15,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mido
-from absl import app, flags
 
+from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.read import read_file
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, list_files
 from mcvae_jax.errors import UserError
 
-SOURCE = flags.DEFINE_string("source", None, "Folder of MIDI files.", required=True)
-ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds; the best of each method counts.", lower_bound=1)
-SLOW = flags.DEFINE_integer("slow_files", 60, "How many files mido and pretty_midi get in a round.", lower_bound=1)
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options; UserError where they cannot be followed."""
+    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0], allow_abbrev=False)
+    add = parser.add_argument
+    add("--source", required=True, metavar="DIR", help="of MIDI files")
+    add("--rounds", type=int, default=3, metavar="N", help="the best one of each method counts (default: 3)")
+    add("--slow_files", type=int, default=60, metavar="N", help="for mido and pretty_midi in a round (default: 60)")
+    options = parser.parse_args(argv)
+    for name in ("rounds", "slow_files"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be 1 or more")
+    return options
 
 
 def read_to_bars(files: Sequence[File], settings: CorpusSettings) -> None:
@@ -66,32 +77,30 @@ def best_seconds(methods: dict[str, Callable[[], None]], rounds: int) -> dict[st
     return best
 
 
-def main(argv: Sequence[str]) -> None:
-    del argv
+def main(argv: list[str]) -> None:
+    """Times the methods and prints the table."""
+    options = parse(argv)
+    files = [file for file in list_files(options.source)[0] if isinstance(file, File)]
+    if not files:
+        raise UserError(f"{options.source!r} holds no music files; give a folder of MIDI files")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    settings = CorpusSettings(SOURCE.value)
-    files = [file for file in list_files(SOURCE.value)[0] if isinstance(file, File)]
-    if not files:
-        raise app.UsageError(f"{SOURCE.value!r} holds no MIDI files")
-    few = files[:: max(1, len(files) // SLOW.value)]
+    settings = CorpusSettings(options.source)
+    few = files[:: max(1, len(files) // options.slow_files)]
     methods = {
         "whole build": (len(files), lambda: build(settings)),
         "bytes to bars": (len(files), lambda: read_to_bars(files, settings)),
         "mido, parse only": (len(few), lambda: parse_with_mido(few)),
         "pretty_midi, parse only": (len(few), lambda: parse_with_pretty_midi(few)),
     }
-    best = best_seconds({name: method for name, (_, method) in methods.items()}, ROUNDS.value)
+    best = best_seconds({name: method for name, (_, method) in methods.items()}, options.rounds)
     build_rate = len(files) / best["whole build"][1]
-    print(f"{'':24}{'files':>7}{'a second':>10}{'a CPU second':>14}{'the build is':>15}")
+    say(f"{'':24}{'files':>7}{'a second':>10}{'a CPU second':>14}{'the build is':>15}")
     for name, (wall, processor) in best.items():
         count = methods[name][0]
         ratio = f"{build_rate * processor / count:.1f} x as fast"
-        print(f"{name:24}{count:7}{count / wall:10.0f}{count / processor:14.0f}{ratio:>15}")
+        say(f"{name:24}{count:7}{count / wall:10.0f}{count / processor:14.0f}{ratio:>15}")
 
 
 if __name__ == "__main__":
-    try:
-        app.run(main)
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    run_command(main)

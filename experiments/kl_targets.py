@@ -1,6 +1,6 @@
 """Do capacity and free bits bring the KL where they are told to? Short runs beside plain beta (thesis 4.14, 8.3.1).
 
-    python -m experiments.kl_targets --out=runs/kl_targets [--corpus=FOLDER_OR_BUILTIN] [--steps=1500]
+    python -m experiments.kl_targets --out=runs/kl_targets [--source=FOLDER] [--steps=1500]
 
 Each run is a small VAE on the same bars. The table goes to OUT/kl_targets.csv and the screen, the course of the KL to
 OUT/kl_targets.png and .pdf. A run that is done is not trained again.
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from experiments.results import new_figure, save_figure, write_csv
-from mcvae_jax.command import run_command, say
+from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop, tasks
@@ -35,10 +35,11 @@ COLUMNS = ("run", "target_kl", "kl", "reconstruction", "bound", "active_units", 
 
 def main(argv: list[str]) -> None:
     """Trains what is not trained yet, then writes the table and the picture."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.kl_targets", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", required=True, type=Path, help="folder of the runs, the table and the picture")
-    parser.add_argument("--corpus", default="builtin", help="'builtin', 'tunes', or a folder of music")
-    parser.add_argument("--steps", default=1500, type=int, help="steps of each run")
+    parser = Parser("python -m experiments.kl_targets", description=__doc__.splitlines()[0], allow_abbrev=False)
+    add = parser.add_argument
+    add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the table and the figure")
+    add("--source", default="builtin", metavar="MUSIC", help="builtin, tunes, or a folder of music (default: builtin)")
+    add("--steps", default=1500, type=int, metavar="N", help="of each run (default: 1500)")
     options = parser.parse_args(argv)
     if options.steps < 600:
         raise UserError(f"--steps={options.steps} says nothing: capacity rises for 500 steps; give at least 600")
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
 def run(name: str, target: float | None, loss: dict, options: argparse.Namespace) -> dict:
     """Trains one run, or finds it done, and returns its row."""
     config = load_config("configs/vae.py:smoke")
-    config.corpus.source = options.corpus
+    config.corpus.source = options.source
     config.model.latent = LATENT
     config.loss.update({"beta_schedule": "constant"} | loss)
     config.train.update(

@@ -267,5 +267,5 @@ def test_the_small_probe_times_a_step(tmp_path, monkeypatch):
     fields = ["train.batch_size=4", "model.layers=1", f"corpus_folder={tmp_path / 'corpus'}"]
     fields += ["data.lowest_shift=0", "data.highest_shift=0"]
     argv = ["--source=tests", *(f"--config.vae.{field}" for field in fields)]
-    found = grid.probe(flags_of("grid", tmp_path, *argv), 4)
+    found = grid.probe(flags_of("grid", tmp_path / "out", *argv), 4)
     assert found.compiling > found.step > 0

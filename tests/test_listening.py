@@ -130,7 +130,7 @@ def test_a_song_that_another_model_learned_from_is_no_seed(folder, tmp_path):
     models = clips.open_models([str(folder / "mdrnn"), str(tmp_path / "mdrnn")], ["a", "b"])
     names = {f"song-{i}.mid" for i in (6, 7)}
     assert {song.name for song in clips.held_out_songs(models, 2, 1, 4, 0)} == names
-    with pytest.raises(UserError, match="of which another model learned 2, and --seeds asks for 3"):
+    with pytest.raises(UserError, match="of which another model was trained on 2, and --seeds asks for 3"):
         clips.held_out_songs(models, 3, 1, 4, 0)
 
 
@@ -253,8 +253,8 @@ def test_remarks_stand_in_the_results_as_they_were_written(folder, key, tmp_path
     listening_test.main(["analyse", *arguments, f"--out={tmp_path / 'out'}"])
     text = (tmp_path / "out" / "results.md").read_text()
     section = text.split("\n## Remarks\n")[1]
-    row = rf"| {model} | SAID | too \| \*loud\* # \<b\>and\</b\> \[slow\](x) |"
-    assert row in section.splitlines() and r"| the test | SAID | =nice\_one\_ |" in section.splitlines()
+    row = rf"| SAID | {model} | too \| \*loud\* # \<b\>and\</b\> \[slow\](x) |"
+    assert row in section.splitlines() and r"| SAID | the test | =nice\_one\_ |" in section.splitlines()
     assert "remarks.csv" in section and "MUTE" not in section
     assert "SD strongly disagree, D disagree, N neutral, A agree, SA strongly agree" in text
     save(tmp_path / "in", "a.json", answers_of(key, "SAID", **PLAIN))

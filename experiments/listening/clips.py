@@ -83,10 +83,10 @@ def held_out_songs(models: Sequence[Model], count: int, seed_bars: int, bars: in
     ]
     usable = [i for i in fit if not seen or content_hash(corpus.song(i)) not in seen]
     if len(usable) < count:
-        known = f", of which another model learned {len(fit) - len(usable)}" if usable != fit else ""
+        known = f", of which another model was trained on {len(fit) - len(usable)}" if usable != fit else ""
         raise UserError(
-            f"the corpus {corpus.folder} has {len(fit)} held-out song{'s' if len(fit) != 1 else ''} of {seed_bars + bars}"
-            f" bars or more{known}, and --seeds asks for {count}; give fewer --seeds or --bars"
+            f"the corpus {corpus.folder} has {len(fit)} held-out song{'s' if len(fit) != 1 else ''} of"
+            f" {seed_bars + bars} bars or more{known}, and --seeds asks for {count}; give fewer --seeds or --bars"
         )
     chosen = np.random.default_rng(seed).choice(usable, count, replace=False)
     records = corpus.records()

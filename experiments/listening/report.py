@@ -139,9 +139,9 @@ def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[
 
 def _remarks(listeners: Sequence[Listener]) -> Rows:
     return [
-        {"on": on or "the test", "listener": each.code, "remark": text}
+        {"listener": each.code, "about": about or "the test", "remark": text}
         for each in listeners
-        for on, text in each.remarks.items()
+        for about, text in each.remarks.items()
     ]
 
 
@@ -167,7 +167,7 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
         if summary[name]:
             lines += [f"## {name.capitalize()}", _table(summary[name])]
     if remarks:
-        lines += ["## Remarks", _table(remarks), "They are in remarks.csv as they were written."]
+        lines += ["## Remarks", _table(remarks), "remarks.csv has them with their line breaks."]
     if summary["left out"]:
         lines += ["## Files left out", "\n".join(f"- {each['file']}: {each['reason']}" for each in summary["left out"])]
     return "\n\n".join(lines) + "\n"

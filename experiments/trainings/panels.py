@@ -60,8 +60,8 @@ def draw_repeats(axes: Axes, of_arm: OfArm) -> None:
     axes.plot(lags, real_set(of_arm)["repeats_by_lag"], "--", color="black", linewidth=1.4, label="real songs")
     axes.set(xlabel="lag, bars", ylabel="share of bars that repeat", title="free compositions: repetition by lag")
     axes.set_xticks([1, 2, 4, 8, 12, 16])
-    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
+    axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)  # below the axis
 
 
 def real_set(of_arm: OfArm) -> dict:

@@ -3,13 +3,16 @@
 An arm is a name and changes to configs/mcvae.py; a run is an arm with a training seed. Its workdir is
 OUT/runs/ARM-seedN, as `python -m mcvae_jax.main --config=configs/mcvae.py` makes it (but for the songs), and its
 figures are in scores.json there. What is done is not done again, what was cut off goes on, and a run that fails costs
-only itself. OUT/corpora holds the corpora and OUT/compiled the compiled programs, which runs share.
+only itself. OUT/corpora holds the corpora and OUT/compiled the compiled programs, which runs share. One process at a
+time works on OUT.
 
     table.csv         a row for each run               summary.csv       mean, standard deviation and n of each arm
     differences.csv   each arm less the baseline, seed by seed, for the same figures
 """
 
 import argparse
+import contextlib
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,11 +24,15 @@ from experiments.trainings.tables import write_tables
 from mcvae_jax import pipeline
 from mcvae_jax.command import Parser, say
 from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.read import BUILT_IN
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.sources import list_files
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import names_in
 from mcvae_jax.options import parse as parse_config
 from mcvae_jax.training import tasks
 from mcvae_jax.training.vae_task import default_folder
+from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 Arms = Mapping[str, Sequence[str]]  # name -> changes, as 'vae.loss.beta=0.2'
@@ -69,7 +76,7 @@ def make_parser(name: str, doc: str) -> Parser:
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the tables and the figures")
-    add("--source", default="builtin", metavar="MUSIC", help="builtin, tunes, or a folder (default: builtin)")
+    add("--source", default="builtin", metavar="MUSIC", help="builtin, or a folder of music (default: builtin)")
     add("--seeds", type=int, default=3, metavar="N", help="trainings of each arm (default: 3)")
     add("--scale", choices=SCALES, default="small", help="small: for a few cores (default); full: the default preset")
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time, each on a core of its own; 1: on all cores")
@@ -78,14 +85,43 @@ def make_parser(name: str, doc: str) -> Parser:
 
 
 def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    """The options, with `fields`, what --config.FIELD=VALUE asks for; UserError where they cannot be followed."""
+    """The options, with `fields`, what --config.FIELD=VALUE asks for; from then on OUT is this process's (`keep`).
+
+    Raises UserError where they cannot be followed; nothing is written then.
+    """
     fields = [argument for argument in argv if re.match(r"--config\.[^=]+=", argument)]
     flags = parser.parse_args([argument for argument in argv if argument not in fields])
     for name, least in (("seeds", 1), ("jobs", 1), ("songs", 2)):
         if getattr(flags, name) < least:
             raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
     flags.fields = [field.removeprefix("--config.") for field in fields]
+    check_folder(flags.out)
+    check_source(make_config(flags)[0], flags.out)
+    keep(flags.out)
     return flags
+
+
+def check_folder(out: Path) -> None:
+    """UserError unless an experiment can write to `out`: absent, empty, or with an earlier one, if only its corpora."""
+    names_in(out / "runs", "choose another --out")
+    names = {path.name for path in out.iterdir()} if out.exists() else set()
+    if names - {"lock"} and not names & {"runs", "corpora"}:
+        raise UserError(f"{out} holds other files and no runs/ of an earlier experiment; choose another --out")
+
+
+def check_source(config: Any, out: Path) -> None:
+    """UserError where there is neither a corpus yet nor music to make one of."""
+    stands = (out / "corpora").exists() or (Path(config.vae.corpus_folder) / "corpus.json").exists()
+    if not stands and config.vae.corpus.source not in BUILT_IN:
+        list_files(config.vae.corpus.source)
+
+
+@functools.cache
+def keep(out: Path) -> contextlib.ExitStack:
+    """Keeps other processes out of `out` until this one ends, however it ends; UserError where one is there."""
+    kept = contextlib.ExitStack()
+    kept.enter_context(Workdir(out).locked())
+    return kept
 
 
 def make_config(flags: argparse.Namespace, changes: Sequence[str] = ()) -> tuple[Any, list[str]]:
@@ -145,7 +181,7 @@ def run_arms(
 
 def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str], say: Say) -> list[Run]:
     """All runs, the first seed of every arm first, after a look at every config and at every corpus."""
-    runs, seen = [], set()
+    runs, configs = [], {}
     for seed in range(flags.seeds):
         for arm, changes in arms.items():
             folder = flags.out / "runs" / f"{slug(arm)}-seed{seed}"
@@ -155,9 +191,9 @@ def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str], say: Say)
             except UserError as error:
                 raise UserError(str(error).replace("--workdir", "--out")) from error
             runs.append(Run(arm, seed, folder, [str(folder), ",".join(models), str(flags.songs), *arguments]))
-            if arm not in seen:
-                seen.add(arm)
-                check_data(config, models, say)
+            configs.setdefault(arm, config)
+    for config in configs.values():
+        check_data(config, models, say)
     return runs
 
 

@@ -98,7 +98,10 @@ def excerpts(corpus: Corpus) -> list[np.ndarray]:
     """The first BARS bars of the held-out songs that have as many; UserError where none has."""
     found = [corpus.song(i)[:BARS] for i in corpus.songs(HELD_OUT) if corpus.lengths[i] >= BARS]
     if not found:
-        raise UserError(f"the corpus {corpus.folder} has no held-out song of {BARS} bars to compare with; add music")
+        raise UserError(
+            f"the corpus {corpus.folder} has no held-out song of {BARS} bars to compare with; add music, or take"
+            " --source=builtin, which has such songs"
+        )
     return found
 
 
