@@ -160,8 +160,8 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
         f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is"
         " corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
         "\n".join(f"- {line}" for line in findings(summary)),
+        f"Answers to the statements, as the figures name them: {figures.EXPLAINED}.",
         *(f"![{name}]({name}.png)" for name in drawn),
-        f"Answers to the statements: {figures.EXPLAINED}.",
     ]
     for name in ("statements", "choices", "taken for real", "told from real songs"):
         if summary[name]:
