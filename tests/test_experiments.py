@@ -6,8 +6,9 @@ import mido
 import numpy as np
 import pytest
 
-from experiments import bars, capacity, cleaning, grid
-from experiments.trainings import common_songs, runs, scores
+from experiments import bars, benchmark_corpus, capacity, cleaning, encoding, grid, kl_targets
+from experiments.results import new_figure
+from experiments.trainings import common_songs, panels, runs, scores
 from experiments.trainings.panels import by_arm
 from experiments.trainings.runs import Result
 from experiments.trainings.tables import MISSING
@@ -15,6 +16,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.workdir import Workdir
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
 
@@ -177,6 +179,19 @@ def test_figures_are_drawn_with_any_number_of_seeds_and_arms(tmp_path):
         assert all((tmp_path / f"{name}{suffix}").stat().st_size > 5000 for suffix in (".png", ".pdf"))
 
 
+def test_shares_end_at_one_and_the_legend_hides_no_curve(tmp_path):
+    found = [result_of(arm, 0, [10]) for arm in ("no limit", "339", "226", "339, by song")]
+    for run in found:
+        run.scores["sets"]["defaults"]["repeats_by_lag"] = [0.97] * 16
+    figure = new_figure(5, 4)
+    axes = figure.subplots()
+    panels.draw_repeats(axes, by_arm(found))
+    figure.draw_without_rendering()
+    assert 0.97 < axes.get_ylim()[1] <= 1
+    legend, frame = axes.get_legend().get_window_extent(), axes.xaxis.get_tightbbox()
+    assert legend.y1 < frame.y0 and legend.y0 >= 0 and legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+
+
 COSTS = {(u, z): (10.0, u * 1e-5) for u in (32, 64, 128, 256) for z in grid.LATENTS}  # 0.32 to 2.56 s a thousand
 
 
@@ -253,12 +268,28 @@ def test_missing_cells_are_said_in_table_and_figures(tmp_path, monkeypatch):
         (cleaning.main, ["--outlier_share=1"], "--outlier_share is 1.0; it must be 0"),
         (capacity.main, ["--source=nowhere"], "there is no 'nowhere'"),
         (bars.main, ["--source=nowhere"], "there is no 'nowhere'"),
+        (kl_targets.main, ["--corpus=builtin"], "unrecognized arguments: --corpus=builtin"),
+        (kl_targets.main, ["--steps=9"], "give at least 600"),
+        (benchmark_corpus.main, [], "arguments are required: --source"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, main, argv, message):
     with pytest.raises(UserError, match=message) as caught:
         main([f"--out={tmp_path / 'out'}", *argv])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("experiment", [bars, capacity, cleaning, encoding, grid])
+def test_a_second_process_does_nothing(tmp_path, experiment):
+    with Workdir(tmp_path).locked(), pytest.raises(UserError, match="Another process"):  # as the first one has it
+        experiment.main([f"--out={tmp_path}", *(["--budget=5"] if experiment is grid else [])])
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("more", [["--rounds=0"], ["--slow_files=0"], ["--source=nowhere"]])
+def test_mistakes_of_the_benchmark_are_told(tmp_path, more):
+    with pytest.raises(UserError, match="must be 1 or more|there is no 'nowhere'"):
+        benchmark_corpus.main([f"--source={tmp_path}", *more])
 
 
 def test_the_small_probe_times_a_step(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.sets import wasserstein
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -51,6 +52,10 @@ def corpus(tmp_path_factory) -> Corpus:
 def flags_of(out, corpus, *more, fields=(), seeds=1):
     argv = [f"--out={out}", "--source=absent", "--songs=2", f"--seeds={seeds}", *more]
     argv += [f"--config.{field}" for field in (*TINY, f"vae.corpus_folder={corpus.folder}", *fields)]
+    return parse(*argv)
+
+
+def parse(*argv):
     return runs.parse(runs.make_parser("test", "A test."), argv)
 
 
@@ -183,6 +188,45 @@ def test_mistakes_are_one_line_before_any_training(corpus, tmp_path):
                 ARMS, flags_of(tmp_path / "out", corpus, *more, fields=fields), "low beta", say=lambda _: None
             )
         assert "\n" not in str(caught.value) and not (tmp_path / "out" / "runs").exists()
+
+
+@pytest.mark.parametrize("more", ["--seeds=0", "--source=nowhere", "--config.vae.model.unit=3"])
+def test_a_refused_command_leaves_nothing_behind(tmp_path, more):
+    with pytest.raises(UserError):
+        parse(f"--out={tmp_path / 'out'}", more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_corpus_is_built_before_all_arms_were_looked_at(tmp_path):
+    flags = parse(f"--out={tmp_path / 'out'}", "--config.vae.loss.beta=0.3")
+    with pytest.raises(UserError, match="this experiment sets that field itself"):
+        runs.plan({"as it is": [], "beta 1": ["vae.loss.beta=1.0"]}, flags, ("vae",), lambda _: None)
+    assert not (tmp_path / "out" / "corpora").exists()
+
+
+def test_only_a_folder_of_experiments_is_written_to(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").touch()
+    for out, message in ((other, "holds other files"), (other / "thesis.tex", "Not a directory")):
+        with pytest.raises(UserError, match=f"{message}.*; choose another --out$") as caught:
+            parse(f"--out={out}")
+        assert "\n" not in str(caught.value) and os.listdir(other) == ["thesis.tex"]
+    for made in ("runs", "corpora", ""):  # of an earlier command, whenever it ended
+        out = tmp_path / f"earlier-{made}"
+        (out / made).mkdir(parents=True)
+        (out / ("table.csv" if made else "lock")).touch()
+        assert parse(f"--out={out}").out == out
+
+
+def test_one_process_at_a_time_works_on_a_folder(tmp_path):
+    with Workdir(tmp_path).locked():  # as another process holds it
+        with pytest.raises(UserError, match="Another process is training in") as caught:
+            parse(f"--out={tmp_path}")
+        assert "\n" not in str(caught.value)
+    parse(f"--out={tmp_path}")
+    with pytest.raises(UserError, match="Another process is training in"), Workdir(tmp_path).locked():
+        pytest.fail("the folder was not kept")
 
 
 def test_a_folder_of_another_experiment_is_refused(finished, corpus):
