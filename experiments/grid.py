@@ -307,7 +307,7 @@ def draw_maps(
             axes.text(column, row, label, ha="center", va="center", fontsize=8, color=colour)
         axes.set_xticks(range(len(latents)), latents)
         axes.set_yticks(range(len(sizes)), sizes)
-        axes.set(xlabel="latent size", ylabel="units", title=f"held-out bars: {title}")
+        axes.set(xlabel="latent size", ylabel="units", title=f"held-out bars:\n{title}")
         axes.title.set_fontsize(9)
     save_figure(figure, path)
 
