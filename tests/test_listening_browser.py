@@ -90,7 +90,7 @@ def test_three_listeners_with_the_mouse_and_what_is_found(browser, key, page, do
     told = {row["model"]: row["right answers"] for row in summary["told from real songs"]}
     assert told == {VAE: 1.0, MCVAE: 1.0}
     assert "the test,'=better" in (tmp_path / "results" / "remarks.csv").read_text()
-    assert "3 listeners, 0 file(s) left out" in capsys.readouterr().out
+    assert "listeners: 3, files left out: 0" in capsys.readouterr().out
 
 
 def test_each_listener_has_an_order_of_their_own(browser, key):
