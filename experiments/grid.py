@@ -292,7 +292,7 @@ def draw_maps(
     figure = new_figure(1.1 * len(latents) * 2 + 1.5, 0.75 * len(sizes) + 1.4)
     shown = (
         ("bound_bits", 1, "bound under N(0, I), bits per bar", "viridis_r", "{:.1f}"),
-        ("token_accuracy", 100, "tokens right, greedy from the mean of q, %", "viridis", "{:.0f}"),
+        ("token_accuracy", 100, "tokens right, greedy, %", "viridis", "{:.0f}"),
     )
     for axes, (name, factor, title, colours, text) in zip(figure.subplots(1, 2), shown, strict=True):
         table = np.full((len(sizes), len(latents)), np.nan)
