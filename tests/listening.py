@@ -5,8 +5,8 @@ import time
 
 from experiments import listening_test
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN
+from tests.browser import wait
 from tests.small_models import save_corpus, save_mdrnn, save_vae
-from tests.test_page import CHROMIUM, DRIVER, FLAGS, wait
 
 TINY = ("--seeds=2", "--bars=3", "--seed_bars=1", "--tempo=240")
 NAMES = ("Aurora", "Borealis")  # that stand nowhere else
@@ -58,17 +58,6 @@ def answers_of(key, code, rate, real, better, **fields):
         "seconds": {},
         "order": [],
     } | fields
-
-
-def open_browser(webdriver, profile, downloads):
-    """A headless Chromium that saves files to `downloads` and remembers its network requests and errors."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
 
 def press(browser, selector):

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from experiments import listening_test
-from tests.listening import NAMES, choose, make, open_browser, press, save_models, saved, start_over, take_test
-from tests.test_page import CHROMIUM, DRIVER, wait
+from tests.browser import open_browser, wait
+from tests.listening import NAMES, choose, make, press, save_models, saved, start_over, take_test
 
 WIDTHS = ((1280, 900), (390, 844))
 VAE, MCVAE = NAMES
@@ -19,10 +19,7 @@ def downloads(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, downloads):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: no browser test")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("Chromium or its chromedriver is not installed: no browser test")
-    driver = open_browser(webdriver, tmp_path_factory.mktemp("profile"), downloads)
+    driver = open_browser(tmp_path_factory.mktemp("profile"), downloads)
     yield driver
     driver.quit()
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import time
 
 import numpy as np
 import pytest
@@ -15,13 +13,8 @@ from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.results import write_results
 from mcvae_jax.sampling.roll import LEFT, draw_roll
 from mcvae_jax.sampling.song import ComposedSong, Setting
+from tests.browser import open_browser, wait
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking --no-first-run"
-    " --mute-audio --autoplay-policy=no-user-gesture-required --window-size=1280,1000"
-).split()
 HOSTILE = '<script>alert(1)</script> & "x" \' $title'
 
 
@@ -34,15 +27,7 @@ def make_song(n, bars=8, title=HOSTILE, given=2, tempo=110.0, **fields):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: no browser test")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("Chromium or its chromedriver is not installed: no browser test")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 
@@ -65,13 +50,6 @@ def fresh(browser, opened):
     )
     wait(browser, "return [...document.querySelectorAll('audio')].every(a => a.readyState > 0 && !a.seeking)")
     return opened
-
-
-def wait(browser, condition, *arguments, seconds=15):
-    end = time.monotonic() + seconds
-    while not browser.execute_script(condition, *arguments):
-        assert time.monotonic() < end, condition
-        time.sleep(0.05)
 
 
 def audio_state(browser, name):
