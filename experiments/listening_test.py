@@ -30,6 +30,7 @@ from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
+from mcvae_jax.trained import provenance
 
 REAL_SONGS = "real songs"
 
@@ -126,7 +127,7 @@ def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
 def _described(model: clips.Model, text: str) -> dict:
     """What the key says of a model."""
     of = {"VAE": model.composer.vae} | ({"MDRNN": model.composer.mdrnn} if model.kind == clips.MCVAE else {})
-    parts = {name: {"folder": str(m.folder), "step": m.step, "identity": m.identity} for name, m in of.items()}
+    parts = {name: provenance(trained) for name, trained in of.items()}
     return {"name": model.name, "kind": model.kind, "given": text, **parts}
 
 

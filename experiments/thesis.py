@@ -14,6 +14,7 @@ example:
 """
 
 import argparse
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable
@@ -33,8 +34,8 @@ from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing
-from mcvae_jax.sampling.settings import Settings
-from mcvae_jax.trained import Composer, open_composer, open_corpus
+from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS, Settings
+from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone
 SPLIT = ("bars", "metre", "melody", "min_pitch", "max_pitch", "held_out", "split", "split_seed")  # of CorpusSettings
@@ -70,9 +71,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def settings_of(flags: argparse.Namespace) -> Settings:
-    if flags.as_trained:
-        return Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0, seed=flags.seed)
-    return Settings(seed=flags.seed)
+    """How melodies are drawn; UserError for a seed that cannot be."""
+    return dataclasses.replace(AS_TRAINED if flags.as_trained else DEFAULTS, seed=flags.seed)
 
 
 def main(argv: list[str]) -> None:
@@ -93,9 +93,10 @@ def main(argv: list[str]) -> None:
     sets = score_all(composers, pairs, scorer, flags, say)
     say("paths of Fig 5.4")
     paths = follow_paths(composers[WORKDIR], pairs, scorer, settings_of(flags))
-    sentences = [controls(sets, flags.seed), finding(paths), *missing(composers, pairs, flags, corpus)]
+    rows = overview(sets, flags.seed)
+    sentences = [controls(sets, rows), finding(paths), *missing(composers, pairs, flags, corpus)]
     with replacing(out) as place:
-        write(place, sets, paths, sentences, about, corpus, flags)
+        write(place, sets, rows, paths, sentences, about, corpus, flags)
     for line in sentences:
         say(line)
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
@@ -125,13 +126,14 @@ def score_all(
 def write(
     place: Path,
     sets: list[Scored],
+    overall: list[dict[str, Any]],
     paths: list[dict[str, Any]],
     sentences: list[str],
     about: dict[str, Any],
     corpus: Corpus,
     flags: argparse.Namespace,
 ) -> None:
-    """Writes tables, figures and the page."""
+    """Writes tables, figures and the page; overall: of `overview`."""
     told = claims(sets, flags.seed)
     rows = [
         {"model": s.model, "method": s.method, "bars": s.bars, "alpha": s.alpha, "pair": pair}
@@ -150,7 +152,7 @@ def write(
         draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
         others["fig_7"] = "Figs 7.1 to 7.4: the corpus", "The picture of the corpus that --workdir was trained on."
     shown = {name: value for name, value in about.items() if name != PAIRS}
-    write_page(place, shown, sentences, told, overview(sets, flags.seed), drawn, others)
+    write_page(place, shown, sentences, told, overall, drawn, others)
 
 
 def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:
@@ -164,11 +166,7 @@ def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: a
         "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
     }
     for name, composer in composers.items():
-        found[name] = {
-            part: {"folder": str(trained.folder), "step": trained.step, "identity": trained.identity}
-            for part, trained in composer._asdict().items()
-            if trained
-        }
+        found[name] = {part: provenance(trained) for part, trained in composer._asdict().items() if trained}
     return found | {PAIRS: pairs.names}
 
 

@@ -8,6 +8,7 @@ example:
 """
 
 import argparse
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable
@@ -31,8 +32,8 @@ from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.evaluation.songs import encode_songs, scored_songs
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import Settings
-from mcvae_jax.trained import Composer, open_composer, open_corpus
+from mcvae_jax.sampling.settings import AS_TRAINED, Settings
+from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 Songs = list[np.ndarray]
 Sets = dict[str, Songs]
@@ -131,7 +132,7 @@ def evaluate(composer: Composer, corpus: Corpus, flags: argparse.Namespace, say:
 def composed_sets(composer: Composer, flags: argparse.Namespace) -> tuple[Sets, Sets]:
     """The sets of the models, the one to be judged first, and those of untrained ones."""
     plain = {"songs": flags.songs, "bars": flags.bars}
-    as_trained = Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0, seed=flags.seed)
+    as_trained = dataclasses.replace(AS_TRAINED, seed=flags.seed)
     fresh = untrained(composer, flags.seed)
     if composer.mdrnn:
         alone = untrained_mdrnn(composer, flags.seed)
@@ -179,7 +180,7 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
     }
     for name, trained in (("vae", composer.vae), ("mdrnn", composer.mdrnn)):
         if trained:
-            found[name] = {"folder": str(trained.folder), "step": trained.step, "identity": trained.identity}
+            found[name] = provenance(trained)
     return found
 
 

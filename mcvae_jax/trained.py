@@ -130,6 +130,11 @@ def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
     return corpus
 
 
+def provenance(trained: TrainedVAE | TrainedMDRNN) -> dict[str, Any]:
+    """'folder', 'step' and 'identity' of a model, as results record them."""
+    return {"folder": str(trained.folder), "step": trained.step, "identity": trained.identity}
+
+
 def parameters_identity(params: Any) -> str:
     """32 hex digits: a hash of the names, shapes and bytes of a tree of arrays."""
     digest = hashlib.blake2b(digest_size=16)

@@ -18,9 +18,9 @@ from mcvae_jax.evaluation import compare, controls, scores
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.ngrams import NGrams
-from mcvae_jax.evaluation.particles import tighter_bounds
+from mcvae_jax.evaluation.particles import particle_bounds
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.evaluation.songs import summarise, whole_song_bounds
+from mcvae_jax.evaluation.songs import in_latents, summarise, whole_song_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
 from mcvae_jax.music.tokens import NOTE_OFF, transpose
 from mcvae_jax.trained import open_composer, open_corpus
@@ -145,7 +145,7 @@ def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs)
         assert rows[name]["rate_nats"] == pytest.approx(expected["rate_nats"], rel=1e-5)
     closed = (bounds["reconstruction_nats"] + bounds["kl_nats"]).sum() / math.log(2) / bars
     assert rows[scores.VAE_BOUND]["bits_per_bar"]["value"] == pytest.approx(closed, rel=1e-5)
-    tighter = tighter_bounds(composer.vae.vae, composer.vae.params, priors, held_out, 8, 0, lambda line: None)
+    tighter = particle_bounds(*in_latents(composer.vae.vae, composer.vae.params, held_out), priors, 8, 0)
     for name, nats in tighter.items():
         assert rows[name]["tighter"]["value"] == pytest.approx(nats.sum() / math.log(2) / bars, rel=1e-5)
         assert rows[name]["tighter"]["value"] < rows[name]["bits_per_bar"]["value"]

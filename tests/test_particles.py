@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.evaluation.particles import _systematic, particle_bounds, tighter_bounds
-from mcvae_jax.evaluation.songs import bounds, draw_latents, encode_songs, per_song, whole_song_bounds
+from mcvae_jax.evaluation.particles import _systematic, particle_bounds
+from mcvae_jax.evaluation.songs import bounds, draw_latents, encode_songs, in_latents, per_song, whole_song_bounds
 from mcvae_jax.models import gaussian, mdrnn
 from mcvae_jax.models.mixture import Mixture
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
@@ -90,12 +90,12 @@ def test_an_mdrnn_with_recall_on_songs_of_a_vae():
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=2, memory=5)
     of_net = random_params(lambda key: mdrnn.init(net, key))
     priors = {"MDRNN": (mdrnn.MDRNNPrior(net), of_net)}
-    one = tighter_bounds(vae, params, priors, songs, 1, 5, lambda line: None)["MDRNN"]
+    one = particle_bounds(*in_latents(vae, params, songs), priors, 1, 5)["MDRNN"]
     found = whole_song_bounds(vae, params, priors, songs, 1, 5)
     mu, log_var, lengths = posteriors = encode_songs(vae, params, songs)
     log_q = np.asarray(gaussian.log_density(draw_latents(posteriors, 5, 0), mu, log_var))
     expected = found["reconstruction_nats"] + found["rate_nats"]["MDRNN"] + found["entropy_nats"]
     np.testing.assert_allclose(one, expected + per_song(log_q, lengths), rtol=1e-3)
-    alone = tighter_bounds(vae, params, priors, songs[:2], 4, 5, lambda line: None)["MDRNN"]
-    together = tighter_bounds(vae, params, priors, songs, 4, 5, lambda line: None)["MDRNN"]
+    alone = particle_bounds(*in_latents(vae, params, songs[:2]), priors, 4, 5)["MDRNN"]
+    together = particle_bounds(*in_latents(vae, params, songs), priors, 4, 5)["MDRNN"]
     np.testing.assert_allclose(alone, together[:2], rtol=1e-4)

@@ -1,6 +1,6 @@
 """What the scores say: a summary of every set, and the thesis' claims beside ours (thesis 6.4.2 to 6.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,11 +106,11 @@ def overview(sets: Sets, seed: int) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["wasserstein"])
 
 
-def controls(sets: Sets, seed: int) -> str:
-    """How silence does in thesis mode and by the two-sided measure, and one repeated bar by that."""
+def controls(sets: Sets, overall: Sequence[Mapping[str, Any]]) -> str:
+    """How silence does in thesis mode and by the two-sided measure (`overview`), and one repeated bar by that."""
     of = pooled(sets, PUBLISHED)
     real, quiet = of["", REAL, BARS].reshape(-1), of["", SILENCE, BARS]
-    rows = [row for row in overview(sets, seed) if row["method"] != REAL]
+    rows = [row for row in overall if row["method"] != REAL]
     methods, last = [row["method"] for row in rows], len(rows)
     places = {name: methods.index(name) + 1 for name in (SILENCE, REPEATED)}
     return (

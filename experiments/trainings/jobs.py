@@ -38,7 +38,7 @@ class Run(NamedTuple):
     arm: str
     seed: int
     folder: Path
-    arguments: list[str]  # of `python -m experiments.trainings.runs`
+    arguments: list[str]  # of `python -m experiments.trainings.jobs`
 
 
 def read_scores(run: Run) -> dict[str, Any]:

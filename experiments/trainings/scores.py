@@ -20,7 +20,7 @@ from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import wasserstein
 from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import DEFAULTS, Settings
+from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS
 from mcvae_jax.trained import Composer, open_composer, open_corpus
 from mcvae_jax.workdir import read_json, write_json
 
@@ -30,10 +30,7 @@ Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
 BARS = 32
 LAGS = 16  # bars; a curve of repetition goes so far
 REAL = "held-out songs"
-SETTINGS = {
-    "defaults": DEFAULTS,
-    "as trained": Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0),
-}
+SETTINGS = {"defaults": DEFAULTS, "as trained": AS_TRAINED}
 
 
 def score_run(folder: Path, songs: int, arguments: list[str], say: Say) -> dict[str, Any]:

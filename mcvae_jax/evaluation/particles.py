@@ -10,45 +10,26 @@ Letters: S songs, B songs of a chunk, N bars of all songs, T bars of a padded so
 
 import functools
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.evaluation.songs import (
-    Posteriors,
-    Priors,
-    bar_log_likelihoods,
-    draw_latents,
-    encode_songs,
-    per_song,
-)
-from mcvae_jax.latents import padded_length
+from mcvae_jax.evaluation.songs import LogLikelihood, Posteriors, Priors, draw_latents, in_padded_chunks, per_song
 from mcvae_jax.models import gaussian, mixture
 from mcvae_jax.models.prior import Prior
-from mcvae_jax.models.vae import VAE
 
 Array = jax.Array
-Say = Callable[[str], None]
 
 SONGS = 16  # of a chunk
 RESAMPLING = 0x7FFFFFFF  # folded into the key where `songs.draw_latents` folds the number of a song
 
 
-def tighter_bounds(
-    vae: VAE, params: Any, priors: Priors, songs: Sequence[np.ndarray], particles: int, seed: int, say: Say
-) -> dict[str, np.ndarray]:
-    """The bound of songs, each uint8 (n, 16) with n >= 1, under each prior by name: float64 (S,) nats a song."""
-    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
-    return particle_bounds(encode_songs(vae, params, songs, say), log_x, priors, particles, seed)
-
-
 def particle_bounds(
-    posteriors: Posteriors, log_x: Callable[[np.ndarray], np.ndarray], priors: Priors, particles: int, seed: int
+    posteriors: Posteriors, log_x: LogLikelihood, priors: Priors, particles: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """The same for any model whose bars are independent given their latents; arguments as `songs.bounds` has them.
+    """The bound of every song under each prior by name, float64 (S,) nats a song; arguments as `songs.bounds` has them.
 
     Every prior is given the same draws, and `songs.bounds` the first of them.
     """
@@ -65,24 +46,13 @@ def _filter_songs(
     prior: Prior, params: Any, z: np.ndarray, log_w: np.ndarray, lengths: np.ndarray, seed: int
 ) -> np.ndarray:
     """log mean weights of every bar, (N,), for draws z (N, K, Z) with log p(x | z) - log q(z | x) (N, K)."""
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    padded = np.array([padded_length(int(n)) for n in lengths])
     key = jax.random.fold_in(jax.random.key(seed), RESAMPLING)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, np.arange(len(lengths)))
-    result = np.empty(len(z), np.float32)
-    for size in np.unique(padded):
-        songs = np.flatnonzero(padded == size)
-        for chunk in np.split(songs, np.arange(SONGS, len(songs), SONGS)):
-            batch = np.zeros((SONGS, size, *z.shape[1:]), np.float32)
-            weights = np.zeros(batch.shape[:3], np.float32)
-            for row, song in enumerate(chunk):
-                bars = slice(offsets[song], offsets[song + 1])
-                batch[row, : lengths[song]], weights[row, : lengths[song]] = z[bars], log_w[bars]
-            of_chunk = keys[np.resize(chunk, SONGS)]
-            found = np.asarray(_filter(prior, params, batch, weights, of_chunk))
-            for row, song in enumerate(chunk):
-                result[offsets[song] : offsets[song + 1]] = found[row, : lengths[song]]
-    return result
+
+    def weigh(z, log_w, chunk):
+        return _filter(prior, params, z, log_w, keys[np.resize(chunk, SONGS)])
+
+    return in_padded_chunks(weigh, (z, log_w), lengths, lambda size: SONGS)
 
 
 @functools.partial(jax.jit, static_argnums=0)

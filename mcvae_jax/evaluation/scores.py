@@ -14,9 +14,9 @@ import numpy as np
 
 from mcvae_jax.evaluation.controls import untrained_mdrnn
 from mcvae_jax.evaluation.ngrams import NGrams
-from mcvae_jax.evaluation.particles import tighter_bounds
+from mcvae_jax.evaluation.particles import particle_bounds
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.evaluation.songs import Priors, encode_songs, whole_song_bounds
+from mcvae_jax.evaluation.songs import Priors, bounds, encode_songs, in_latents
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import transpose
@@ -62,7 +62,8 @@ def score_models(
     say("held-out songs under the VAE and every prior")
     vae = composer.vae
     of_latents = priors(composer, training, seed, say)
-    found = whole_song_bounds(vae.vae, vae.params, of_latents, held_out, draws, seed, say)
+    latents = in_latents(vae.vae, vae.params, held_out, say)
+    found = bounds(*latents, of_latents, draws, seed)
     rates = {VAE_BOUND: found["kl_nats"], **found["rate_nats"]}
     for name, rate in rates.items():
         bits[name], kinds[name] = (found["reconstruction_nats"] + rate) / math.log(2), "bound"
@@ -72,7 +73,7 @@ def score_models(
         rows[name]["rate_nats"] = float(rate.sum() / bars.sum())
     say(f"tighter bounds, from {PARTICLES} particles")
     weighed = {name: of_latents[name] for name in WEIGHED if name in of_latents}
-    for name, nats in tighter_bounds(vae.vae, vae.params, weighed, held_out, PARTICLES, seed, say).items():
+    for name, nats in particle_bounds(*latents, weighed, PARTICLES, seed).items():
         rows[name]["tighter"] = _per_bar(nats / math.log(2), bars, seed)
     sums = {"songs": len(bars), "bars": int(bars.sum())}
     sums |= {name: float(found[name].sum() / bars.sum()) for name in ("reconstruction_nats", "kl_nats")}

@@ -28,6 +28,7 @@ from mcvae_jax.music.metre import BAR
 
 Array = jax.Array
 Say = Callable[[str], None]
+LogLikelihood = Callable[[np.ndarray], np.ndarray]  # z (N, Z) -> log p(x_t | z_t) of every bar in nats, (N,)
 Priors = Mapping[str, tuple[Prior, Any]]  # name -> a prior and its parameters
 
 BAR_CHUNK = 512  # bars in a call of the VAE
@@ -63,9 +64,15 @@ def whole_song_bounds(
 
     The noise of a song depends on the seed, its place in `songs`, the draw and the bar alone.
     """
-    posteriors = encode_songs(vae, vae_params, songs, say)
-    log_x = functools.partial(bar_log_likelihoods, vae, vae_params, np.concatenate(songs), say=say)
-    return bounds(posteriors, log_x, priors, draws, seed)
+    return bounds(*in_latents(vae, vae_params, songs, say), priors, draws, seed)
+
+
+def in_latents(
+    vae: VAE, params: Any, songs: Sequence[np.ndarray], say: Say | None = None
+) -> tuple[Posteriors, LogLikelihood]:
+    """q of every bar of songs, each uint8 (n, 16), and log p(x_t | z_t) of every bar as a function of z."""
+    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
+    return encode_songs(vae, params, songs, say), log_x
 
 
 def reconstruction_nats(
@@ -77,7 +84,7 @@ def reconstruction_nats(
 
 def bounds(
     posteriors: Posteriors,
-    log_x: Callable[[np.ndarray], np.ndarray],
+    log_x: LogLikelihood,
     priors: Priors,
     draws: int = 1,
     seed: int = 0,
@@ -170,19 +177,45 @@ def prior_log_densities(prior: Prior, params: Any, z: np.ndarray, lengths: np.nd
     Sequences of like lengths are padded to one and go through the prior together. There is one shape for each length,
     whatever the number of songs, so that few programs are compiled.
     """
+    return in_padded_chunks(
+        lambda batch, _: _log_densities(prior, params, batch),
+        (z,),
+        lengths,
+        lambda size: max(1, SEQUENCE_CHUNK // size),
+    )
+
+
+def in_padded_chunks(
+    function: Callable[..., Array],
+    arrays: Sequence[np.ndarray],
+    lengths: np.ndarray,
+    together: Callable[[int], int],
+) -> np.ndarray:
+    """A function of whole songs over songs of any lengths, those of like lengths padded to one and taken together.
+
+    Args:
+      function: takes each array as (songs, bars, ...), padded with zeros, and the indices of the songs in its first
+        rows, and returns a number for each bar, (songs, bars).
+      arrays: float32 (N, ...) each, of the bars of all songs, one song after the other.
+      lengths: (S,) bars of each song, N in all.
+      together: how many songs, at a padded length, go into one call.
+
+    Returns: float32 (N,).
+    """
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     padded = np.array([padded_length(int(n)) for n in lengths])
-    result = np.empty(len(z), np.float32)
+    result = np.empty(offsets[-1], np.float32)
     for size in np.unique(padded):
-        together = max(1, SEQUENCE_CHUNK // size)
-        songs = np.flatnonzero(padded == size)
-        for chunk in np.split(songs, np.arange(together, len(songs), together)):
-            batch = np.zeros((together, size, z.shape[1]), np.float32)
-            for row, song in enumerate(chunk):
-                batch[row, : lengths[song]] = z[offsets[song] : offsets[song + 1]]
-            found = np.asarray(_log_densities(prior, params, batch))
-            for row, song in enumerate(chunk):
-                result[offsets[song] : offsets[song + 1]] = found[row, : lengths[song]]
+        rows, songs = together(size), np.flatnonzero(padded == size)
+        for chunk in np.split(songs, np.arange(rows, len(songs), rows)):
+            batches = [np.zeros((rows, size, *array.shape[1:]), np.float32) for array in arrays]
+            places = [slice(offsets[song], offsets[song + 1]) for song in chunk]
+            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
+                for batch, array in zip(batches, arrays, strict=True):
+                    batch[row, : lengths[song]] = array[bars]
+            found = np.asarray(function(*batches, chunk))
+            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
+                result[bars] = found[row, : lengths[song]]
     return result
 
 

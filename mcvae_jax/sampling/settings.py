@@ -32,3 +32,4 @@ class Settings:
 
 
 DEFAULTS = Settings()
+AS_TRAINED = Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0)  # draws all as the models say
