@@ -13,7 +13,7 @@ pytest.importorskip("music21")
 
 from mcvae_jax.music.abc_text import simplify  # noqa: E402
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, play_order  # noqa: E402
-from mcvae_jax.music.notation import read_notation  # noqa: E402
+from mcvae_jax.music.readers import read_scores  # noqa: E402
 from mcvae_jax.music.score import Reason, Score, Skip  # noqa: E402
 
 EIGHTH = TICKS_PER_QUARTER // 2
@@ -21,7 +21,7 @@ C, D, E, F, G, A, B, C5, D5, E5 = 60, 62, 64, 65, 67, 69, 71, 72, 74, 76
 
 
 def abc(body: str, metre: str = "4/4", key: str = "C") -> Score:
-    (score,) = read_notation(f"X:1\nT:Test\nM:{metre}\nL:1/8\nK:{key}\n{body}\n".encode(), ".abc")
+    (score,) = read_scores(f"X:1\nT:Test\nM:{metre}\nL:1/8\nK:{key}\n{body}\n".encode(), ".abc")
     if isinstance(score, Skip):
         raise score
     return score
@@ -149,7 +149,7 @@ def test_metre_change():
 def test_a_book_with_a_damaged_tune():
     book = "%abc\nX:1\nT:One\nM:2/4\nL:1/8\nK:C\nCDEF|\n\nprose about the tune\nX:2\nT:Bad\nL:1/8\nK:C\n[CE|G4\n"
     book += "X:3\nT:Empty\nK:C\n\nX:4\r\nT:Ré\r\nM:2/4\r\nK:C\r\nGABc|\r\n"
-    one, bad, empty, last = read_notation(book.encode("latin-1"), ".abc")
+    one, bad, empty, last = read_scores(book.encode("latin-1"), ".abc")
     assert pitches(one) == [C, D, E, F]
     assert isinstance(bad, Skip) and bad.reason == Reason.DAMAGED
     assert isinstance(empty, Skip) and empty.reason == Reason.NO_NOTES
@@ -233,7 +233,7 @@ def check_musicxml(score: Score) -> None:
 
 
 def test_musicxml():
-    (score,) = read_notation(MUSICXML.encode(), ".musicxml")
+    (score,) = read_scores(MUSICXML.encode(), ".musicxml")
     check_musicxml(score)
 
 
@@ -242,7 +242,7 @@ def test_mxl():
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("META-INF/container.xml", "<container/>")
         archive.writestr("score.xml", MUSICXML.replace("UTF-8", "UTF-16").encode("utf-16"))
-    (score,) = read_notation(buffer.getvalue(), ".mxl")
+    (score,) = read_scores(buffer.getvalue(), ".mxl")
     check_musicxml(score)
 
 
@@ -265,7 +265,7 @@ def test_humdrum():
 =:|!	=:|!
 *-	*-
 """
-    (score,) = read_notation(kern.encode(), ".krn")
+    (score,) = read_scores(kern.encode(), ".krn")
     assert score.keys == ((0, "G"),) and score.pickup == EIGHTH
     high, low = sorted(score.tracks, key=lambda track: -track.pitch.max())
     assert high.pitch.tolist() == [D, *[G, A, B, A, G] * 2]
@@ -277,7 +277,7 @@ def test_humdrum():
 @pytest.mark.parametrize("data", [b"", b"\0\xff" * 50, b"PK\x03\x04broken", MUSICXML.encode()[:900]])
 def test_bad_files_give_reasons(suffix, data):
     try:
-        results = read_notation(data, suffix)
+        results = read_scores(data, suffix)
     except Skip as skip:
         results = [skip]
     assert results and all(isinstance(result, Skip) for result in results)
@@ -287,20 +287,20 @@ def test_xml_entities_are_refused():
     entities = '<!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><score-partwise '
     bomb = MUSICXML.replace("<score-partwise ", entities).replace("Little", "&b;")
     with pytest.raises(Skip, match="entities"):
-        read_notation(bomb.encode(), ".xml")
+        read_scores(bomb.encode(), ".xml")
 
 
 def test_repeats_without_bound_are_refused():
     endless = re.sub("<ending.*?/>", "", MUSICXML).replace('"backward"', '"backward" times="1000000"')
     with pytest.raises(Skip) as caught:
-        read_notation(endless.encode(), ".xml")
+        read_scores(endless.encode(), ".xml")
     assert caught.value.reason == Reason.TOO_LONG
 
 
 def test_reading_writes_no_files(tmp_path):
     """music21 has a habit of pickles and settings in the temporary and home folders."""
     script = (
-        "import sys; from mcvae_jax.music.notation import read_notation as read;"
+        "import sys; from mcvae_jax.music.readers import read_scores as read;"
         "read(sys.stdin.buffer.read(), '.xml');"
         "read(b'X:1\\nM:4/4\\nK:C\\nCDEF|\\n', '.abc');"
         "read(b'**kern\\n=1\\n4c\\n*-\\n', '.krn')"

@@ -83,10 +83,10 @@ def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | 
 
 def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
     """The tunes of one ABC file, named after its collection (its folder) and itself."""
-    from mcvae_jax.music.notation import read_notation
+    from mcvae_jax.music.abc import read_abc
 
     name = f"{path.parent.name}/{path.name}"
-    scores = read_notation(path.read_bytes(), ".abc")
+    scores = read_abc(path.read_bytes())
     return [(name if len(scores) == 1 else f"{name}#{k}", score) for k, score in enumerate(scores, 1)]
 
 

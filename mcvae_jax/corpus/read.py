@@ -10,19 +10,17 @@ import numpy as np
 
 from mcvae_jax.corpus import pool
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import MIDI_SUFFIXES, NOTATION_SUFFIXES, File, Skipped, list_files
+from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import Stats, melody_to_bars
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
-from mcvae_jax.music.midi import read_midi
+from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores
 from mcvae_jax.music.score import Reason, Score, Skip
 
 BUILT_IN = ("builtin", "tunes")
 _CHUNK = 64  # files that a worker gets at a time
 _CHUNK_BYTES = 4 << 20  # of files in memory
-_SECONDS = 30.0  # for a chunk of MIDI files, and for a file alone
-_NOTATION_SECONDS = 900.0  # for a file of notation, which may be a book of a thousand tunes
 
 
 class Song(NamedTuple):
@@ -57,9 +55,7 @@ def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Ski
         return [file]
     try:
         data = file.read()
-        if not data:
-            raise Skip(Reason.EMPTY)
-        scores = _scores(data, file.suffix, settings)
+        scores = read_scores(data, file.suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
         return [Skipped(file.name, skip.reason, skip.detail)]
     except OSError as error:
@@ -79,14 +75,6 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
     except Skip as skip:
         return Skipped(name, skip.reason, skip.detail)
     return Song(name, checksum, bars, stats, score.title)
-
-
-def _scores(data: bytes, suffix: str, settings: CorpusSettings) -> list[Score | Skip]:
-    if suffix in MIDI_SUFFIXES:
-        return [read_midi(data, channels=settings.melody.startswith("channel:"))]
-    from mcvae_jax.music.notation import read_notation  # music21 takes seconds to import
-
-    return read_notation(data, suffix)
 
 
 def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:
@@ -117,7 +105,7 @@ def _chunks(files: Iterable[File | Skipped]) -> Iterator[list[File | Skipped]]:
     chunk: list[File | Skipped] = []
     size = 0
     for file in files:
-        alone = isinstance(file, File) and file.suffix not in MIDI_SUFFIXES
+        alone = isinstance(file, File) and FORMATS[file.suffix].is_notation
         if chunk and (alone or len(chunk) == _CHUNK or size > _CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
@@ -131,8 +119,8 @@ def _chunks(files: Iterable[File | Skipped]) -> Iterator[list[File | Skipped]]:
 
 
 def _seconds(chunk: list[File | Skipped]) -> float:
-    notation = any(isinstance(file, File) and file.suffix not in MIDI_SUFFIXES for file in chunk)
-    return _NOTATION_SECONDS if notation else _SECONDS
+    """What a chunk may take: as much as the file in it that may take most."""
+    return max((FORMATS[file.suffix].seconds for file in chunk if isinstance(file, File)), default=1.0)
 
 
 def _failed(file: File, how: str) -> list[Skipped]:
@@ -158,5 +146,5 @@ def _not_empty(results: Iterator[Song | Skipped], source: str) -> Iterator[Song 
         empty = False
         yield result
     if empty:
-        known = ", ".join(MIDI_SUFFIXES + NOTATION_SUFFIXES)
+        known = ", ".join(SUFFIXES)
         raise UserError(f"{source!r} holds no music files; they are known by {known}")

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.midi import MAX_BYTES
+from mcvae_jax.music.readers import SUFFIXES
 from mcvae_jax.music.score import Reason, Skip
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar")
-NOTATION_SUFFIXES = (".abc", ".xml", ".musicxml", ".mxl", ".krn")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _MAX_EXPANSION = 200  # unpacked bytes for each packed one; MIDI shrinks to a fifth or so
 _MAX_READ = 1 << 30  # bytes of an archive that may always be unpacked
@@ -75,7 +74,7 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
         return _tar(source), False
     if suffix := _suffix(name):
         return iter([File(printable(name), suffix, source)]), True
-    kinds = ", ".join(MIDI_SUFFIXES + NOTATION_SUFFIXES + _ARCHIVES)
+    kinds = ", ".join(SUFFIXES + _ARCHIVES)
     raise UserError(f"{source!r} is no music file that this reads: say a folder, or a file ending in {kinds}")
 
 
@@ -87,7 +86,7 @@ def printable(name: str) -> str:
 def _suffix(name: str) -> str:
     suffix = PurePosixPath(name).suffix.lower()
     hidden = PurePosixPath(name).name.startswith("._")  # what macOS adds to archives
-    return suffix if suffix in MIDI_SUFFIXES + NOTATION_SUFFIXES and not hidden else ""
+    return suffix if suffix in SUFFIXES and not hidden else ""
 
 
 def _folder(root: str) -> list[File | Skipped]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from mcvae_jax.corpus.read import score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import MIDI_SUFFIXES, NOTATION_SUFFIXES, File, Skipped, printable
+from mcvae_jax.corpus.sources import File, Skipped, printable
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
-from mcvae_jax.music.midi import read_midi
+from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.song import Setting
@@ -77,7 +77,7 @@ def read_seed(
     if len(scores) > 1:
         notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
-    named = Path(path).suffix.lower() in NOTATION_SUFFIXES and song.title
+    named = FORMATS[Path(path).suffix.lower()].is_notation and song.title
     title = printable(named or Path(path).stem)
     return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
 
@@ -101,19 +101,11 @@ def _read_scores(path: Path, settings: CorpusSettings) -> list[Score | Skip]:
     if path.is_dir():
         raise UserError(f"{path} is a folder; --seed_file is one file in it")
     suffix = path.suffix.lower()
-    if suffix not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
-        raise UserError(
-            f"{path} is no music file that this reads; they end in {', '.join(MIDI_SUFFIXES + NOTATION_SUFFIXES)}"
-        )
+    if suffix not in SUFFIXES:
+        raise UserError(f"{path} is no music file that this reads; they end in {', '.join(SUFFIXES)}")
     try:
         data = File(path.name, suffix, str(path)).read()
-        if not data:
-            raise Skip(Reason.EMPTY)
-        if suffix in MIDI_SUFFIXES:
-            return [read_midi(data, channels=settings.melody.startswith("channel:"))]
-        from mcvae_jax.music.notation import read_notation  # music21 takes seconds to import
-
-        return read_notation(data, suffix) or [Skip(Reason.NO_NOTES)]
+        return read_scores(data, suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
         raise _refused(path, skip) from None
     except OSError as error:
