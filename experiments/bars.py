@@ -31,7 +31,7 @@ from mcvae_jax.command import run_command, say
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus, write_corpus
-from mcvae_jax.evaluation.songs import LONGEST, SHORTEST
+from mcvae_jax.models.bounds import LONGEST, SHORTEST
 
 METRE, SAME, ALL = "metre", "fixed16, same songs", "fixed16, all songs"
 SPLIT = ["vae.corpus.split=name", "vae.corpus.dedupe=tune"]

@@ -33,7 +33,7 @@ from mcvae_jax.corpus.clean import content_hash
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import SIDE_NAMES, TRAIN, Corpus, write_corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.songs import SHORTEST
+from mcvae_jax.models.bounds import SHORTEST
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 
 BASELINE = "339"

@@ -27,8 +27,8 @@ from experiments.listening.page import make_test, write_page
 from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.preview import seconds_of
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
 from mcvae_jax.trained import provenance
 

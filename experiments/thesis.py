@@ -28,13 +28,13 @@ from experiments.published.musicvae import draw_paths, finding, follow_paths
 from experiments.published.page import write_page
 from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, composed, without_model
 from experiments.results import write_csv
+from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing
-from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS, Settings
+from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone

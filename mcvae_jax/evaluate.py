@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -25,14 +26,14 @@ from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.controls import control_sets, halves, untrained, untrained_mdrnn
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.measures import MEASURES, Measure
-from mcvae_jax.evaluation.ngrams import NGrams
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
-from mcvae_jax.evaluation.songs import encode_songs, scored_songs
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.models.bounds import encode_songs
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import AS_TRAINED, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 Songs = list[np.ndarray]

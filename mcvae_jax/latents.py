@@ -13,31 +13,25 @@ numpy.load, for songs i = 0, 1, ...:
 """
 
 import argparse
-import functools
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
-from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars
+from mcvae_jax.corpus.store import Corpus, checksum
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
-from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.music.tokens import HIGHEST, NOTE_OFF
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
 
 Say = Callable[[str], None]
 
-CHUNK = 1024  # bars encoded at a time: one shape, so that a bar is encoded alike whatever stands beside it
-HIGHEST = 127  # MIDI pitch
-SHORTEST = 32  # bars, of padded sequences
-SECONDS_BETWEEN_LINES = 5.0
 ARRAYS = ("mu", "log_var", "rows")
 
 
@@ -58,11 +52,6 @@ class Latents(NamedTuple):
         if np.any(rows < 0):
             raise ValueError(f"shift {shift} takes song {i} out of the pitches 0 to {HIGHEST}")
         return self.mu[rows], self.log_var[rows]
-
-
-def padded_length(bars: int) -> int:
-    """The smallest of 32, 64, 128, ... that is not below `bars`: each length of sequences is compiled, so few exist."""
-    return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
 
 
 def corpus_latents(
@@ -108,27 +97,6 @@ def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int)
     rows = np.full(exists.shape, -1, np.int32)
     rows[exists] = ids
     return found, rows
-
-
-def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
-    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
-    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
-    start = last = time.monotonic()
-    for first in range(0, len(bars), CHUNK):
-        chunk = bars[first : first + CHUNK]
-        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
-        rows = slice(first, first + len(chunk))
-        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
-        now, done = time.monotonic(), first + len(chunk)
-        if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
-            last = now
-            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
-    return mu, log_var
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return vae.apply(params, bars, method="encode")
 
 
 def _read(place: Path, facts: dict[str, Any]) -> Latents | None:

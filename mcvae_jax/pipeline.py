@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mcvae_jax.batches.bars import check_shifts
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
+from mcvae_jax.tasks import prior as mdrnn_task
 from mcvae_jax.trained import open_composer, open_vae
-from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
-from mcvae_jax.training.data import check_shifts
+from mcvae_jax.training import loop, parallel, tasks
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
 

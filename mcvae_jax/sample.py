@@ -27,10 +27,10 @@ from typing import Any
 
 from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import ComposedSong
 from mcvae_jax.trained import Composer, open_composer
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from mcvae_jax.models import mdrnn
 from mcvae_jax.models.mdrnn import MDRNN, Dropout
-from mcvae_jax.training.mdrnn_task import held_out_objective, make_sums, objective
+from mcvae_jax.tasks.prior import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
 
 ALL_KINDS = Dropout(0.3, 0.2, 0.2)

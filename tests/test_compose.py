@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 
 from mcvae_jax.models import mdrnn
+from mcvae_jax.models import sequences as compose
 from mcvae_jax.models.mdrnn import MDRNN, MDRNNPrior
-from mcvae_jax.models.mixture import Mixture
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
-from mcvae_jax.sampling import compose
-from mcvae_jax.sampling.compose import continue_latents, infill, lerp, slerp
-from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.models.sequences import continue_latents, infill, lerp, slerp
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.nn.mixture import Mixture
 
 LATENT = 3
 SETTINGS = Settings(tau_sigma=1.0, tau_recall=1.0)  # the model as it is

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mcvae_jax.batches.bars import BarBatches, DataSettings, distinct_batches, hash64
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.training.data import BarBatches, DataSettings, distinct_batches, hash64
 
 LENGTHS = np.array([3, 40, 7, 1])
 

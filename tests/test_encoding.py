@@ -7,13 +7,13 @@ from experiments import encoding
 from experiments.trainings import runs, scores
 from experiments.trainings.panels import by_arm
 from experiments.trainings.runs import Result
+from mcvae_jax.batches.bars import DataSettings, check_shifts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.event_vae import EventVAE
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.training.data import DataSettings, check_shifts
-from mcvae_jax.training.mdrnn_task import read_settings
+from mcvae_jax.tasks.prior import read_settings
 
 TINY = """
     vae.model.units=4 vae.model.latent=2 vae.model.layers=1 vae.train.batch_size=4 vae.train.steps=2

@@ -17,10 +17,10 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare, controls, scores
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.measures import MEASURES
-from mcvae_jax.evaluation.ngrams import NGrams
-from mcvae_jax.evaluation.particles import particle_bounds
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.evaluation.songs import in_latents, summarise, whole_song_bounds
+from mcvae_jax.models.bounds import in_latents, summarise, whole_song_bounds
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.particles import particle_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
 from mcvae_jax.music.tokens import NOTE_OFF, transpose
 from mcvae_jax.trained import open_composer, open_corpus

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import special
 
+from mcvae_jax.models.bar_codec import decode_bars, free_run
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.events import Events, bars_to_events, events_to_bars, step_log_p
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES, START
-from mcvae_jax.sampling.decode import decode_bars, free_run
-from mcvae_jax.sampling.settings import Settings
 from tests.random_params import random_params
 from tests.vae_layouts import apply
 
@@ -29,8 +29,8 @@ def model_of(encoding="events", **fields):
     return vae, random_params(lambda key: init(vae, key), size=0.7)
 
 
-def told(vae, params, z, bars):
-    return apply(vae, "tell", params, jnp.broadcast_to(z, (len(bars), vae.latent)), jnp.asarray(bars))
+def predicted(vae, params, z, bars):
+    return apply(vae, "predict", params, jnp.broadcast_to(z, (len(bars), vae.latent)), jnp.asarray(bars))
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +127,11 @@ def test_after_any_prefix_the_probabilities_of_all_tokens_sum_to_one(encoding, z
     for seed, step in enumerate((0, 1, 2, 7, 14, 15)):
         bars = np.repeat(some_bars(1, seed=seed), OUTCOMES, axis=0)
         bars[:, step] = np.arange(OUTCOMES)
-        log_p = np.asarray(told(vae, params, z, bars).log_p, np.float64)
+        log_p = np.asarray(predicted(vae, params, z, bars).log_p, np.float64)
         assert np.exp(log_p[:, step]).sum() == pytest.approx(1, abs=1e-5)
         np.testing.assert_allclose(log_p[:, :step], log_p[:1, :step].repeat(OUTCOMES, axis=0), atol=1e-5)
         bars[:, step + 1 :] = some_bars(OUTCOMES, seed=99)[:, step + 1 :]
-        np.testing.assert_allclose(told(vae, params, z, bars).log_p[:, step], log_p[:, step], atol=1e-5)
+        np.testing.assert_allclose(predicted(vae, params, z, bars).log_p[:, step], log_p[:, step], atol=1e-5)
 
 
 def test_event_by_event_the_decoder_says_what_it_says_by_teacher_forcing(model, z):
@@ -146,7 +146,7 @@ def test_event_by_event_the_decoder_says_what_it_says_by_teacher_forcing(model, 
             total += jax.nn.log_softmax(tokens)[token] + jax.nn.log_softmax(durations)[lasts - 1]
             left -= lasts
             decoder = states, (jnp.array([token]), jnp.array([lasts]))
-        assert float(told(vae, params, z, bar[None]).log_p.sum()) == pytest.approx(float(total), rel=1e-4)
+        assert float(predicted(vae, params, z, bar[None]).log_p.sum()) == pytest.approx(float(total), rel=1e-4)
 
 
 def test_drawn_bars_are_as_likely_as_the_model_says(model, z):
@@ -159,7 +159,7 @@ def test_drawn_bars_are_as_likely_as_the_model_says(model, z):
         starts, counts = np.unique(bars[:, :length], axis=0, return_counts=True)
         common = np.argsort(-counts)[:12]
         padded = np.pad(starts[common], ((0, 0), (0, 16 - length)), constant_values=60)
-        p = np.exp(np.asarray(told(vae, params, z, padded).log_p[:, :length].sum(axis=-1), np.float64))
+        p = np.exp(np.asarray(predicted(vae, params, z, padded).log_p[:, :length].sum(axis=-1), np.float64))
         assert np.abs(counts[common] / 4096 - p).max() < 5 * np.sqrt(0.25 / 4096)
         assert counts[common].sum() / 4096 > 0.05
 
@@ -185,7 +185,7 @@ def test_slots_that_are_left_over_get_no_gradient_and_all_gradients_are_finite(m
     vae, params = model
     bars = np.full((1, 16), NO_EVENT, np.uint8)
     bars[0, [0, 5]] = 60, 64
-    grads = jax.jit(jax.grad(lambda params: -jnp.sum(vae.apply(params, z, bars, method="tell").log_p)))(params)
+    grads = jax.jit(jax.grad(lambda params: -jnp.sum(vae.apply(params, z, bars, method="predict").log_p)))(params)
     jax.tree.map(lambda part: np.testing.assert_array_equal(np.isfinite(part), True), grads)
     first = grads["params"]["decoder_0"]
     read = np.flatnonzero(np.abs(first["w_x0"]).max(axis=(0, 2)))
@@ -200,7 +200,7 @@ def test_dropout_acts_on_both_parts_of_a_slot(model, z):
     noise = noise._replace(decoder_inputs=jnp.ones((1, 16)).at[0, 1].set(0.0))
     one, other = np.full((2, 1, 16), NO_EVENT, np.uint8)
     one[0, [0, 4, 8]], other[0, [0, 4, 8]] = (60, 62, 64), (61, 62, 64)
-    first, second = (apply(vae, "tell", params, z, bars, noise).log_p[0] for bars in (one, other))
+    first, second = (apply(vae, "predict", params, z, bars, noise).log_p[0] for bars in (one, other))
     assert abs(float(first[0] - second[0])) > 1e-3
     np.testing.assert_allclose(first[5:], second[5:], rtol=1e-5)
 
@@ -210,7 +210,7 @@ def test_pitches_outside_the_range_have_probability_zero(encoding, z):
     vae, params = model_of(encoding, min_pitch=21, max_pitch=108)
     bars = np.full((OUTCOMES, 16), NO_EVENT, np.uint8)
     bars[:, 0] = np.arange(OUTCOMES)
-    p = np.exp(np.asarray(told(vae, params, z, bars).log_p[:, 0], np.float64))
+    p = np.exp(np.asarray(predicted(vae, params, z, bars).log_p[:, 0], np.float64))
     assert np.flatnonzero(p).tolist() == [*range(21, 109), NOTE_OFF, NO_EVENT]
     assert p.sum() == pytest.approx(1, abs=1e-5)
     keys = jax.random.split(jax.random.key(0), 256)

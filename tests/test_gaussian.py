@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.models.gaussian import entropy, kl_to_standard, log_density
+from mcvae_jax.nn.gaussian import entropy, kl_to_standard, log_density
 
 
 @pytest.mark.parametrize("mu, log_var", [(0.0, 0.0), (1.5, -2.0), (-3.0, 1.0), (0.2, -9.0), (12.0, 2.0)])

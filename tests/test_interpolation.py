@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.latents import encode_bars
-from mcvae_jax.models.mixture import Mixture
+from mcvae_jax.models.bar_codec import decode_bars, encode_bars
 from mcvae_jax.models.prior import Step
+from mcvae_jax.models.sequences import slerp
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.nn.mixture import Mixture
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.compose import slerp
-from mcvae_jax.sampling.decode import decode_bars
 from mcvae_jax.sampling.interpolation import (
     between,
     mcvae_conditional,
@@ -21,7 +21,6 @@ from mcvae_jax.sampling.interpolation import (
     vae_unconditional,
 )
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.trained import Composer, TrainedMDRNN, open_composer
 from tests.small_models import VAE_MODEL, save_mdrnn, save_vae

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from mcvae_jax import latents as module
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import corpus_latents, encode_bars, main, transposed_bars
+from mcvae_jax.latents import corpus_latents, main, transposed_bars
+from mcvae_jax.models import bar_codec
+from mcvae_jax.models.bar_codec import encode_bars
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.trained import open_vae
 from tests.small_models import save_corpus, save_vae
@@ -23,8 +24,8 @@ def small(tmp_path):
 @pytest.fixture
 def encoded(monkeypatch):
     """How many chunks have been encoded."""
-    chunks, encode = [], module._encode
-    monkeypatch.setattr(module, "_encode", lambda *a: (chunks.append(len(a[2])), encode(*a))[1])
+    chunks, encode = [], bar_codec._encode
+    monkeypatch.setattr(bar_codec, "_encode", lambda *a: (chunks.append(len(a[2])), encode(*a))[1])
     return chunks
 
 
@@ -72,7 +73,7 @@ def test_a_song_that_is_not_there_at_a_shift_is_a_value_error(small):
 def test_they_do_not_depend_on_the_size_of_the_chunks(small, monkeypatch):
     trained, corpus = small
     mu, log_var = encode_bars(trained.vae, trained.params, corpus.distinct)
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
     few = encode_bars(trained.vae, trained.params, corpus.distinct)
     np.testing.assert_allclose(few[0], mu, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(few[1], log_var, rtol=1e-5, atol=1e-6)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.models.lstm import lstm, matmul, token_rows
+from mcvae_jax.nn.lstm import lstm, matmul, token_rows
 
 ORACLES = Path(__file__).parent / "oracles"
 F32 = jnp.float32

@@ -11,9 +11,9 @@ import pytest
 from scipy import special, stats
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models import mixture
 from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, init, make_mdrnn
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
+from mcvae_jax.nn import mixture
 from tests.random_params import random_params
 
 MEAN, SCALE = np.array([1.0, -2.0, 0.5], np.float32), np.array([0.5, 3.0, 1.5], np.float32)

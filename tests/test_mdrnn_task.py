@@ -16,10 +16,10 @@ from mcvae_jax.corpus.store import TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.mdrnn import MDRNN, Dropout
 from mcvae_jax.options import load_config
+from mcvae_jax.tasks.prior import make_task as make_real_task
+from mcvae_jax.tasks.prior import stop_nats
 from mcvae_jax.trained import open_composer, open_vae
 from mcvae_jax.training import loop
-from mcvae_jax.training.mdrnn_task import make_task as make_real_task
-from mcvae_jax.training.mdrnn_task import stop_nats
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
 from tests.mdrnn_layouts import MODEL, make_task, random_batch, standard_normal_params

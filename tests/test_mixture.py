@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from mcvae_jax.models import mixture
-from mcvae_jax.models.mixture import Mixture, bounded_log_sigma, from_standardised, log_density, moments, sample
+from mcvae_jax.nn import mixture
+from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma, from_standardised, log_density, moments, sample
 
 
 def some_mixture(components, latent, seed=0, spread=2.0):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import encode_bars
+from mcvae_jax.models import bar_codec
+from mcvae_jax.models import sequences as latents
+from mcvae_jax.models.bar_codec import encode_bars
 from mcvae_jax.models.encodings import make_vae
-from mcvae_jax.sampling import compose as latents
-from mcvae_jax.sampling import decode, modes
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.trained import open_composer
 from tests.small_models import VAE_MODEL, save_mdrnn, save_vae
@@ -167,9 +168,9 @@ def test_vary_by_the_spread(composer):
 
 def test_other_settings_compile_nothing(composer):
     modes.compose(composer, 2, 9, WILD)
-    compiled = decode._one_bar._cache_size(), latents._draw_block._cache_size()
+    compiled = bar_codec._one_bar._cache_size(), latents._draw_block._cache_size()
     modes.compose(composer, 40, 17, Settings(0.3, 4, 0.9, 0.5, 0.5, 9))
-    assert (decode._one_bar._cache_size(), latents._draw_block._cache_size()) == compiled
+    assert (bar_codec._one_bar._cache_size(), latents._draw_block._cache_size()) == compiled
 
 
 def test_what_a_vae_alone_cannot_do(runs):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation import ngrams
-from mcvae_jax.evaluation.ngrams import SMOOTHINGS, NGrams, thesis_score
+from mcvae_jax.models import ngrams
+from mcvae_jax.models.ngrams import SMOOTHINGS, NGrams, thesis_score
 from mcvae_jax.music.tokens import NO_EVENT, OUTCOMES, START
 
 ORDERS = range(1, 9)

@@ -10,11 +10,13 @@ import pytest
 from scipy import stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.evaluation.particles import _systematic, particle_bounds
-from mcvae_jax.evaluation.songs import bounds, draw_latents, encode_songs, in_latents, per_song, whole_song_bounds
-from mcvae_jax.models import gaussian, mdrnn
-from mcvae_jax.models.mixture import Mixture
+from mcvae_jax.models import mdrnn
+from mcvae_jax.models.bounds import bounds, draw_latents, encode_songs, in_latents, whole_song_bounds
+from mcvae_jax.models.particles import _systematic, particle_bounds
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
+from mcvae_jax.nn import gaussian
+from mcvae_jax.nn.mixture import Mixture
+from mcvae_jax.nn.padding import per_song
 from tests.random_params import random_params
 from tests.test_song_bounds import AutoregressivePrior, LinearGaussian, a_vae, some_songs
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize, stats
 
-from mcvae_jax.models import mixture
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
+from mcvae_jax.nn import mixture
 
 
 def test_zeros_make_it_the_standard_normal():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mcvae_jax.evaluation import priors as scoring
-from mcvae_jax.evaluation.songs import Posteriors, bounds, draw_latents, summarise
+from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, summarise
 from mcvae_jax.models.prior import OneGaussian, standard_normal
 
 LENGTHS = np.array([3, 5, 2])

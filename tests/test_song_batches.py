@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, padded_length, usable_songs
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents
 from mcvae_jax.music.tokens import NO_EVENT
-from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, padded_length, usable_songs
 
 LENGTHS = np.random.default_rng(0).integers(16, 200, 101)
 LOWEST, HIGHEST = -5, 6

@@ -52,11 +52,11 @@ from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.ngrams import NGrams
-from mcvae_jax.latents import encode_bars
+from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
-from mcvae_jax.sampling.settings import DEFAULTS, Settings
 from mcvae_jax.trained import Composer, open_composer
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models import mdrnn, mixture
+from mcvae_jax.models import mdrnn
+from mcvae_jax.nn import mixture
 from mcvae_jax.trained import open_composer, open_corpus, open_mdrnn, open_vae, parameters_identity
 from mcvae_jax.workdir import Workdir
 from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_run, save_vae

@@ -9,7 +9,7 @@ from scipy import special
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.elbo import elbo_sums
 from mcvae_jax.models.encodings import make_vae
-from mcvae_jax.models.vae import VAE, Dropout, Told, draw_noise
+from mcvae_jax.models.vae import VAE, Dropout, Prediction, draw_noise
 from mcvae_jax.music.tokens import OUTCOMES, START
 from tests.vae_layouts import apply, far_from_the_start
 
@@ -84,14 +84,14 @@ def test_every_token_is_scored_the_first_one_too(model):
     """Error 8: the thesis code overwrites the first by START. Without weights each of the 16 costs log 130."""
     vae, params = model
     flat = jax.tree.map(jnp.zeros_like, params)
-    np.testing.assert_allclose(apply(vae, "tell", flat, z_of(vae), BARS).log_p, -np.log(OUTCOMES), rtol=1e-6)
-    told = apply(vae, "tell", params, z_of(vae), BARS)
+    np.testing.assert_allclose(apply(vae, "predict", flat, z_of(vae), BARS).log_p, -np.log(OUTCOMES), rtol=1e-6)
+    predicted = apply(vae, "predict", params, z_of(vae), BARS)
     logits = np.asarray(apply(vae, "decode", params, z_of(vae), BARS), np.float64)
     expected = np.take_along_axis(special.log_softmax(logits, axis=-1), np.asarray(BARS)[..., None], axis=-1)[..., 0]
-    np.testing.assert_allclose(told.log_p, expected, rtol=1e-4)
-    np.testing.assert_array_equal(told.guess, logits.argmax(axis=-1))
+    np.testing.assert_allclose(predicted.log_p, expected, rtol=1e-4)
+    np.testing.assert_array_equal(predicted.guess, logits.argmax(axis=-1))
     zeros = jnp.zeros((5, 6))
-    sums = elbo_sums(*told, BARS, zeros, zeros, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
+    sums = elbo_sums(*predicted, BARS, zeros, zeros, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
     assert float(sums["reconstruction"]) == pytest.approx(-expected.sum(), rel=1e-5)
 
 
@@ -101,11 +101,11 @@ def test_sigma_goes_below_one(model):
     noise = no_dropout(vae, 5)
     tree = jax.tree.map(jnp.asarray, params)
     tree["params"]["log_var"] = {"w": jnp.zeros_like(tree["params"]["log_var"]["w"]), "b": jnp.full((6,), -8.0)}
-    mu, log_var, told = apply(vae, "__call__", tree, BARS, noise)
-    near = told.log_p
+    mu, log_var, predicted = apply(vae, "__call__", tree, BARS, noise)
+    near = predicted.log_p
     np.testing.assert_allclose(log_var, -8.0)
-    at_mu = apply(vae, "tell", tree, mu, BARS).log_p
-    at_z = apply(vae, "tell", tree, mu + np.exp(-4.0) * noise.eps, BARS).log_p
+    at_mu = apply(vae, "predict", tree, mu, BARS).log_p
+    at_z = apply(vae, "predict", tree, mu + np.exp(-4.0) * noise.eps, BARS).log_p
     np.testing.assert_allclose(near, at_z, rtol=1e-4, atol=1e-4)
     assert 0 < float(jnp.max(jnp.abs(near - at_mu))) < 1.0
 
@@ -117,8 +117,10 @@ def test_the_latent_kl_is_trained(model):
     @jax.jit
     def kl(params):
         mu, log_var = apply(vae, "encode", params, BARS)
-        told = Told(jnp.zeros((5, 16)), BARS)
-        return elbo_sums(*told, BARS, mu, log_var, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)["kl"]
+        predicted = Prediction(jnp.zeros((5, 16)), BARS)
+        return elbo_sums(*predicted, BARS, mu, log_var, jnp.ones(5), token_weights=jnp.ones(OUTCOMES), free_nats=0.0)[
+            "kl"
+        ]
 
     grads = jax.grad(kl)(params)["params"]
     assert float(jnp.abs(grads["mu"]["w"]).max()) > 0 and float(jnp.abs(grads["log_var"]["w"]).max()) > 0

@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import Dropout
-from mcvae_jax.training import vae_task
+from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.tasks import vae as vae_task
 from mcvae_jax.training.update import init_state, make_update
 from mcvae_jax.workdir import Record, Workdir
 from tests.layouts import check_layouts_agree

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mcvae_jax.models.keys import example_keys
+from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.training.task import Task
 
 STEPS, LATENT = 6, 3  # T and L

@@ -10,8 +10,8 @@ from mcvae_jax.models import elbo
 from mcvae_jax.models.encodings import ENCODINGS
 from mcvae_jax.models.vae import VAE, Dropout, init
 from mcvae_jax.music.tokens import OUTCOMES
+from mcvae_jax.tasks.vae import make_sums
 from mcvae_jax.training.task import Task
-from mcvae_jax.training.vae_task import make_sums
 
 ALL_KINDS = Dropout(0.3, 0.2, 0.2)
 

@@ -15,14 +15,13 @@ import numpy as np
 from mcvae_jax.corpus.clean import content_hash
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import encode_bars
+from mcvae_jax.models.bar_codec import encode_bars, free_run
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.decode import free_run
 from mcvae_jax.sampling.keys import TOKENS, song_keys
 from mcvae_jax.sampling.preview import render_wav
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.trained import Composer, open_composer, open_corpus
 

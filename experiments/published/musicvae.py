@@ -14,9 +14,9 @@ import numpy as np
 from experiments.published.sets import BARS, Pairs, Scorer, latents
 from experiments.results import new_figure, save_figure
 from mcvae_jax.evaluation.blends import hamming, mixed_steps, step_draws
-from mcvae_jax.sampling.compose import lerp, slerp
+from mcvae_jax.models.sequences import lerp, slerp
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.interpolation import between, pair_keys, vae_conditional
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer
 
 CAPTION = (

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mcvae_jax.batches.songs import LONGEST, SHORTEST, scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.blends import mixed_steps, published_blend, step_draws
-from mcvae_jax.evaluation.ngrams import NGrams, thesis_score
-from mcvae_jax.evaluation.songs import LONGEST, SHORTEST, encode_songs, scored_songs
+from mcvae_jax.models.bounds import encode_songs
+from mcvae_jax.models.ngrams import NGrams, thesis_score
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.sampling.interpolation import (
     between,
@@ -19,7 +21,6 @@ from mcvae_jax.sampling.interpolation import (
     vae_conditional,
     vae_unconditional,
 )
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import Composer
 
 Songs = Sequence[np.ndarray]  # uint8 (n, 16) each

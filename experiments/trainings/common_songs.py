@@ -7,7 +7,7 @@ import numpy as np
 from experiments.trainings.runs import Result
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.songs import whole_song_bounds
+from mcvae_jax.models.bounds import whole_song_bounds
 from mcvae_jax.trained import open_composer, open_corpus
 from mcvae_jax.workdir import read_json, write_json
 

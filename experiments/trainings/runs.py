@@ -30,8 +30,8 @@ from mcvae_jax.corpus.sources import list_files
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.training import tasks
-from mcvae_jax.training.vae_task import default_folder
 from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax import evaluate
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, distinct_bars
+from mcvae_jax.batches.songs import scored_songs
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import wasserstein
-from mcvae_jax.evaluation.songs import scored_songs
+from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS
+from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS
 from mcvae_jax.trained import Composer, open_composer, open_corpus
 from mcvae_jax.workdir import read_json, write_json
 

@@ -12,8 +12,8 @@ from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import Skipped, printable
-from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES, distinct_bars
-from mcvae_jax.music.bars import Stats
+from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES
+from mcvae_jax.music.bars import Stats, distinct_bars
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)

@@ -25,6 +25,7 @@ import numpy as np
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
+from mcvae_jax.music.bars import distinct_bars
 
 FORMAT, VERSION = "mcvae_jax corpus", 1
 TRAIN, HELD_OUT, EXCLUDED = 0, 1, 2
@@ -120,18 +121,6 @@ def read_header(folder: Path) -> dict[str, Any]:
             f" {VERSION}; build it again"
         )
     return header
-
-
-def distinct_bars(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (n, 16) -> the distinct bars, sorted, uint8 (D, 16), and the row of each bar, int32 (n,)."""
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))
-    ranked = halves[order]
-    new = np.ones(len(order), bool)
-    new[1:] = (ranked[1:] != ranked[:-1]).any(1)
-    ids = np.empty(len(order), np.int32)
-    ids[order] = np.cumsum(new) - 1
-    return tokens[order[new]], ids
 
 
 def checksum(array: np.ndarray) -> str:

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models.elbo import elbo_sums
-from mcvae_jax.models.gaussian import log_density
-from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
+from mcvae_jax.nn.gaussian import log_density
+from mcvae_jax.nn.keys import example_keys
 
 Array = jax.Array
 
@@ -69,10 +69,10 @@ def _score_batch(vae: VAE, params: Any, batch: dict, seed: int) -> dict[str, Arr
     bars, weight = batch["bars"].astype(jnp.int32), batch["weight"]
     mu, log_var = vae.apply(params, bars, method="encode")
     eps = _draws(vae.latent, seed, batch["index"])
-    told = vae.apply(params, mu + jnp.exp(log_var / 2) * eps, bars, method="tell")
-    sums = elbo_sums(*told, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
+    predicted = vae.apply(params, mu + jnp.exp(log_var / 2) * eps, bars, method="predict")
+    sums = elbo_sums(*predicted, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
     sums |= {"mu": weight @ mu, "mu_squared": weight @ (mu * mu)}
-    forced = vae.apply(params, mu, bars, method="tell").guess
+    forced = vae.apply(params, mu, bars, method="predict").guess
     greedy = vae.apply(params, mu, method="greedy")
     for name, guess in (("forced", forced), ("greedy", greedy), ("control", jnp.full_like(bars, NO_EVENT))):
         sums |= _agreement(name, bars, guess, weight)
@@ -138,7 +138,7 @@ def _log_weights(vae: VAE, params: Any, batch: dict, samples: int, seed: int) ->
     def one(_, k):
         eps = _draws(vae.latent, seed, batch["index"] * samples + k)
         z = mu + jnp.exp(log_var / 2) * eps
-        log_x = jnp.sum(vae.apply(params, z, bars, method="tell").log_p, axis=-1)
+        log_x = jnp.sum(vae.apply(params, z, bars, method="predict").log_p, axis=-1)
         zeros = jnp.zeros_like(mu)
         return None, log_x + log_density(z, zeros, zeros) - log_density(z, mu, log_var)
 

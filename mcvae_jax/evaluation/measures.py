@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mcvae_jax.corpus.store import distinct_bars
+from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import NOTE_OFF, tokens_to_notes
 
 Measure = Callable[[np.ndarray], float]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax.evaluation.songs import (
+from mcvae_jax.models.bounds import (
     Posteriors,
     Priors,
     bar_log_likelihoods,
@@ -20,8 +20,8 @@ from mcvae_jax.evaluation.songs import (
     prior_log_densities,
     summarise,
 )
-from mcvae_jax.models import gaussian
 from mcvae_jax.models.vae import VAE
+from mcvae_jax.nn import gaussian
 
 Say = Callable[[str], None]
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.evaluation.controls import untrained_mdrnn
-from mcvae_jax.evaluation.ngrams import NGrams
-from mcvae_jax.evaluation.particles import particle_bounds
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.evaluation.songs import Priors, bounds, encode_songs, in_latents
+from mcvae_jax.models.bounds import Priors, bounds, encode_songs, in_latents
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.particles import particle_bounds
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import transpose

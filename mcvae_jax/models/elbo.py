@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.gaussian import kl_to_standard
+from mcvae_jax.nn.gaussian import kl_to_standard
 
 Array = jax.Array
 Sums = dict[str, Array]
@@ -98,7 +98,7 @@ def elbo_sums(
 
     Args:
       log_p: (B, T) nats, of each step's token.
-      guess: integers (B, T), see `vae.Told`.
+      guess: integers (B, T), see `vae.Prediction`.
       bars: integers (B, T) below V.
       mu, log_var: (B, Z) of the approximate posterior.
       weight: (B,); 0 for padding, of which log_p may be -inf.

@@ -14,10 +14,10 @@ from mcvae_jax.models.events import (
     remaining,
     step_log_p,
 )
-from mcvae_jax.models.lstm import token_rows
-from mcvae_jax.models.vae import VAE, Choose, Dense, Noise, Told, over_slots
-from mcvae_jax.music.metre import BAR
+from mcvae_jax.models.vae import VAE, Choose, Noise, Prediction
 from mcvae_jax.music.tokens import START, VOCABULARY
+from mcvae_jax.nn.layers import Dense, over_slots
+from mcvae_jax.nn.lstm import token_rows
 
 Array = jax.Array
 
@@ -25,27 +25,35 @@ Array = jax.Array
 class EventVAE(VAE):
     """Encoder and decoder of single bars, which they read and write event by event.
 
-    A slot has two parts, the token and the duration of an event. The decoder says the token given the events before,
-    then the duration given the token too, from 1 to what is left of the bar, so that every bar comes out whole. The
+    A slot has two parts, the token and the duration of an event. The decoder predicts the token given the events before
+    it, then the duration given the token too, from 1 to what is left of the bar, so that every bar comes out whole. The
     encoder reads the slots that are left over as (START, 0), which no event is.
     """
 
-    inputs = (VOCABULARY, BAR + 1)
     before = (START, 0)
-    choices = 2 * BAR  # even numbers are tokens, odd ones durations
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values of a token, and those of a duration."""
+        return (VOCABULARY, self.steps + 1)
+
+    @property
+    def choices(self) -> int:
+        """Even numbers are tokens, odd ones durations."""
+        return 2 * self.steps
 
     def setup(self):
         super().setup()
-        self.durations = Dense(BAR, self.dtype)
+        self.durations = Dense(self.steps, self.dtype)
         self.said = self.param("said", jax.nn.initializers.lecun_normal(), (VOCABULARY, self.units))
 
-    def tell(self, z: Array, bars: Array, noise: Noise | None = None) -> Told:
-        """What the decoder says about bars (B, T) given z (B, Z): their events' log p, as it falls to the steps."""
+    def predict(self, z: Array, bars: Array, noise: Noise | None = None) -> Prediction:
+        """The log p of the events of bars (B, T) given z (B, Z), as it falls to the steps."""
         events = bars_to_events(bars)
         hidden = self.read_back(z, bars, noise)
-        tokens = jax.nn.log_softmax(self.token_logits(hidden, jnp.arange(BAR)[:, None])).swapaxes(0, 1)
+        tokens = jax.nn.log_softmax(self.token_logits(hidden, jnp.arange(self.steps)[:, None])).swapaxes(0, 1)
         lasts = self.duration_logits(hidden, events.token.T, remaining(events.duration).T)
-        return Told(*step_log_p(bars, tokens, jax.nn.log_softmax(lasts).swapaxes(0, 1)))
+        return Prediction(*step_log_p(bars, tokens, jax.nn.log_softmax(lasts).swapaxes(0, 1)))
 
     def render(self, carry: Any, z: Array, choose: Choose) -> tuple[Any, Array]:
         """One bar as `VAE.render` has it; a bar that is full leaves the decoder as it is."""
@@ -64,8 +72,8 @@ class EventVAE(VAE):
             duration = jnp.where(goes_on, duration, 0)
             return (decoder, left - duration), Events(token, duration)
 
-        carry = (carry, jnp.full(z.shape[0], BAR, jnp.int32))
-        (carry, _), events = over_slots(body)(self, carry, jnp.arange(BAR))
+        carry = (carry, jnp.full(z.shape[0], self.steps, jnp.int32))
+        (carry, _), events = over_slots(body)(self, carry, jnp.arange(self.steps))
         return carry, events_to_bars(Events(events.token.T, events.duration.T))
 
     def slots(self, bars: Array) -> tuple[Array, ...]:
@@ -77,6 +85,6 @@ class EventVAE(VAE):
         return jnp.where(may_stand(slot), super().token_logits(hidden, slot), -jnp.inf)
 
     def duration_logits(self, hidden: Array, token: Array, left: Array) -> Array:
-        """Logits (..., 16) of 1, 2, ... 16 steps for events of tokens (...,), -inf beyond the steps that are left."""
+        """Logits (..., T) of 1, 2, ... T steps for events of tokens (...,), -inf beyond the steps that are left."""
         logits = self.durations(jnp.tanh(hidden + token_rows(self.said, token, self.dtype)))
-        return jnp.where(can_last(left, BAR), logits, -jnp.inf)
+        return jnp.where(can_last(left, self.steps), logits, -jnp.inf)

@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models import mixture
-from mcvae_jax.models.mixture import Mixture, bounded_log_sigma
 from mcvae_jax.models.prior import Step
-from mcvae_jax.models.vae import LARGEST, Dense, LSTMLayer, check_shares, check_sizes, operand_dtype
+from mcvae_jax.nn import mixture
+from mcvae_jax.nn.layers import LARGEST, Dense, LSTMLayer, check_shares, check_sizes, operand_dtype
+from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
 
 Array = jax.Array
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models import gaussian
-from mcvae_jax.models.mixture import Mixture
+from mcvae_jax.nn import gaussian
+from mcvae_jax.nn.mixture import Mixture
 
 Array = jax.Array
 State = Any  # what a prior remembers of a sequence; None before its first bar

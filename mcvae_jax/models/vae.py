@@ -1,10 +1,10 @@
 """The bar VAE (thesis 4.4, 5.4): bars -> (mu, log_var), and (z, bars) -> log p of the bars.
 
-Letters: B bars, T steps of a bar (16), V outcomes (130), H units, L layers, Z latent size.
+Letters: B bars, T steps of a bar, V outcomes (130), H units, L layers, Z latent size.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,18 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.errors import UserError
-from mcvae_jax.models.lstm import Gates, lstm, matmul, token_rows
-from mcvae_jax.music.metre import BAR
-from mcvae_jax.music.tokens import NOTE_OFF, OUTCOMES, START, VOCABULARY
+from mcvae_jax.music.tokens import BAR, HIGHEST, NOTE_OFF, OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.layers import Dense, LSTMLayer, check_shares, over_slots
 
 Array = jax.Array
 Choose = Callable[[Array, Array], Array]  # logits (B, V) and the number of the choice in its bar -> outcomes (B,)
-
-HIGHEST = 127  # MIDI pitch
-LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
-
-_kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
 
 
 class Noise(NamedTuple):
@@ -48,61 +41,11 @@ class Dropout:
         check_shares(self)
 
 
-class LSTMLayer(nn.Module):
-    """The weights of one LSTM layer with one or more inputs, whose projections are added.
-
-    It starts with a forget bias of 1. Recurrent weights are normal, not orthogonal: QR factorisations of several
-    matrices at a time hang XLA on a CPU with two threads (BUILD_NOTES.md).
-    """
-
-    units: int
-    inputs: tuple[int, ...]  # the widths of the inputs
-    dtype: jnp.dtype = jnp.float32
-
-    def setup(self):
-        self.w_x = [self.param(f"w_x{n}", _kernel_init, (4, width, self.units)) for n, width in enumerate(self.inputs)]
-        self.w_h = self.param("w_h", _kernel_init, (4, self.units, self.units))
-        self.b = self.param("b", lambda key, shape: jnp.zeros(shape).at[1].set(1.0), (4, self.units))
-
-    def gates(self, *xs: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
-        """Projects the inputs, each integers (T, B) for tokens or floats (..., B, I); masks (T, B) weigh tokens."""
-        masks = masks or (None,) * len(xs)
-
-        def gate(k: int) -> Array:
-            total = self.b[k]
-            for x, w, mask in zip(xs, self.w_x, masks, strict=True):
-                if jnp.issubdtype(x.dtype, jnp.integer):
-                    projected = token_rows(w[k], x, self.dtype)
-                else:
-                    projected = matmul(x, w[k], self.dtype)
-                total = total + (projected if mask is None else projected * mask[..., None])
-            return total
-
-        return tuple(gate(k) for k in range(4))
-
-    def __call__(self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False):
-        """`mcvae_jax.models.lstm.lstm` with this layer's weights."""
-        return lstm(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask, reverse=reverse)
-
-
-class Dense(nn.Module):
-    """x (..., I) times a matrix plus a bias (..., O)."""
-
-    width: int
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        w = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.width))
-        b = self.param("b", nn.initializers.zeros_init(), (self.width,))
-        return matmul(x, w, self.dtype) + b
-
-
-class Told(NamedTuple):
-    """What a decoder says about bars, given z and what stands before each step of the bar."""
+class Prediction(NamedTuple):
+    """What a decoder predicts of bars, given z and what stands before each step of the bar."""
 
     log_p: Array  # (B, T) nats, of each step's token given those before it; the sum over the steps is log p(bar | z)
-    guess: Array  # (B, T) int32, the likeliest token of each step; of events, what `events.step_log_p` says
+    guess: Array  # (B, T) int32, the likeliest token of each step; of events, what `events.step_log_p` returns
 
 
 class VAE(nn.Module):
@@ -118,10 +61,19 @@ class VAE(nn.Module):
     dtype: jnp.dtype = jnp.float32  # of the operands of all matrix products
     min_pitch: int = 0  # a pitch outside has probability 0 (thesis 7.2: 21 to 108)
     max_pitch: int = HIGHEST
+    steps: int = BAR  # T
 
-    inputs = (VOCABULARY,)  # how many values each part of a slot has that the LSTMs read; a step has one part
     before = (START,)  # what stands before the first slot
-    choices = BAR  # outcomes that are chosen to render a bar
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """How many values each part of a slot has that the LSTMs read; a step has one part."""
+        return (VOCABULARY,)
+
+    @property
+    def choices(self) -> int:
+        """Outcomes that are chosen to render a bar."""
+        return self.steps
 
     def setup(self):
         both = 2 * self.units
@@ -138,11 +90,11 @@ class VAE(nn.Module):
         ]
         self.logits = Dense(OUTCOMES, self.dtype)
 
-    def __call__(self, bars: Array, noise: Noise) -> tuple[Array, Array, Told]:
-        """Encodes, draws z = mu + sigma * eps (Table 4.2) and decodes: mu (B, Z), log_var (B, Z), what is told."""
+    def __call__(self, bars: Array, noise: Noise) -> tuple[Array, Array, Prediction]:
+        """Encodes, draws z = mu + sigma * eps (Table 4.2) and decodes: mu (B, Z), log_var (B, Z), the prediction."""
         mu, log_var = self.encode(bars, noise)
         z = mu + jnp.exp(log_var / 2) * noise.eps
-        return mu, log_var, self.tell(z, bars, noise)
+        return mu, log_var, self.predict(z, bars, noise)
 
     def encode(self, bars: Array, noise: Noise | None = None) -> tuple[Array, Array]:
         """The approximate posterior of bars (B, T) of tokens: mu and log variance, each (B, Z)."""
@@ -161,16 +113,16 @@ class VAE(nn.Module):
         code = sum(states) if self.merge == "add" else jnp.concatenate(states, axis=-1)
         return self.mu(code), self.log_var(code)
 
-    def tell(self, z: Array, bars: Array, noise: Noise | None = None) -> Told:
-        """What the decoder says about bars (B, T) given z (B, Z), by teacher forcing."""
+    def predict(self, z: Array, bars: Array, noise: Noise | None = None) -> Prediction:
+        """The log p of the tokens of bars (B, T) given z (B, Z), by teacher forcing."""
         logits = self.decode(z, bars, noise)
         of_token = bars.astype(jnp.int32)[..., None]
         log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), of_token, axis=-1)[..., 0]
-        return Told(log_p, jnp.argmax(logits, axis=-1))
+        return Prediction(log_p, jnp.argmax(logits, axis=-1))
 
     def decode(self, z: Array, bars: Array, noise: Noise | None = None) -> Array:
         """Logits (B, T, V) of the token in each slot of bars (B, T), given z (B, Z) and the slots before it."""
-        return self.token_logits(self.read_back(z, bars, noise), jnp.arange(BAR)[:, None]).swapaxes(0, 1)
+        return self.token_logits(self.read_back(z, bars, noise), jnp.arange(self.steps)[:, None]).swapaxes(0, 1)
 
     def first(self, z: Array) -> list[tuple[Array, Array]]:
         """The decoder's initial (h, c) of every layer, each (B, H): tanh of a dense map of z (B, Z)."""
@@ -192,7 +144,7 @@ class VAE(nn.Module):
             token = choose(vae.token_logits(hidden, step), step)
             return (states, (token,)), token
 
-        carry, tokens = over_slots(body)(self, carry, jnp.arange(BAR))
+        carry, tokens = over_slots(body)(self, carry, jnp.arange(self.steps))
         return carry, tokens.T
 
     def greedy(self, z: Array) -> Array:
@@ -236,14 +188,9 @@ class VAE(nn.Module):
         return jnp.where(within, logits, -jnp.inf)
 
 
-def over_slots(body: Callable) -> Callable:
-    """lax.scan for a body(module, carry, slot) that uses the module's parameters."""
-    return nn.scan(body, variable_broadcast="params", split_rngs={"params": False})
-
-
 def init(vae: VAE, key: Array) -> Any:
     """Fresh parameters."""
-    return vae.init(key, jnp.zeros((1, BAR), jnp.int32), draw_noise(vae, key[None], BAR, Dropout()))
+    return vae.init(key, jnp.zeros((1, vae.steps), jnp.int32), draw_noise(vae, key[None], vae.steps, Dropout()))
 
 
 def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:
@@ -266,24 +213,3 @@ def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:
         )
 
     return jax.vmap(one)(keys)
-
-
-def check_shares(dropout: Any) -> None:
-    """UserError where a field of a dataclass of config.dropout is no share from 0 to below 1."""
-    for name, share in dataclasses.asdict(dropout).items():
-        if not 0 <= share < 1:
-            raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
-
-
-def check_sizes(fields: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """UserError where a size of config.model is not from 1 to LARGEST."""
-    for name in names:
-        if not 1 <= fields[name] <= LARGEST:
-            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
-
-
-def operand_dtype(name: str) -> jnp.dtype:
-    """config.model.matmul_dtype; UserError where it is neither 'float32' nor 'bfloat16'."""
-    if name not in ("float32", "bfloat16"):
-        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {name!r}")
-    return jnp.dtype(name)

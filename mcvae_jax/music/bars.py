@@ -126,6 +126,15 @@ def bars_to_score(
     )
 
 
+def distinct_bars(bars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (n, T) -> the distinct bars in the order of their tokens, uint8 (D, T), and the row of each, int32 (n,)."""
+    if not len(bars):
+        return bars, np.empty(0, np.int32)
+    whole = np.ascontiguousarray(bars).view(f"V{bars.shape[1]}")[:, 0]  # bytes compare as their tokens do
+    _, first, rows = np.unique(whole, return_index=True, return_inverse=True)
+    return bars[first], rows.astype(np.int32)
+
+
 def _histogram(moves: np.ndarray, per_quarter: int) -> tuple[int, ...]:
     """How many of `moves`, int (N,) in step / per_quarter, lie in each of the bins up to half a step."""
     bins = np.minimum(moves * (2 * MOVE_BINS) // per_quarter, MOVE_BINS - 1)

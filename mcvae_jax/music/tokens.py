@@ -8,6 +8,8 @@ START = 130  # input of a decoder; never in a bar
 OUTCOMES = 130  # what a model predicts
 VOCABULARY = 131  # what a decoder is fed
 STEPS_PER_QUARTER = 4  # a step is a sixteenth
+BAR = 16  # steps, where nothing else is said
+HIGHEST = 127  # MIDI pitch
 
 
 def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:

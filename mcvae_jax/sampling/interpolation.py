@@ -28,10 +28,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.sampling.compose import continue_latents, lerp
-from mcvae_jax.sampling.decode import decode_bars, free_run
+from mcvae_jax.models.bar_codec import decode_bars, free_run
+from mcvae_jax.models.sequences import continue_latents, lerp
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.keys import LATENTS, TOKENS, bar_keys, song_keys
-from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.trained import TrainedMDRNN, TrainedVAE
 
 MILLION = 1_000_000  # alphas are told apart to six digits

@@ -16,13 +16,12 @@ import jax
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import encode_bars
-from mcvae_jax.sampling.compose import PARTICLES, continue_latents, lerp, slerp
-from mcvae_jax.sampling.compose import infill as infill_latents
-from mcvae_jax.sampling.decode import decode_bars, free_run
+from mcvae_jax.models.bar_codec import decode_bars, encode_bars, free_run
+from mcvae_jax.models.sequences import PARTICLES, continue_latents, lerp, slerp
+from mcvae_jax.models.sequences import infill as infill_latents
+from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.sampling.keys import GIVEN, LATENTS, TOKENS, bar_keys, normal, song_keys
 from mcvae_jax.sampling.seeds import Seed, check_pitches
-from mcvae_jax.sampling.settings import DEFAULTS, Settings
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.trained import Composer, TrainedMDRNN
 

@@ -8,8 +8,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.training.task import Task
 
 TASKS = {
-    "vae": "mcvae_jax.training.vae_task",
-    "mdrnn": "mcvae_jax.training.mdrnn_task",
+    "vae": "mcvae_jax.tasks.vae",
+    "mdrnn": "mcvae_jax.tasks.prior",
 }  # each has make_task(config, say) -> Task
 
 

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.songs import per_song
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.padding import per_song
 
 SMOOTHINGS = ("add_one", "witten_bell", "kneser_ney")
 MAX_ORDER = 8  # a gram is an integer of `order` digits to base 131; one more than 8 would not fit into 63 bits

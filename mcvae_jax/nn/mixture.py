@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mcvae_jax.models import gaussian
+from mcvae_jax.nn import gaussian
 
 Array = jax.Array
 

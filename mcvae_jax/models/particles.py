@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.evaluation.songs import LogLikelihood, Posteriors, Priors, draw_latents, in_padded_chunks, per_song
-from mcvae_jax.models import gaussian, mixture
+from mcvae_jax.models.bounds import LogLikelihood, Posteriors, Priors, draw_latents, in_padded_chunks
 from mcvae_jax.models.prior import Prior
+from mcvae_jax.nn import gaussian, mixture
+from mcvae_jax.nn.padding import per_song
 
 Array = jax.Array
 
@@ -65,9 +66,9 @@ def _filter(prior: Prior, params: Any, z: Array, log_w: Array, keys: Array) -> A
 
     def one(z, log_w, key):
         def step(carry, bar):
-            state, said = carry
+            state, output = carry
             z, log_w, key = bar
-            log_weights = log_w + mixture.log_density(said.mixture, z[:, None])[:, 0]
+            log_weights = log_w + mixture.log_density(output.mixture, z[:, None])[:, 0]
             chosen = _systematic(key, jax.nn.softmax(log_weights))
             state = jax.tree.map(lambda a: a[chosen], state)
             return jax.vmap(next_step)(state, z[chosen]), jax.nn.logsumexp(log_weights) - math.log(particles)

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mcvae_jax.batches.bars import BatchSettings, draw_between, shift_bounds
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.latents import Latents, padded_length
-from mcvae_jax.training.data import BatchSettings, draw_between, shift_bounds
+from mcvae_jax.latents import Latents
+from mcvae_jax.nn.padding import padded_length
 from mcvae_jax.training.task import Batch
 
 GROUP = 16  # batches whose songs are sorted by length together
+SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,12 @@ def usable_songs(corpus: Corpus, side: int, settings: SongSettings) -> tuple[np.
     short = lengths < settings.min_bars
     long = lengths > settings.max_bars if settings.max_bars else np.zeros(len(songs), bool)
     return songs[~short & ~long], {"too_short": int(short.sum()), "too_long": int(long.sum())}
+
+
+def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
+    """Indices of the songs of a side that are scored: whole songs from SHORTEST to LONGEST bars."""
+    songs = corpus.songs(side)
+    return songs[(corpus.lengths[songs] >= SHORTEST) & (corpus.lengths[songs] <= LONGEST)]
 
 
 class SongBatches:

@@ -1,26 +1,62 @@
-"""Latents -> bars: the decoder of the VAE with temperature, top-k and nucleus, all bars at the same time.
+"""The bar VAE over any number of bars: bars -> latents, log p of bars given latents, latents -> bars.
 
-Float32 products differ in their last bits between batch shapes, so every call works in chunks of one size: the tokens
-of a bar depend on its own z and key, the settings and the parameters, and on nothing else in the call.
+Float32 products differ in their last bits between batch shapes, so every call works in chunks of one size: what becomes
+of a bar depends on it, its key, the settings and the parameters, and on nothing else in the call.
 
-Letters: N bars (or songs), C of a chunk, Z latent size, V outcomes (130 tokens, of which START is none, so it is never
-drawn; or 16 durations of an event, for which temperature and cuts are the same).
+Letters: N bars (or songs), C of a chunk, T steps of a bar, Z latent size, V outcomes (130 tokens, of which START is
+none, so it is never drawn; or the durations of an event, for which temperature and cuts are the same).
 """
 
 import functools
+import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.sampling.settings import Settings
 
 Array = jax.Array
+Say = Callable[[str], None]
 
-CHUNK = 256  # bars that are decoded at a time (BUILD_NOTES.md); a few bars take as long as so many
+ENCODE_CHUNK = 1024  # bars that are encoded at a time
+SCORE_CHUNK = 512  # bars that are scored at a time
+DECODE_CHUNK = 256  # bars that are decoded at a time (BUILD_NOTES.md); a few bars take as long as so many
 FREE_CHUNK = 32  # songs of the free run at a time
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
+    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
+    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
+    start = last = time.monotonic()
+    for first in range(0, len(bars), ENCODE_CHUNK):
+        chunk = bars[first : first + ENCODE_CHUNK]
+        padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
+        rows = slice(first, first + len(chunk))
+        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
+        now, done = time.monotonic(), first + len(chunk)
+        if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
+            last = now
+            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
+    return mu, log_var
+
+
+def bar_log_likelihoods(vae: VAE, params: Any, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
+    """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, 16) and z (N, Z)."""
+    log_p, last = np.empty(len(bars), np.float32), time.monotonic()
+    for start in range(0, len(bars), SCORE_CHUNK):  # the last chunk is padded and cut again, so that it compiles once
+        rows = slice(start, start + SCORE_CHUNK)
+        missing = SCORE_CHUNK - len(bars[rows])
+        padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
+        log_p[rows] = np.asarray(_log_likelihood(vae, params, *padded))[: SCORE_CHUNK - missing]
+        if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"decoding: {start + SCORE_CHUNK - missing} of {len(bars)} bars")
+    return log_p
 
 
 def sample_tokens(logits: Array, keys: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
@@ -58,7 +94,7 @@ def decode_bars(vae: VAE, params: Any, z: np.ndarray, keys: Array, settings: Set
     def render(z, keys):
         return _one_bar(vae, params, _first(vae, params, z), z, keys, 0, _token_settings(settings))[1]
 
-    return _in_chunks(render, CHUNK, z, keys)
+    return _in_chunks(render, DECODE_CHUNK, z, keys)
 
 
 def free_run(vae: VAE, params: Any, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
@@ -108,3 +144,13 @@ def _in_chunks(run, size: int, z: np.ndarray, keys: Array) -> np.ndarray:
         rows = np.minimum(np.arange(start, start + size), len(z) - 1)
         done.append(np.asarray(run(z[rows], keys[rows]))[: len(z) - start])
     return np.concatenate(done)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return vae.apply(params, bars, method="encode")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _log_likelihood(vae: VAE, params: Any, bars: Array, z: Array) -> Array:
+    return jnp.sum(vae.apply(params, z, bars, method="predict").log_p, axis=-1)

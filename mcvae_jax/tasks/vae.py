@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.batches.bars import BarBatches, DataSettings, check_shifts, distinct_batches
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
@@ -19,10 +20,9 @@ from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
 from mcvae_jax.models import elbo
 from mcvae_jax.models.encodings import make_vae
-from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
-from mcvae_jax.training.data import BarBatches, DataSettings, check_shifts, distinct_batches
+from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
@@ -93,9 +93,9 @@ def make_sums(
     def sums(params, batch, key, train):
         keys = example_keys(key, batch["index"])
         noise = draw_noise(vae, keys, batch["bars"].shape[1], dropout if train else Dropout())
-        mu, log_var, told = vae.apply(params, batch["bars"], noise)
+        mu, log_var, predicted = vae.apply(params, batch["bars"], noise)
         return elbo.elbo_sums(
-            *told,
+            *predicted,
             batch["bars"],
             mu,
             log_var,

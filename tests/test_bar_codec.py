@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.models import bar_codec
+from mcvae_jax.models.bar_codec import decode_bars, free_run, sample_tokens
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import OUTCOMES, START
-from mcvae_jax.sampling import decode
-from mcvae_jax.sampling.decode import decode_bars, free_run, sample_tokens
-from mcvae_jax.sampling.settings import Settings
 from tests.vae_layouts import apply, far_from_the_start, make_model
 
 sample = jax.jit(sample_tokens)
@@ -80,7 +80,7 @@ def test_cuts_on_130_outcomes_keep_the_tokens_of_the_oracle():
     rng = np.random.default_rng(0)
     for top_k, top_p in ((0, 0.9), (7, 1.0), (40, 0.8), (200, 0.999)):
         logits = np.round(3 * rng.normal(size=(20, OUTCOMES)), 1)  # rounded, so that there are ties
-        cut = np.asarray(decode._cut(jnp.asarray(logits, jnp.float32), jnp.int32(top_k), jnp.float32(top_p)))
+        cut = np.asarray(bar_codec._cut(jnp.asarray(logits, jnp.float32), jnp.int32(top_k), jnp.float32(top_p)))
         for row, found in zip(logits, cut, strict=True):
             expected = expected_distribution(row, 1.0, top_k, top_p)
             assert np.array_equal(np.isfinite(found), expected > 0)
@@ -144,10 +144,10 @@ def test_a_bar_does_not_depend_on_the_others(model, latents):
 def test_other_settings_and_other_numbers_of_bars_compile_nothing(model, latents):
     vae, params = model
     decode_bars(vae, params, latents[:3], keys_of(3), Settings())
-    compiled = decode._one_bar._cache_size()
+    compiled = bar_codec._one_bar._cache_size()
     for settings in (Settings(temperature=0.0), Settings(temperature=1.3, top_k=5), Settings(top_p=0.8, seed=4)):
         decode_bars(vae, params, latents[:300], keys_of(300), settings)
-    assert decode._one_bar._cache_size() == compiled
+    assert bar_codec._one_bar._cache_size() == compiled
 
 
 def test_the_free_run_carries_its_state_on(model, latents):

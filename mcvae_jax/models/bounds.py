@@ -11,7 +11,6 @@ Letters: S songs, N bars of all songs, one song after the other, T steps of a ba
 
 import functools
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,22 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.corpus.store import Corpus, distinct_bars
-from mcvae_jax.latents import encode_bars, padded_length
-from mcvae_jax.models import gaussian
+from mcvae_jax.models.bar_codec import bar_log_likelihoods, encode_bars
 from mcvae_jax.models.prior import Prior
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.metre import BAR
+from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.music.tokens import BAR
+from mcvae_jax.nn import gaussian
+from mcvae_jax.nn.padding import in_padded_chunks, per_song
 
 Array = jax.Array
 Say = Callable[[str], None]
 LogLikelihood = Callable[[np.ndarray], np.ndarray]  # z (N, Z) -> log p(x_t | z_t) of every bar in nats, (N,)
 Priors = Mapping[str, tuple[Prior, Any]]  # name -> a prior and its parameters
 
-BAR_CHUNK = 512  # bars in a call of the VAE
 SEQUENCE_CHUNK = 2048  # bars, padding included, that go to a prior in one call
-SECONDS_BETWEEN_LINES = 10.0
-SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 
 
 class Posteriors(NamedTuple):
@@ -43,12 +40,6 @@ class Posteriors(NamedTuple):
     mu: np.ndarray  # (N, Z) float32
     log_var: np.ndarray  # (N, Z) float32
     lengths: np.ndarray  # (S,) int64: bars of each song, N in all
-
-
-def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
-    """Indices of the songs of a side that are scored: whole songs from SHORTEST to LONGEST bars."""
-    songs = corpus.songs(side)
-    return songs[(corpus.lengths[songs] >= SHORTEST) & (corpus.lengths[songs] <= LONGEST)]
 
 
 def whole_song_bounds(
@@ -148,20 +139,6 @@ def encode_songs(vae: VAE, params: Any, songs: Sequence[np.ndarray], say: Say | 
     return Posteriors(mu[rows], log_var[rows], np.array([len(song) for song in songs]))
 
 
-def bar_log_likelihoods(vae: VAE, params: Any, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
-    """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, 16) and z (N, Z)."""
-    log_p, last = np.empty(len(bars), np.float32), time.monotonic()
-    for start in range(0, len(bars), BAR_CHUNK):  # the last chunk is padded and cut again, so that it compiles once
-        rows = slice(start, start + BAR_CHUNK)
-        missing = BAR_CHUNK - len(bars[rows])
-        padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
-        log_p[rows] = np.asarray(_log_likelihood(vae, params, *padded))[: BAR_CHUNK - missing]
-        if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"decoding: {start + BAR_CHUNK - missing} of {len(bars)} bars")
-    return log_p
-
-
 def draw_latents(posteriors: Posteriors, seed: int, draw: int) -> np.ndarray:
     """One draw of z from q for every bar, (N, Z) float32; the noise is a function of seed, draw, song and bar alone."""
     song = np.repeat(np.arange(len(posteriors.lengths)), posteriors.lengths)
@@ -183,51 +160,6 @@ def prior_log_densities(prior: Prior, params: Any, z: np.ndarray, lengths: np.nd
         lengths,
         lambda size: max(1, SEQUENCE_CHUNK // size),
     )
-
-
-def in_padded_chunks(
-    function: Callable[..., Array],
-    arrays: Sequence[np.ndarray],
-    lengths: np.ndarray,
-    together: Callable[[int], int],
-) -> np.ndarray:
-    """A function of whole songs over songs of any lengths, those of like lengths padded to one and taken together.
-
-    Args:
-      function: takes each array as (songs, bars, ...), padded with zeros, and the indices of the songs in its first
-        rows, and returns a number for each bar, (songs, bars).
-      arrays: float32 (N, ...) each, of the bars of all songs, one song after the other.
-      lengths: (S,) bars of each song, N in all.
-      together: how many songs, at a padded length, go into one call.
-
-    Returns: float32 (N,).
-    """
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    padded = np.array([padded_length(int(n)) for n in lengths])
-    result = np.empty(offsets[-1], np.float32)
-    for size in np.unique(padded):
-        rows, songs = together(size), np.flatnonzero(padded == size)
-        for chunk in np.split(songs, np.arange(rows, len(songs), rows)):
-            batches = [np.zeros((rows, size, *array.shape[1:]), np.float32) for array in arrays]
-            places = [slice(offsets[song], offsets[song + 1]) for song in chunk]
-            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
-                for batch, array in zip(batches, arrays, strict=True):
-                    batch[row, : lengths[song]] = array[bars]
-            found = np.asarray(function(*batches, chunk))
-            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
-                result[bars] = found[row, : lengths[song]]
-    return result
-
-
-def per_song(of_bars: Array | np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Sums over the bars of each song, in float64: (N,) -> (S,)."""
-    song = np.repeat(np.arange(len(lengths)), lengths)
-    return np.bincount(song, weights=np.asarray(of_bars, np.float64), minlength=len(lengths))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _log_likelihood(vae: VAE, params: Any, bars: Array, z: Array) -> Array:
-    return jnp.sum(vae.apply(params, z, bars, method="tell").log_p, axis=-1)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -22,18 +22,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.batches.bars import check_shifts
+from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
-from mcvae_jax.evaluation.songs import reconstruction_nats
 from mcvae_jax.latents import Latents, corpus_latents
-from mcvae_jax.models import gaussian, mdrnn, mixture
-from mcvae_jax.models.keys import example_keys
+from mcvae_jax.models import mdrnn
+from mcvae_jax.models.bounds import reconstruction_nats
 from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
+from mcvae_jax.nn import gaussian, mixture
+from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
-from mcvae_jax.training.data import check_shifts
-from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.training.task import Batch, Metrics, Sums, Task
 
 Say = Callable[[str], None]

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models import mixture
 from mcvae_jax.models.prior import Prior, Step
-from mcvae_jax.sampling.settings import Settings
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.nn import mixture
 
 Array = jax.Array
 
@@ -142,8 +142,8 @@ def _next_step(prior: Prior, params: Any, state: Any, z: Array) -> Carry:
     """`prior.next_step` with a state for each song, so that songs of a block may have read different numbers."""
 
     def of_song(state, z):
-        state, said = prior.next_step(params, state, z[None])
-        return state, jax.tree.map(lambda x: x[0], said)
+        state, output = prior.next_step(params, state, z[None])
+        return state, jax.tree.map(lambda x: x[0], output)
 
     return jax.vmap(of_song)(state, z)
 
@@ -185,19 +185,19 @@ def _draw_block(
     return carry, z.swapaxes(0, 1), stops.T
 
 
-def _sample(said: Step, key: Array, taus: tuple[Array, Array, Array]) -> Array:
+def _sample(output: Step, key: Array, taus: tuple[Array, Array, Array]) -> Array:
     """The next bar (Z,) of one song.
 
     From a component that recalls an earlier bar, it lies between that bar, at tau_recall 0, and the component's own
     draw, at 1: the way from the one to the other is multiplied by sqrt(tau_recall).
     """
     tau_pi, tau_sigma, tau_recall = taus
-    z, component = mixture.sample(said.mixture, key, tau_pi, tau_sigma)
-    heads = said.recalled.shape[0]
+    z, component = mixture.sample(output.mixture, key, tau_pi, tau_sigma)
+    heads = output.recalled.shape[0]
     if not heads:
         return z
-    head = component - (said.mixture.log_pi.shape[0] - heads)
-    recalled = said.recalled[jnp.maximum(head, 0)]
+    head = component - (output.mixture.log_pi.shape[0] - heads)
+    recalled = output.recalled[jnp.maximum(head, 0)]
     return jnp.where(head >= 0, recalled + jnp.sqrt(tau_recall) * (z - recalled), z)
 
 

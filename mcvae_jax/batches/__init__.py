@@ -1,0 +1,1 @@
+"""Views of a corpus as batches, each a pure function of the step."""

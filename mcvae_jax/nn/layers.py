@@ -1,0 +1,97 @@
+"""Layers with their weights, and the checks of their sizes, shares and number formats.
+
+Letters: B examples, T steps, H units, I inputs, O outputs.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.nn.lstm import Gates, lstm, matmul, token_rows
+
+Array = jax.Array
+
+LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
+
+_kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
+
+
+class LSTMLayer(nn.Module):
+    """The weights of one LSTM layer with one or more inputs, whose projections are added.
+
+    It starts with a forget bias of 1. Recurrent weights are normal, not orthogonal: QR factorisations of several
+    matrices at a time hang XLA on a CPU with two threads (BUILD_NOTES.md).
+    """
+
+    units: int
+    inputs: tuple[int, ...]  # the widths of the inputs
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        self.w_x = [self.param(f"w_x{n}", _kernel_init, (4, width, self.units)) for n, width in enumerate(self.inputs)]
+        self.w_h = self.param("w_h", _kernel_init, (4, self.units, self.units))
+        self.b = self.param("b", lambda key, shape: jnp.zeros(shape).at[1].set(1.0), (4, self.units))
+
+    def gates(self, *xs: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
+        """Projects the inputs, each integers (T, B) for tokens or floats (..., B, I); masks (T, B) weigh tokens."""
+        masks = masks or (None,) * len(xs)
+
+        def gate(k: int) -> Array:
+            total = self.b[k]
+            for x, w, mask in zip(xs, self.w_x, masks, strict=True):
+                if jnp.issubdtype(x.dtype, jnp.integer):
+                    projected = token_rows(w[k], x, self.dtype)
+                else:
+                    projected = matmul(x, w[k], self.dtype)
+                total = total + (projected if mask is None else projected * mask[..., None])
+            return total
+
+        return tuple(gate(k) for k in range(4))
+
+    def __call__(self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False):
+        """`mcvae_jax.nn.lstm.lstm` with this layer's weights."""
+        return lstm(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask, reverse=reverse)
+
+
+class Dense(nn.Module):
+    """x (..., I) times a matrix plus a bias (..., O)."""
+
+    width: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        w = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.width))
+        b = self.param("b", nn.initializers.zeros_init(), (self.width,))
+        return matmul(x, w, self.dtype) + b
+
+
+def over_slots(body: Callable) -> Callable:
+    """lax.scan for a body(module, carry, slot) that uses the module's parameters."""
+    return nn.scan(body, variable_broadcast="params", split_rngs={"params": False})
+
+
+def check_shares(dropout: Any) -> None:
+    """UserError where a field of a dataclass of config.dropout is no share from 0 to below 1."""
+    for name, share in dataclasses.asdict(dropout).items():
+        if not 0 <= share < 1:
+            raise UserError(f"config.dropout.{name} is {share}; it must be from 0 to below 1")
+
+
+def check_sizes(fields: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """UserError where a size of config.model is not from 1 to LARGEST."""
+    for name in names:
+        if not 1 <= fields[name] <= LARGEST:
+            raise UserError(f"config.model.{name} is {fields[name]}; it must be from 1 to {LARGEST}")
+
+
+def operand_dtype(name: str) -> jnp.dtype:
+    """config.model.matmul_dtype; UserError where it is neither 'float32' nor 'bfloat16'."""
+    if name not in ("float32", "bfloat16"):
+        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {name!r}")
+    return jnp.dtype(name)
