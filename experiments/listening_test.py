@@ -30,7 +30,6 @@ from mcvae_jax.files import names_in, replacing
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
-from mcvae_jax.trained import provenance
 
 REAL_SONGS = "real songs"
 
@@ -126,9 +125,8 @@ def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
 
 def _described(model: clips.Model, text: str) -> dict:
     """What the key says of a model."""
-    of = {"VAE": model.composer.vae} | ({"MDRNN": model.composer.mdrnn} if model.kind == clips.MCVAE else {})
-    parts = {name: provenance(trained) for name, trained in of.items()}
-    return {"name": model.name, "kind": model.kind, "given": text, **parts}
+    parts = {name: origin.facts() for name, origin in model.composer.origins.items()}
+    return {"name": model.name, "kind": model.composer.name, "given": text, **parts}
 
 
 def _write_song(folder: Path, stem: str, title: str, bars: np.ndarray, tempo: float) -> None:

@@ -34,8 +34,12 @@ from mcvae_jax.corpus.pictures import draw as draw_corpus
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, Settings
-from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
+from mcvae_jax.models.song_model import LATENTS, MEMORY, main_origin
+from mcvae_jax.trained import Origin, open_corpus
+from mcvae_jax.workdir import Record, Workdir
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone
 SPLIT = ("bars", "metre", "melody", "min_pitch", "max_pitch", "held_out", "split", "split_seed")  # of CorpusSettings
@@ -81,20 +85,20 @@ def main(argv: list[str]) -> None:
     out = Path(flags.out).resolve()
     if names_in(out, "choose another --out") - FILES:
         raise UserError(f"{out} holds more than results of this command; choose another --out")
-    composers = {WORKDIR: open_composer(flags.workdir, flags.checkpoint)}
+    models = {WORKDIR: open_latents(flags.workdir, flags.checkpoint)}
     if flags.uncleaned:
-        composers[UNCLEANED] = open_composer(flags.uncleaned)
-        check_twin(composers[WORKDIR], composers[UNCLEANED])
-    corpus = open_corpus(composers[WORKDIR].vae, flags.corpus)
+        models[UNCLEANED] = open_latents(flags.uncleaned, "best")
+        check_twin(models[WORKDIR], models[UNCLEANED])
+    corpus = open_corpus(main_origin(models[WORKDIR]), flags.corpus)
     pairs = choose_pairs(corpus, flags.songs_from, flags.songs, flags.seed)
     command = shlex.join(["python", "-m", "experiments.thesis", *argv])
-    about = facts(composers, corpus, pairs, flags) | {"command": command}
+    about = facts(models, corpus, pairs, flags) | {"command": command}
     scorer = Scorer([corpus.song(i) for i in scored_songs(corpus, TRAIN)], pairs)
-    sets = score_all(composers, pairs, scorer, flags, say)
+    sets = score_all(models, pairs, scorer, flags, say)
     say("paths of Fig 5.4")
-    paths = follow_paths(composers[WORKDIR], pairs, scorer, settings_of(flags))
+    paths = follow_paths(models[WORKDIR], pairs, scorer, settings_of(flags))
     rows = overview(sets, flags.seed)
-    sentences = [controls(sets, rows), finding(paths), *missing(composers, pairs, flags, corpus)]
+    sentences = [controls(sets, rows), finding(paths), *missing(models, pairs, flags, corpus)]
     with replacing(out) as place:
         write(place, sets, rows, paths, sentences, about, corpus, flags)
     for line in sentences:
@@ -102,23 +106,27 @@ def main(argv: list[str]) -> None:
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
 
 
-def check_twin(cleaned: Composer, uncleaned: Composer) -> None:
+def check_twin(cleaned: LatentComposer, uncleaned: LatentComposer) -> None:
     """UserError unless Fig 6.11 can compare the two."""
-    if not (cleaned.mdrnn and uncleaned.mdrnn):
-        raise UserError("--uncleaned compares two MCVAEs; give workdirs with an MDRNN each, or leave it out")
-    if cleaned.mdrnn.identity == uncleaned.mdrnn.identity:
+    if not all(MEMORY in model.abilities for model in (cleaned, uncleaned)):
+        raise UserError("--uncleaned compares two MCVAEs; give workdirs with a prior each, or leave it out")
+    if cleaned.prior.origin.identity == uncleaned.prior.origin.identity:
         raise UserError("--uncleaned and --workdir are the same model; give the one trained on the uncleaned corpus")
 
 
 def score_all(
-    composers: dict[str, Composer], pairs: Pairs, scorer: Scorer, flags: argparse.Namespace, say: Callable[[str], None]
+    models: dict[str, LatentComposer],
+    pairs: Pairs,
+    scorer: Scorer,
+    flags: argparse.Namespace,
+    say: Callable[[str], None],
 ) -> list[Scored]:
     """The scores of all sets: without a model, then of each model."""
     say(f"A and B: {len(pairs.a)} songs each ({flags.songs_from})")
     sets = [scorer("", melodies) for melodies in without_model(pairs, flags.seed)]
-    for name, composer in composers.items():
-        say(f"Algorithms 1 to {4 if composer.mdrnn else 2} by --{name}")
-        made = composed(composer, pairs, settings_of(flags), not flags.as_printed, say)
+    for name, model in models.items():
+        say(f"Algorithms 1 to {4 if MEMORY in model.abilities else 2} by --{name}")
+        made = composed(model, pairs, settings_of(flags), not flags.as_printed, say)
         sets += [scorer(name, melodies) for melodies in made]
     return sets
 
@@ -155,7 +163,7 @@ def write(
     write_page(place, shown, sentences, told, overall, drawn, others)
 
 
-def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:
+def facts(models: dict[str, LatentComposer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:
     """What the numbers hold for."""
     found: dict[str, Any] = {
         "seed": flags.seed,
@@ -165,26 +173,26 @@ def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: a
         "settings": vars(settings_of(flags)),
         "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
     }
-    for name, composer in composers.items():
-        found[name] = {part: provenance(trained) for part, trained in composer._asdict().items() if trained}
+    for name, model in models.items():
+        found[name] = {part: origin.facts() for part, origin in model.origins.items()}
     return found | {PAIRS: pairs.names}
 
 
-def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
+def missing(models: dict[str, LatentComposer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
     """What is not there or in doubt, and how to get it."""
-    told, composer = [], composers[WORKDIR]
+    told, model = [], models[WORKDIR]
     if len(pairs.a) < flags.songs:
         more = "; --songs_from=all takes training songs, too" if flags.songs_from == "held_out" else ""
         told.append(f"A and B have {len(pairs.a)} songs each, not {flags.songs}: there are no more{more}.")
-    if not composer.mdrnn:
+    if MEMORY not in model.abilities:
         told.append("Figs 6.8, 6.10 and 6.11 are missing: the workdir has a VAE alone; train an MDRNN on it.")
-    elif UNCLEANED not in composers:
+    elif UNCLEANED not in models:
         told.append(
             "Fig 6.11 is missing, and Figs 6.8 and 6.10 are of the model given: train its twin on the uncleaned corpus"
             " by the next line, and give it as --uncleaned."
         )
-        told.append(" && ".join(twin_commands(composer)))
-    elif flags.songs_from == "held_out" and (unlike := split_unlike(*composers.values())):
+        told.append(" && ".join(twin_commands(model)))
+    elif flags.songs_from == "held_out" and (unlike := split_unlike(*models.values())):
         told.append(
             f"--uncleaned may have been trained on songs of A and B, since its corpus was made with {unlike}: train it"
             " with the same."
@@ -194,24 +202,40 @@ def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namesp
     return told
 
 
-def split_unlike(cleaned: Composer, uncleaned: Composer) -> str:
+def split_unlike(cleaned: LatentComposer, uncleaned: LatentComposer) -> str:
     """Where the settings that decide which songs are held out differ; '' for nowhere."""
-    here, there = (composer.vae.record.config.get("corpus", {}) for composer in (cleaned, uncleaned))
+    here, there = (_record(model.codec.origin).config.get("corpus", {}) for model in (cleaned, uncleaned))
     return ", ".join(f"{k} {there.get(k)!r}, not {here.get(k)!r}" for k in SPLIT if there.get(k) != here.get(k))
 
 
-def twin_commands(composer: Composer) -> list[str]:
+def twin_commands(model: LatentComposer) -> list[str]:
     """The command lines that train the same models on a corpus without limits and with all duplicates."""
-    vae, mdrnn = (trained.record for trained in (composer.vae, composer.mdrnn))
+    vae, prior = _record(model.codec.origin), _record(model.prior.origin)
+    folder = model.codec.origin.folder
     corpus = {"corpus.max_bars": 0, "corpus.dedupe": "none", "corpus_folder": ""}
-    if composer.vae.folder.name == "vae" and vae.command == mdrnn.command:  # both by one command
+    if folder.name == "vae" and vae.command == prior.command:  # both by one command
         fields = {f"vae.{name}": value for name, value in corpus.items()} | {"mdrnn.data.max_bars": 0}
-        return [_again(vae.command, fields, composer.vae.folder.parent)]
-    twin = f"{composer.vae.folder}-{UNCLEANED}"
+        return [_again(vae.command, fields, folder.parent)]
     return [
-        _again(vae.command, corpus, composer.vae.folder),
-        _again(mdrnn.command, {"data.max_bars": 0, "vae_workdir": twin}, composer.mdrnn.folder),
+        _again(vae.command, corpus, folder),
+        _again(
+            prior.command,
+            {"data.max_bars": 0, "vae_workdir": f"{folder}-{UNCLEANED}"},
+            model.prior.origin.folder,
+        ),
     ]
+
+
+def open_latents(folder: str, checkpoint: str) -> LatentComposer:
+    """The model of a workdir; UserError for one without latents, between which nothing lies."""
+    model = open_model(folder, checkpoint)
+    if LATENTS not in model.abilities:
+        raise UserError(f"{folder} holds a {model.name}, which has no latents to interpolate; give a model that has")
+    return model
+
+
+def _record(origin: Origin) -> Record:
+    return Workdir(origin.folder).read()
 
 
 def _again(command: str, fields: dict[str, Any], folder: Path) -> str:

@@ -1,49 +1,38 @@
-"""Scores a trained model: held-out songs in bits, composed songs beside held-out ones and controls, and what is copied.
+"""Scores trained models: held-out songs in bits, composed songs beside held-out ones and controls, and what is copied.
 
-It writes report.json (every number) and report.html (to be read) to --out, for the workdir of a VAE, of an MDRNN, or of
-configs/mcvae.py.
+It writes report.json (every number) and report.html (to be read) to --out. A model is the workdir of any config, also
+that of configs/mcvae.py. Several models stand in one report where they were trained on the same corpus.
 
-example:
+examples:
   python -m mcvae_jax.evaluate --workdir=runs/mcvae-default --out=report
+  python -m mcvae_jax.evaluate --models=runs/mcvae-default,runs/mine --out=report
 """
 
 import argparse
 import dataclasses
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, run_command, say
-from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation import compare
 from mcvae_jax.evaluation.conclusions import conclusions
-from mcvae_jax.evaluation.controls import control_sets, halves, untrained, untrained_mdrnn
 from mcvae_jax.evaluation.copies import PASSAGE
-from mcvae_jax.evaluation.measures import MEASURES, Measure
+from mcvae_jax.evaluation.evaluation import FIXED_NGRAM, Plan, evaluate, named
 from mcvae_jax.evaluation.report import write_page
-from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.files import names_in, replacing
-from mcvae_jax.models.bounds import encode_songs
-from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.settings import AS_TRAINED, Settings
-from mcvae_jax.sampling import modes
-from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
+from mcvae_jax.trained import open_corpus
 
-Songs = list[np.ndarray]
-Sets = dict[str, Songs]
-
-FORMAT, VERSION = "mcvae_jax report", 1
+FORMAT, VERSION = "mcvae_jax report", 2
 FILES = {"report.json", "report.html"}
-FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
-BITS = "bits per bar"
-HELD_OUT_SET = "held-out songs"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -55,15 +44,25 @@ def parse(argv: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--workdir", required=True, metavar="DIR", help="of a trained VAE, MDRNN, or both")
+    add("--models", default="", metavar="DIR,DIR,...", help="workdirs of trained models, the most important one first")
+    add("--workdir", default="", metavar="DIR", help="the same for one model")
     add("--out", required=True, metavar="DIR", help="folder of the report; an earlier report there is replaced")
     add("--corpus", default="", metavar="DIR", help="where the corpus is now (default: where training found it)")
+    add(
+        "--encoder", default="", metavar="DIR", help="the model whose latents sets are compared in (default: the first)"
+    )
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
-    add("--songs", type=int, default=100, metavar="N", help="songs of each composed set (default: 100)")
-    add("--bars", type=int, default=32, metavar="N", help="bars of each song of the sets (default: 32)")
-    add("--draws", type=int, default=4, metavar="N", help="of whole songs, for the bounds (default: 4)")
-    add("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
+    add(
+        "--songs", type=int, default=Plan.songs, metavar="N", help=f"songs of each composed set (default: {Plan.songs})"
+    )
+    add(
+        "--bars", type=int, default=Plan.bars, metavar="N", help=f"bars of each song of the sets (default: {Plan.bars})"
+    )
+    add("--draws", type=int, default=Plan.draws, metavar="N", help=f"of songs, for bounds (default: {Plan.draws})")
+    add("--seed", type=int, default=Plan.seed, metavar="N", help=f"of everything that is drawn (default: {Plan.seed})")
     flags = parser.parse_args(argv)
+    if bool(flags.models) == bool(flags.workdir):
+        raise UserError("give the workdirs of models as --models=DIR,DIR,..., or one as --workdir=DIR")
     for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1)):
         if getattr(flags, name) < least:
             raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
@@ -76,10 +75,15 @@ def main(argv: list[str]) -> None:
     flags = parse(argv)
     out = Path(flags.out).resolve()
     check_folder(out)
-    composer = open_composer(flags.workdir, flags.checkpoint)
-    corpus = open_corpus(composer.vae, flags.corpus)
-    about = facts(composer, corpus, flags) | {"command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])}
-    report = {"format": FORMAT, "version": VERSION, "about": about} | evaluate(composer, corpus, flags, say)
+    models = [open_model(folder, flags.checkpoint) for folder in (flags.models or flags.workdir).split(",")]
+    corpus = common_corpus(models, flags.corpus)
+    encoder = open_model(flags.encoder) if flags.encoder else next((m for m in models if LATENTS in m.abilities), None)
+    plan = Plan(flags.songs, flags.bars, flags.draws, flags.seed)
+    about = facts(models, encoder, corpus, plan) | {
+        "command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])
+    }
+    report = {"format": FORMAT, "version": VERSION, "about": about}
+    report |= evaluate(named(models), corpus, plan, encoder, say)
     with replacing(out) as place:
         (place / "report.json").write_text(json.dumps(report, indent=1) + "\n")
         write_page(place / "report.html", report)
@@ -88,89 +92,24 @@ def main(argv: list[str]) -> None:
     say(f"Open {flags.out}/report.html to see it; report.json beside it holds every number.")
 
 
-def evaluate(composer: Composer, corpus: Corpus, flags: argparse.Namespace, say: Callable[[str], None]) -> dict:
-    """The report, as JSON: 'models' (`score_models`), 'sets' (`compare_sets`), 'flags' (`lost_to`), 'copies'
-    (`compare_copies`), 'kinds' of sets: the names of 'models' and 'controls', and the 'held_out' one of 'copies'."""
-    training_ids, held_out_ids = (scored_songs(corpus, side) for side in (TRAIN, HELD_OUT))
-    training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
-    excerpts = [song[: flags.bars] for song in held_out if len(song) >= flags.bars]
-    long_enough = [i for i in training_ids if corpus.lengths[i] >= flags.bars]
-    if len(excerpts) < 2 * FOLDS or not long_enough:
-        raise UserError(
-            f"the corpus {corpus.folder} has {len(excerpts)} held-out and {len(long_enough)} training songs of"
-            f" {flags.bars} bars or more, and {2 * FOLDS} and 1 are needed; give fewer --bars, or train on more songs"
-        )
-    models = score_models(composer, training, held_out, flags.draws, flags.seed, say)
-    rng = np.random.default_rng(flags.seed)
-    reference, other = halves(excerpts, rng)
-    controls = control_sets(other, [corpus.song(i)[: flags.bars] for i in long_enough], flags.songs, rng)
-    composed, fresh = composed_sets(composer, flags)
-    controls |= fresh
-
-    def encode(songs):
-        mu = encode_songs(composer.vae.vae, composer.vae.params, songs).mu
-        return mu.reshape(len(songs), flags.bars, -1).astype(np.float64)
-
-    sets = compare.compare_sets(reference, composed | controls, measures(training), encode, flags.seed, say)
-    say("what is copied from the training songs")
-    records = corpus.records()
-    all_training = corpus.songs(TRAIN)
-    copies = compare.compare_copies(
-        {HELD_OUT_SET: excerpts} | composed | controls,
-        [corpus.song(i) for i in all_training],
-        [records[i]["name"] for i in all_training],
-        flags.seed,
-    )
-    return {
-        "kinds": {"models": list(composed), "controls": list(controls), "held_out": HELD_OUT_SET},
-        "models": models,
-        "sets": sets,
-        "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
-        "copies": copies,
-    }
+def common_corpus(models: Sequence[SongModel], folder: str) -> Corpus:
+    """The corpus on which all models were trained; UserError where they were trained on several."""
+    first = main_origin(models[0])
+    corpus = open_corpus(first, folder)
+    for model in models[1:]:
+        origin = main_origin(model)
+        if origin.data.get("identity") != corpus.identity:
+            raise UserError(
+                f"{origin.folder} was trained on another corpus ({str(origin.data.get('identity'))[:12]}) than"
+                f" {first.folder} ({corpus.identity[:12]}), so that it may know the held-out songs of that; compare"
+                " models of one corpus (--config.corpus_folder=FOLDER trains on one that stands)"
+            )
+    return corpus
 
 
-def composed_sets(composer: Composer, flags: argparse.Namespace) -> tuple[Sets, Sets]:
-    """The sets of the models, the one to be judged first, and those of untrained ones."""
-    plain = {"songs": flags.songs, "bars": flags.bars}
-    as_trained = dataclasses.replace(AS_TRAINED, seed=flags.seed)
-    fresh = untrained(composer, flags.seed)
-    if composer.mdrnn:
-        alone = untrained_mdrnn(composer, flags.seed)
-        made = {
-            "MCVAE (as trained)": modes.compose(composer, settings=as_trained, **plain),
-            "MCVAE (sampler's defaults)": modes.compose(composer, settings=Settings(seed=flags.seed), **plain),
-        }
-        untrained_made = {
-            "untrained MDRNN": modes.compose(alone, settings=as_trained, **plain),
-            "untrained composer": modes.compose(fresh, settings=as_trained, **plain),
-        }
-    else:
-        made, untrained_made = {}, {"untrained composer": modes.vae_bars(fresh, settings=as_trained, **plain)}
-    made |= {
-        "VAE (bar by bar)": modes.vae_bars(composer, settings=as_trained, **plain),
-        "VAE (free run)": modes.vae_free(composer, settings=as_trained, **plain),
-    }
-    return tuple(
-        {name: [song.bars for song in songs] for name, songs in each.items()} for each in (made, untrained_made)
-    )
-
-
-def measures(training: Songs) -> dict[str, Measure]:
-    """The measures of a song, its bits per bar under a fixed n-gram first."""
-    smoothing, order = NGRAMS[FIXED_NGRAM]
-    ngrams = NGrams.fit(training, order, smoothing)
-    return {BITS: lambda song: ngrams.bits(song) / len(song), **MEASURES}
-
-
-def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict[str, Any]:
+def facts(models: Sequence[SongModel], encoder: SongModel | None, corpus: Corpus, plan: Plan) -> dict[str, Any]:
     """What the report's numbers hold for."""
-    found = {
-        "workdir": flags.workdir,
-        "seed": flags.seed,
-        "songs": flags.songs,
-        "bars": flags.bars,
-        "draws": flags.draws,
+    found: dict[str, Any] = dataclasses.asdict(plan) | {
         "ngram": FIXED_NGRAM,
         "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
         "held-out songs": {
@@ -179,9 +118,11 @@ def facts(composer: Composer, corpus: Corpus, flags: argparse.Namespace) -> dict
             "too similar to a training song": len(corpus.songs(EXCLUDED)),
         },
     }
-    for name, trained in (("vae", composer.vae), ("mdrnn", composer.mdrnn)):
-        if trained:
-            found[name] = provenance(trained)
+    if encoder:
+        found["latents of"] = str(main_origin(encoder).folder)
+    for name, model in named(models).items():
+        for part, origin in model.origins.items():
+            found[f"{name}: {part}" if len(models) > 1 else part] = origin.facts()
     return found
 
 

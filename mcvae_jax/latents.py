@@ -25,10 +25,11 @@ from mcvae_jax.command import say as say_at_once
 from mcvae_jax.corpus.store import Corpus, checksum
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
-from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import HIGHEST, NOTE_OFF
-from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
+from mcvae_jax.trained import open_corpus
 
 Say = Callable[[str], None]
 
@@ -55,7 +56,7 @@ class Latents(NamedTuple):
 
 
 def corpus_latents(
-    trained: TrainedVAE,
+    codec: BarCodec,
     corpus: Corpus,
     lowest_shift: int = 0,
     highest_shift: int = 0,
@@ -70,13 +71,13 @@ def corpus_latents(
       folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
         this VAE is replaced. Where nothing can be written, nothing is kept.
     """
-    place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
-    facts = {"vae": trained.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
+    place = Path(folder or codec.origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
+    facts = {"vae": codec.origin.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
     kept = _read(place, facts)
     if kept:
         return kept
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
-    mu, log_var = encode_bars(trained.vae, trained.params, bars, say)
+    mu, log_var = codec.encode(bars, say)
     latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
     try:
         _write(place, facts, latents)
@@ -120,7 +121,7 @@ def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
         (new / "latents.json").write_text(json.dumps(facts | {"checksums": checksums}, indent=1) + "\n")
 
 
-def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: Latents) -> None:
+def write_npz(path: Path | str, codec: BarCodec, corpus: Corpus, latents: Latents) -> None:
     """Writes the file that the head of this module describes; UserError where it cannot."""
     rows = latents.rows[-latents.lowest_shift]
     arrays = {
@@ -129,7 +130,7 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "offsets": np.asarray(corpus.offsets),
         "sides": np.asarray(corpus.sides),
         "names": np.array([record["name"] for record in corpus.records()]),
-        "vae": np.array(trained.identity),
+        "vae": np.array(codec.origin.identity),
         "corpus": np.array(corpus.identity),
     }
     try:
@@ -150,11 +151,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--corpus", default="", help="a corpus (default: the one on which the VAE was trained)")
     parser.add_argument("--checkpoint", default="best", help="best, newest or a step (default: best)")
     flags = parser.parse_args(argv)
-    trained = open_vae(flags.workdir, flags.checkpoint)
-    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(trained)
-    latents = corpus_latents(trained, corpus, say=say_at_once)
-    write_npz(flags.out, trained, corpus, latents)
-    say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {trained.vae.latent}: {flags.out}")
+    codec = open_codec(flags.workdir, flags.checkpoint)
+    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(codec.origin)
+    latents = corpus_latents(codec, corpus, say=say_at_once)
+    write_npz(flags.out, codec, corpus, latents)
+    say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {codec.latent}: {flags.out}")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ from pathlib import Path
 from mcvae_jax import pipeline
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import parse
-from mcvae_jax.training import loop, parallel, tasks
+from mcvae_jax.training import loop, parallel
 
 
 def main(argv: list[str]) -> int:
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> int:
             raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
         return pipeline.run(options.config, Path(options.workdir), say, command)
     loop.check_start(options.config, options.workdir, options.init_from)
-    task = tasks.make_task(options.config, say)
+    task = kind_of(options.config.task).make_task(options.config, say)
     outcome = loop.train(task, options.config, options.workdir, say, options.init_from, command)
     return 128 + outcome.signal if outcome.signal else 0
 

@@ -18,11 +18,12 @@ from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.sampling import demo
 from mcvae_jax.tasks import prior as mdrnn_task
-from mcvae_jax.trained import open_composer, open_vae
-from mcvae_jax.training import loop, parallel, tasks
+from mcvae_jax.training import loop, parallel
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
 
@@ -103,7 +104,7 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
         return 0
     with _in_our_terms(name, model_config):
         with watch.stage(MODELS[name]):
-            task = tasks.make_task(model_config, watch.say)
+            task = kind_of(model_config.task).make_task(model_config, watch.say)
             if name == "vae":
                 _check_songs(config, Corpus.open(task.data["corpus"]), folder)
         with watch.stage(name):
@@ -111,7 +112,7 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
 
 
 def _make_songs(config: Any, folder: Path, watch: "Stopwatch") -> None:
-    composer, songs = open_composer(folder), folder / "songs"
+    composer, songs = open_model(folder), folder / "songs"
     if demo.is_written(composer, config.songs, songs):
         watch.say(f"{songs} is done. Nothing is left to do.")
     else:
@@ -148,7 +149,9 @@ def _check_pair(config: Any, folder: Path) -> None:
     vae, mdrnn = folder / "vae", folder / "mdrnn"
     if not _newest_step(mdrnn):
         return
-    if _newest_step(vae) < config.vae.train.steps or open_vae(vae).identity != Workdir(mdrnn).read().data.get("vae"):
+    if _newest_step(vae) < config.vae.train.steps or open_codec(vae).origin.identity != Workdir(mdrnn).read().data.get(
+        "vae"
+    ):
         raise UserError(
             f"{mdrnn} belongs to another state of the VAE than step {config.vae.train.steps} of {vae}; delete {mdrnn},"
             " so that it is trained anew, or take another --workdir."
@@ -167,7 +170,7 @@ def _check_songs(config: Any, corpus: Corpus, folder: Path) -> None:
     """UserError, before the VAE is trained, where the stages after it would find no songs that they can use."""
     model_config = _model_config(config, "mdrnn", folder)
     with _in_our_terms("mdrnn", model_config):
-        settings, _ = mdrnn_task.read_settings(model_config)
+        settings = mdrnn_task.read_settings(model_config)
         check_shifts(settings, make_vae(config.vae.model))
         mdrnn_task.choose_songs(corpus, settings, say=lambda line: None)
     if config.songs.continued:

@@ -27,12 +27,13 @@ from typing import Any
 
 from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import SongModel
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.song import ComposedSong
-from mcvae_jax.trained import Composer, open_composer
 
 MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", "vae")
 SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
@@ -148,11 +149,11 @@ def main(argv: list[str]) -> None:
     settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
     check_folder(flags.out)
     seeds = _seeds(flags)
-    composer = open_composer(flags.workdir, flags.checkpoint)
-    facts = _facts(composer)
+    model = open_model(flags.workdir, flags.checkpoint)
+    facts = _facts(model)
     say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
     start = time.monotonic()
-    songs = make_songs(composer, flags, seeds, settings)
+    songs = make_songs(model, flags, seeds, settings)
     seconds = time.monotonic() - start
     bars = sum(int((~song.given).sum()) for song in songs)
     say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
@@ -164,19 +165,19 @@ def main(argv: list[str]) -> None:
 
 
 def make_songs(
-    composer: Composer, flags: argparse.Namespace, seeds: list[Seed], settings: Settings
+    model: SongModel, flags: argparse.Namespace, seeds: list[Seed], settings: Settings
 ) -> list[ComposedSong]:
     """The songs of a mode."""
     many: dict[str, Any] = {"songs": flags.songs, "settings": settings, "first": flags.first}
     bars = flags.bars or 25
     make: dict[str, Callable[[], list[ComposedSong]]] = {
-        "compose": lambda: modes.compose(composer, bars=flags.bars, max_bars=flags.max_bars, say=say, **many),
-        "continue": lambda: modes.continue_(composer, seeds, bars=bars, say=say, **many),
-        "vary": lambda: modes.vary(composer, seeds, flags.spread, **many),
-        "infill": lambda: modes.infill(composer, seeds[0], flags.missing, say=say, **many),
-        "interpolate": lambda: modes.interpolate(composer, *seeds, flags.steps, flags.path, settings),
-        "reconstruct": lambda: modes.reconstruct(composer, seeds, settings, flags.first),
-        "vae": lambda: modes.vae_free(composer, bars=bars, **many) + modes.vae_bars(composer, bars=bars, **many),
+        "compose": lambda: modes.compose(model, bars=flags.bars, max_bars=flags.max_bars, say=say, **many),
+        "continue": lambda: modes.continue_(model, seeds, bars=bars, say=say, **many),
+        "vary": lambda: modes.vary(model, seeds, flags.spread, **many),
+        "infill": lambda: modes.infill(model, seeds[0], flags.missing, say=say, **many),
+        "interpolate": lambda: modes.interpolate(model, *seeds, flags.steps, flags.path, settings),
+        "reconstruct": lambda: modes.reconstruct(model, seeds, settings, flags.first),
+        "vae": lambda: modes.without_memory(model, bars=bars, **many),
     }
     return make[flags.mode]()
 
@@ -208,11 +209,8 @@ def _seeds(flags: argparse.Namespace) -> list[Seed]:
     return seeds
 
 
-def _facts(composer: Composer) -> dict[str, Any]:
-    facts: dict[str, Any] = {"VAE": f"{composer.vae.folder} (step {composer.vae.step})"}
-    if composer.mdrnn:
-        facts["MDRNN"] = f"{composer.mdrnn.folder} (step {composer.mdrnn.step})"
-    return facts
+def _facts(model: SongModel) -> dict[str, Any]:
+    return {name: f"{origin.folder} (step {origin.step})" for name, origin in model.origins.items()}
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -31,7 +31,7 @@ FREE_FIELDS = (
 )
 FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
 # Fields that came later, with the value that earlier runs were trained with.
-LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127}
+LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127, "steps_per_bar": 16}
 
 
 class Record(NamedTuple):
@@ -41,6 +41,7 @@ class Record(NamedTuple):
     data: dict  # JSON facts that identify the data
     init_from: str  # the workdir whose best parameters were the start; '' for none
     command: str  # what was typed; '' from a notebook
+    code: str = ""  # the folder of a model of one's own, see kinds.py; '' for those of this package
 
 
 class Workdir:

@@ -15,17 +15,15 @@ import numpy as np
 from mcvae_jax.corpus.clean import content_hash
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.bar_codec import encode_bars, free_run
+from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import MEMORY, SongModel, main_origin
 from mcvae_jax.music.tokens import NOTE_OFF
-from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.keys import TOKENS, song_keys
+from mcvae_jax.nn.keys import song_keys
 from mcvae_jax.sampling.preview import render_wav
-from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import Composer, open_composer, open_corpus
+from mcvae_jax.trained import open_corpus
 
-VAE, MCVAE, REAL = "vae", "mcvae", "real"
+REAL = "real"
 _HEADER = 44  # bytes of a PCM WAV file before its samples
 _PEAK = 0.9 * 32767
 
@@ -34,9 +32,8 @@ class Model(NamedTuple):
     """One of the models to be compared."""
 
     name: str
-    kind: str  # VAE or MCVAE
-    composer: Composer
-    corpus: Corpus  # on which its VAE was trained
+    composer: SongModel
+    corpus: Corpus  # on which it was trained
 
 
 class SeedSong(NamedTuple):
@@ -48,16 +45,23 @@ class SeedSong(NamedTuple):
 
 
 def open_models(texts: Sequence[str], names: Sequence[str]) -> list[Model]:
-    """The models of 'DIR' or 'DIR:vae' (the VAE of it alone), under these names or, where there are none, their own."""
+    """The models of 'DIR' or 'DIR:alone', under these names or, where there are none, their own.
+
+    'DIR:alone' is the part of the model that has no memory of bars: of an MCVAE its VAE, whose decoder runs freely from
+    the last bar of the seed. 'DIR:vae' is the same.
+    """
     models = []
     for text in texts:
-        folder, alone = text.removesuffix(":vae"), text.endswith(":vae")
-        if not Path(folder).exists():
-            raise UserError(f"{folder} does not exist; --models takes DIR, or DIR:vae for the VAE of it alone")
-        composer = open_composer(folder)
-        kind = VAE if alone or composer.mdrnn is None else MCVAE
-        name = f"{Path(folder).name} ({kind.upper()})"
-        models.append(Model(name, kind, composer, open_corpus(composer.vae)))
+        folder, _, part = text.partition(":")
+        if not Path(folder).exists() or part not in ("", "vae", "alone"):
+            raise UserError(
+                f"{text} does not exist; --models takes DIR, or DIR:alone for its part without memory alone"
+            )
+        model = open_model(folder)
+        if part or MEMORY not in model.abilities:
+            model = next((kin for kin in model.kin() if MEMORY not in kin.abilities), model)
+        name = f"{Path(folder).name}: {model.name}"
+        models.append(Model(name, model, open_corpus(main_origin(model))))
     if names and len(names) != len(models):
         raise UserError(f"names in --names: {len(names)}, models: {len(models)}; give one name for each model")
     models = [model._replace(name=name) for model, name in zip(models, names or [m.name for m in models], strict=True)]
@@ -96,15 +100,9 @@ def held_out_songs(models: Sequence[Model], count: int, seed_bars: int, bars: in
 
 
 def go_on(model: Model, songs: Sequence[SeedSong], settings: Settings) -> list[np.ndarray]:
-    """How a model goes on after each seed, for as many bars as the song does: uint8 (bars, 16) each."""
-    bars, vae = len(songs[0].after), model.composer.vae
-    if model.kind == MCVAE:
-        seeds = [Seed(song.before, Setting(), song.name, len(song.before), ()) for song in songs]
-        composed = modes.continue_(model.composer, seeds, bars, songs=1, settings=settings)
-        return [song.bars[-bars:] for song in composed]
-    z, _ = encode_bars(vae.vae, vae.params, np.stack([song.before[-1] for song in songs]))
-    keys = song_keys(settings.seed, range(1, len(songs) + 1), TOKENS)
-    return list(free_run(vae.vae, vae.params, z, keys, bars + 1, settings)[:, 1:])
+    """How a model goes on after each seed, for as many bars as the song does: uint8 (bars, T) each."""
+    keys = song_keys(settings.seed, range(1, len(songs) + 1))
+    return model.composer.go_on([song.before for song in songs], keys, len(songs[0].after), settings)
 
 
 def render_alike(songs: Sequence[np.ndarray], quarters_per_minute: float) -> list[bytes]:

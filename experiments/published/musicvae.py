@@ -14,10 +14,10 @@ import numpy as np
 from experiments.published.sets import BARS, Pairs, Scorer, latents
 from experiments.results import new_figure, save_figure
 from mcvae_jax.evaluation.blends import hamming, mixed_steps, step_draws
+from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.sequences import lerp, slerp
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.interpolation import between, pair_keys, vae_conditional
-from mcvae_jax.trained import Composer
 
 CAPTION = (
     "What five bars between B and A cost the corrected 5-gram, and in how many steps they differ from A, with bands of"
@@ -31,20 +31,20 @@ LOOKS = {LATENT: ("tab:blue", "-"), SPHERICAL: ("tab:blue", ":"), TOKENS: ("tab:
 PANELS = (("bits_per_bar", "5-gram cost, bits per bar"), ("hamming_to_a", "Hamming distance to A, share of steps"))
 
 
-def follow_paths(composer: Composer, pairs: Pairs, scorer: Scorer, settings: Settings) -> list[dict[str, Any]]:
+def follow_paths(model: LatentComposer, pairs: Pairs, scorer: Scorer, settings: Settings) -> list[dict[str, Any]]:
     """A row for each path and alpha: means over pairs and their standard errors.
 
     'real_bits_per_bar' is the straight line between what b and a themselves cost, 'relative_cost' the cost divided by
     it (of the means).
     """
     a, b = (np.stack(songs) for songs in pairs.excerpts(BARS))
-    z_a, z_b = latents(composer, pairs)
+    z_a, z_b = latents(model, pairs)
     uniform = step_draws(settings.seed, range(len(a)), a.shape[1:])
 
     def decoded(path) -> Callable[[float], np.ndarray]:
         def at(alpha):
             keys = pair_keys(settings.seed, range(len(a)), alpha)
-            return vae_conditional(composer.vae, between(z_a, z_b, alpha, path), keys, settings)
+            return vae_conditional(model.codec, between(z_a, z_b, alpha, path), keys, settings)
 
         return at
 

@@ -9,9 +9,10 @@ from mcvae_jax.batches.songs import LONGEST, SHORTEST, scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.blends import mixed_steps, published_blend, step_draws
-from mcvae_jax.models.bounds import encode_songs
+from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.ngrams import NGrams, thesis_score
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import MEMORY
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.sampling.interpolation import (
     between,
@@ -21,7 +22,6 @@ from mcvae_jax.sampling.interpolation import (
     vae_conditional,
     vae_unconditional,
 )
-from mcvae_jax.trained import Composer
 
 Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
 
@@ -88,12 +88,11 @@ def choose_pairs(corpus: Corpus, source: str, pairs: int, seed: int) -> Pairs:
     return Pairs([corpus.song(i) for i in a], [corpus.song(i) for i in b], names)
 
 
-def latents(composer: Composer, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+def latents(model: LatentComposer, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Means of q of the first five bars of A and of B: float32 (P, 5, Z) each."""
     songs = pairs.excerpts(BARS)
-    trained = composer.vae
-    mu = encode_songs(trained.vae, trained.params, [*songs[0], *songs[1]]).mu.reshape(2, len(songs[0]), BARS, -1)
-    return mu[0], mu[1]
+    mu = np.stack([mu for mu, _ in model.encode([*songs[0], *songs[1]])])
+    return mu[: len(songs[0])], mu[len(songs[0]) :]
 
 
 class Melodies(NamedTuple):
@@ -122,22 +121,22 @@ def without_model(pairs: Pairs, seed: int) -> Iterator[Melodies]:
 
 
 def composed(
-    composer: Composer, pairs: Pairs, settings: Settings, with_first: bool, say: Callable[[str], None]
+    model: LatentComposer, pairs: Pairs, settings: Settings, with_first: bool, say: Callable[[str], None]
 ) -> Iterator[Melodies]:
-    """What Algorithms 1 to 4 make at each alpha, 3 and 4 where there is an MDRNN; 2 and 4 in both lengths."""
-    z_a, z_b = latents(composer, pairs)
+    """What Algorithms 1 to 4 make at each alpha, 3 and 4 of a prior with memory; 2 and 4 in both lengths."""
+    z_a, z_b = latents(model, pairs)
     left = 0 if with_first else 1
     for alpha in ALPHAS:
         say(f"alpha {alpha}: {len(z_a)} melodies of each algorithm")
         z, keys = between(z_a, z_b, alpha), pair_keys(settings.seed, range(len(z_a)), alpha)
-        yield Melodies(VAE_CONDITIONAL, BARS, alpha, vae_conditional(composer.vae, z, keys, settings))
-        free = vae_unconditional(composer.vae, z, keys, settings, LONG)
+        yield Melodies(VAE_CONDITIONAL, BARS, alpha, vae_conditional(model.codec, z, keys, settings))
+        free = vae_unconditional(model.codec, z, keys, settings, LONG)
         yield Melodies(VAE_FREE, BARS, alpha, free[:, :BARS])
         yield Melodies(VAE_FREE, LONG, alpha, free)
-        if composer.mdrnn:
-            fed = mcvae_conditional(*composer, z, keys, settings, with_first)
+        if MEMORY in model.abilities:
+            fed = mcvae_conditional(model, z, keys, settings, with_first)
             yield Melodies(MCVAE_CONDITIONAL, BARS - left, alpha, fed)
-            free = mcvae_unconditional(*composer, z, keys, settings, LONG, with_first)
+            free = mcvae_unconditional(model, z, keys, settings, LONG, with_first)
             yield Melodies(MCVAE_FREE, BARS - left, alpha, free[:, : BARS - left])
             yield Melodies(MCVAE_FREE, LONG - left, alpha, free)
 

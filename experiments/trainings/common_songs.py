@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from experiments.trainings.runs import Result
+from experiments.trainings.scores import corpus_folder
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.bounds import whole_song_bounds
-from mcvae_jax.trained import open_composer, open_corpus
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.song_model import bits_of_songs, main_origin
+from mcvae_jax.trained import open_corpus
 from mcvae_jax.workdir import read_json, write_json
 
 Say = Callable[[str], None]
@@ -44,12 +46,9 @@ def song_bits(run: Result, names: Sequence[str], say: Say) -> np.ndarray:
     kept = read_json(path)
     if any(kept.get(name) != value for name, value in asked.items()):
         say(f"{run.folder.name}: {len(names)} songs that all arms hold out")
-        composer = open_composer(run.folder)
-        corpus = open_corpus(composer.vae, composer.mdrnn.record.config["corpus_folder"])
-        priors = {"MDRNN": (composer.mdrnn.prior, composer.mdrnn.params)}
-        songs = songs_by_name(corpus, names)
-        found = whole_song_bounds(composer.vae.vae, composer.vae.params, priors, songs, DRAWS)
-        bits = (found["reconstruction_nats"] + found["rate_nats"]["MDRNN"]) / np.log(2)
+        model = open_model(run.folder)
+        songs = songs_by_name(open_corpus(main_origin(model), corpus_folder(model)), names)
+        bits = bits_of_songs(model.nats(songs, DRAWS))
         kept = asked | {"bits": bits.tolist()}
         write_json(path, kept)
     return np.array(kept["bits"])

@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax import evaluate
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.evaluation import song_measures as training_measures
 from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import wasserstein
+from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS
+from mcvae_jax.models.song_model import MEMORY, SongModel, main_origin
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.sampling import modes
-from mcvae_jax.trained import Composer, open_composer, open_corpus
-from mcvae_jax.workdir import read_json, write_json
+from mcvae_jax.trained import open_corpus
+from mcvae_jax.workdir import Workdir, read_json, write_json
 
 Say = Callable[[str], None]
 Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
@@ -41,22 +43,27 @@ def score_run(folder: Path, songs: int, arguments: list[str], say: Say) -> dict[
       'figures', one number by name; 'sets' by name (REAL and those of SETTINGS, {} without an MDRNN), see
       `describe`; 'songs' and 'arguments', which ask for it, 'models', the identities of the checkpoints.
     """
-    composer = open_composer(folder)
-    models = [trained.identity for trained in composer if trained]
+    model = open_model(folder)
+    models = [origin.identity for origin in model.origins.values()]
     asked = {"songs": songs, "arguments": arguments, "models": models}
     path = folder / "scores.json"
     kept = read_json(path)
     if all(kept.get(name) == value for name, value in asked.items()):
         return kept
     figures, sets = held_out_figures(folder), {}
-    if composer.mdrnn:
+    if MEMORY in model.abilities:
         say(f"composing {songs} songs of {BARS} bars in each of {len(SETTINGS)} ways")
-        corpus = open_corpus(composer.vae, composer.mdrnn.record.config["corpus_folder"])
-        sets = compare_sets(composer, corpus, songs)
+        sets = compare_sets(model, open_corpus(main_origin(model), corpus_folder(model)), songs)
         figures |= set_figures(sets)
     scores = asked | {"figures": figures, "sets": sets}
     write_json(path, scores)
     return scores
+
+
+def corpus_folder(model: SongModel) -> str:
+    """Where the config of the last part of a model says that the corpus is; '' where training found it."""
+    *_, origin = model.origins.values()
+    return Workdir(origin.folder).read().config.get("corpus_folder", "")
 
 
 def held_out_figures(folder: Path) -> dict[str, float]:
@@ -77,13 +84,13 @@ def held_out_figures(folder: Path) -> dict[str, float]:
     return figures | accuracy | {"active_units": vae["active_units"], "seconds": seconds}
 
 
-def compare_sets(composer: Composer, corpus: Corpus, songs: int) -> dict[str, Any]:
+def compare_sets(model: SongModel, corpus: Corpus, songs: int) -> dict[str, Any]:
     """`describe` of the held-out excerpts and of each way of composing."""
     measures = song_measures(corpus.folder, corpus.identity)
     real = describe(excerpts(corpus), measures)
     sets = {REAL: real}
     for name, settings in SETTINGS.items():
-        composed = modes.compose(composer, songs, BARS, settings)
+        composed = modes.compose(model, songs, BARS, settings)
         sets[name] = describe([song.bars for song in composed], measures)
         sets[name]["distances"] = {
             measure: wasserstein(np.array(values), np.array(real["values"][measure]))
@@ -131,4 +138,4 @@ def set_figures(sets: dict[str, Any]) -> dict[str, float]:
 def song_measures(folder: Path, identity: str) -> dict[str, Measure]:
     """The measures of a song, by the training songs of a corpus; runs of one process on one corpus share them."""
     corpus = Corpus.open(folder)
-    return evaluate.measures([corpus.song(i) for i in scored_songs(corpus, TRAIN)])
+    return training_measures([corpus.song(i) for i in scored_songs(corpus, TRAIN)])

@@ -11,7 +11,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import scramble
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NOTE_OFF
-from mcvae_jax.training.task import Batch
+
+Batch = dict[str, np.ndarray]
 
 SAMPLERS = ("bar", "song")
 

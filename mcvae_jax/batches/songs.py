@@ -9,12 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mcvae_jax.batches.bars import BatchSettings, draw_between, shift_bounds
+from mcvae_jax.batches.bars import Batch, BatchSettings, draw_between, shift_bounds
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents
 from mcvae_jax.nn.padding import padded_length
-from mcvae_jax.training.task import Batch
 
 GROUP = 16  # batches whose songs are sorted by length together
 SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
@@ -27,7 +26,7 @@ class SongSettings(BatchSettings):
     min_bars: int = 16  # shorter songs are left out (thesis 3.2.2)
     max_bars: int = 339  # and longer ones (thesis 7.1.1); 0 is no limit
     window: int = 0  # 0: whole songs; N: of each song and epoch N bars that follow each other (thesis notebooks: 16)
-    draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu, see mdrnn_task.py
+    draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu, see tasks/prior.py
     standardise: bool = True  # by the mean and standard deviation of z ~ q over the training bars
 
     def __post_init__(self):

@@ -81,6 +81,11 @@ class Corpus:
         """int64 (songs,): bars of each song."""
         return np.diff(self.offsets)
 
+    @property
+    def steps_per_bar(self) -> int:
+        """T, 16 where nothing else was wished."""
+        return self.tokens.shape[1]
+
     def song(self, i: int) -> np.ndarray:
         """uint8 (n, 16): the bars of song i."""
         return self.tokens[self.offsets[i] : self.offsets[i + 1]]

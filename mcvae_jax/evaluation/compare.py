@@ -34,32 +34,47 @@ SHARES = ("bars", "passages", "nearest_share", "windows")  # of `Copies`
 
 
 def compare_sets(
-    reference: Songs, sets: Mapping[str, Songs], measures: Mapping[str, Measure], encode: Encode, seed: int, say: Say
+    reference: Songs,
+    sets: Mapping[str, Songs],
+    measures: Mapping[str, Measure],
+    encode: Encode | None,
+    seed: int,
+    say: Say,
 ) -> dict[str, Any]:
-    """How each set differs from the reference.
+    """How each set differs from the reference; without `encode`, by measures and the classifier alone.
 
     Returns: 'reference' and by name 'sets', each with 'songs' and 'measures' by name (median, quartiles, values); each
     set also with 'distances' by name, {'value', 'interval'}: Wasserstein-1 for every measure, the share of songs that
     CLASSIFIER tells rightly (0.5 is chance), FRECHET, and MMD (squared, without bias); and 'bandwidth', of its kernel.
     """
-    own, latents = measure_songs(reference, measures), encode(reference)
-    bandwidth = median_distance(latents)
-    within = song_kernel(latents, latents, bandwidth)
+    own = measure_songs(reference, measures)
+    in_latents = _LatentDistances(encode(reference), seed) if encode else None
     found = {}
     for name, songs in sets.items():
         say(f"{name}: {len(songs)} songs against {len(reference)}")
-        values, their_latents = measure_songs(songs, measures), encode(songs)
-        kernels = Kernels(
-            within,
-            song_kernel(their_latents, their_latents, bandwidth),
-            song_kernel(latents, their_latents, bandwidth),
-        )
-        found[name] = _described(values) | {
-            "distances": {m: _wasserstein(own[m], values[m], seed) for m in measures}
-            | {CLASSIFIER: _told_apart(own, values, seed)}
-            | {FRECHET: _frechet(latents, their_latents, seed), MMD: _mmd(kernels, seed)}
-        }
-    return {"reference": _described(own), "bandwidth": bandwidth, "sets": found}
+        values = measure_songs(songs, measures)
+        distances = {m: _wasserstein(own[m], values[m], seed) for m in measures}
+        distances[CLASSIFIER] = _told_apart(own, values, seed)
+        if in_latents and encode:
+            distances |= in_latents.to(encode(songs))
+        found[name] = _described(values) | {"distances": distances}
+    bandwidth = {"bandwidth": in_latents.bandwidth} if in_latents else {}
+    return {"reference": _described(own), "sets": found} | bandwidth
+
+
+class _LatentDistances:
+    """Distances to the reference in latents (S, T, Z)."""
+
+    def __init__(self, reference: np.ndarray, seed: int):
+        self.reference, self.seed = reference, seed
+        self.bandwidth = median_distance(reference)
+        self.within = song_kernel(reference, reference, self.bandwidth)
+
+    def to(self, latents: np.ndarray) -> dict[str, Any]:
+        """FRECHET and MMD to a set."""
+        theirs = song_kernel(latents, latents, self.bandwidth)
+        kernels = Kernels(self.within, theirs, song_kernel(self.reference, latents, self.bandwidth))
+        return {FRECHET: _frechet(self.reference, latents, self.seed), MMD: _mmd(kernels, self.seed)}
 
 
 def lost_to(sets: Mapping[str, Any], models: Sequence[str], controls: Sequence[str]) -> list[dict[str, Any]]:

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mcvae_jax.corpus.clean import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER
 from mcvae_jax.evaluation.controls import HALF
 from mcvae_jax.evaluation.copies import PASSAGE
-from mcvae_jax.evaluation.scores import MDRNN, ONE_GAUSSIAN, STANDARD
+from mcvae_jax.evaluation.scores import MODEL, NGRAM, ratio
+from mcvae_jax.models.song_model import BOUND
 
 Report = Mapping[str, Any]
 
@@ -15,61 +18,81 @@ COPIED = {
     "passages": f"bars that stand, {PASSAGE} or more in a row, note for note in one training song",
     "windows": f"windows of {SHINGLE_NOTES} notes that stand in one",
 }
-COLLAPSED = 1.0  # nats per bar: a VAE whose latents tell less about a bar than this
+COLLAPSED = 1.0  # nats per bar: latents that hold less about a bar than this
 
 
 def conclusions(report: Report) -> list[str]:
-    """Sentences, those on held-out songs first; see evaluate.py for the report."""
-    models = report["models"]
-    lines = [_bits(models)]
-    if models["subject"] == MDRNN:
-        lines.append(_memory(models))
-    if models["kl_nats"] < COLLAPSED:
-        lines.append(
-            f"The VAE has collapsed: its latents tell {models['kl_nats']:.2f} nats about a bar, so that songs made of"
-            " them are what its decoder says by itself. Train it with a lower beta, or with a capacity."
-        )
+    """Sentences, those on held-out songs first; see evaluation.py for the report."""
+    scores = report["models"]
+    lines = []
+    for name in (name for name, row in scores["rows"].items() if row["role"] == MODEL):
+        lines += [_bits(scores, name), *_memory(scores, name), *_collapsed(scores, name)]
     return [*lines, _told_apart(report), _nearest(report), *_lost(report), _copies(report)]
 
 
 def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
-    """'28.1 (26.9 to 29.2)': a figure and its interval."""
+    """'28.1 (26.9 to 29.2)': a figure and its interval; 'none' where nothing was counted."""
+    if figure["value"] is None:
+        return "none"
     low, high = figure["interval"]
     return f"{figure['value']:{style}} ({low:{style}} to {high:{style}})"
 
 
-def _bits(models: Mapping[str, Any]) -> str:
-    subject, rows = models["subject"], models["rows"]
-    best = min((n for n, row in rows.items() if row["kind"] == "n-gram"), key=lambda n: _value(rows[n]))
-    low, high = rows[best]["beyond"]["interval"]
-    if low > 0:
-        verdict = "so the model tells real songs in fewer bits than any n-gram here"
-    elif high < 0:
-        verdict = "so an n-gram tells real songs in fewer bits (the model's figure is an upper bound)"
+def _bits(scores: Mapping[str, Any], name: str) -> str:
+    """A model beside the n-gram that costs least."""
+    rows = scores["rows"]
+    row, best = rows[name], min((n for n in rows if rows[n]["role"] == NGRAM), key=lambda n: _value(rows[n]))
+    less = difference(rows[best], row)
+    if less["interval"][0] > 0:
+        verdict = "so the model predicts real songs better than any n-gram here"
+    elif less["interval"][1] < 0:
+        bound = " (the model's figure is an upper bound)" if row["likelihood"] == BOUND else ""
+        verdict = f"so an n-gram predicts real songs better{bound}"
     else:
-        verdict = "which is no difference to be sure of"
+        verdict = "which shows no difference"
+    cost = "costs at most" if row["likelihood"] == BOUND else "costs"
+    apart = [f"{span(row[key])} for a {words} bar" for key, words in (("new", "new"), ("repeated", "repeated"))]
     tighter = ""
-    if "tighter" in rows[subject]:
-        tighter = f" A tighter bound, from {models['particles']} particles, is {span(rows[subject]['tighter'])} bits."
+    if "tighter" in row:
+        tighter = f" A tighter bound, from {scores['particles']} particles, is {span(row['tighter'])} bits."
     return (
-        f"A bar of the {models['songs']:,} held-out songs ({models['bars']:,} bars) takes the {subject} at most"
-        f" {span(rows[subject]['bits_per_bar'])} bits and the best n-gram ({best}) {span(rows[best]['bits_per_bar'])}:"
-        f" n-gram less {subject} {span(rows[best]['beyond'])}, {verdict}.{tighter}"
+        f"A bar of the {scores['songs']:,} held-out songs ({scores['bars']:,} bars) {cost} {span(row['bits_per_bar'])}"
+        f" bits under the {name} ({', '.join(apart)}), and {span(rows[best]['bits_per_bar'])} under the best n-gram"
+        f" ({best}): n-gram less {name} {span(less)}, {verdict}.{tighter}"
     )
 
 
-def _memory(models: Mapping[str, Any]) -> str:
-    rows = models["rows"]
-    if rows[ONE_GAUSSIAN]["beyond"]["interval"][0] > 0:
-        return (
-            f"How bars follow each other is worth {span(rows[ONE_GAUSSIAN]['beyond'])} bits a bar to the MDRNN: so much"
-            f" more do the same latents take under one Gaussian that knows no other bar (under {STANDARD}"
-            f" {span(rows[STANDARD]['beyond'])})."
-        )
-    return (
-        "The MDRNN has learnt nothing about how bars follow each other: one Gaussian that knows no other bar does as"
-        " well on held-out songs."
-    )
+def difference(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Bits per bar of `row` less those of `other`, with the interval over the same songs."""
+    bits = np.array(row["bits_of_songs"]) - np.array(other["bits_of_songs"])
+    return ratio(bits, np.array(row["bars_of_songs"], np.float64), 0)
+
+
+def _memory(scores: Mapping[str, Any], name: str) -> list[str]:
+    """What memory is worth, where the same model without it stands in the table."""
+    rows, baseline = scores["rows"], "one Gaussian"
+    if "rate_nats" not in rows[name] or baseline not in rows:
+        return []
+    more = difference(rows[baseline], rows[name])
+    if more["interval"][0] > 0:
+        return [
+            f"The {name} gains {span(more)} bits a bar by what it knows of earlier bars: so much more do the same"
+            " latents cost under one Gaussian that knows no other bar."
+        ]
+    return [
+        f"The {name} has not been shown to learn anything about how bars follow each other: one Gaussian that knows no"
+        " other bar predicts held-out songs as well."
+    ]
+
+
+def _collapsed(scores: Mapping[str, Any], name: str) -> list[str]:
+    kl = scores["rows"][name].get("kl_nats", np.inf)
+    if kl >= COLLAPSED:
+        return []
+    return [
+        f"The VAE of the {name} has collapsed: its latents hold {kl:.2f} nats about a bar, so that songs made of them"
+        " are what its decoder writes by itself. Train it with a lower beta, or with a capacity."
+    ]
 
 
 def _told_apart(report: Report) -> str:

@@ -1,17 +1,13 @@
 """Sets of songs that are no compositions, scored like every model's: a measure that one of them wins says little.
 
-All are functions of a numpy Generator; songs are uint8 (n, 16).
+All are functions of a numpy Generator; songs are uint8 (n, T).
 """
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
-from mcvae_jax.models import mdrnn, vae
-from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.trained import Composer
 
 Songs = list[np.ndarray]
 
@@ -48,22 +44,5 @@ def control_sets(
         SHUFFLED: [rng.permutation(song) for song in other],
         RANDOM: list(pool[rng.integers(len(pool), size=(songs, bars))]),
         REPEATED: [np.tile(bar, (bars, 1)) for bar in sounding[rng.integers(len(sounding), size=songs)]],
-        SILENCE: [np.full((bars, BAR), NO_EVENT, np.uint8)] * songs,
+        SILENCE: [np.full_like(training[0], NO_EVENT)] * songs,
     }
-
-
-def untrained(composer: Composer, seed: int) -> Composer:
-    """The composer as it was before any training: fresh parameters in all of it; the same for the same seed."""
-    key = jax.random.split(jax.random.key(seed))[0]
-    fresh = composer.vae._replace(params=jax.jit(vae.init, static_argnums=0)(composer.vae.vae, key))
-    return Composer(fresh, untrained_mdrnn(composer, seed).mdrnn if composer.mdrnn else None)
-
-
-def untrained_mdrnn(composer: Composer, seed: int) -> Composer:
-    """The trained VAE with an MDRNN as it was before training, but for the mean and scale that standardise latents."""
-    trained = composer.mdrnn
-    known = trained.params["params"]
-    key = jax.random.split(jax.random.key(seed))[1]
-    init = jax.jit(mdrnn.init, static_argnums=0)
-    params = init(trained.prior.mdrnn, key, known["standard_mean"], known["standard_scale"])
-    return Composer(composer.vae, trained._replace(params=params))

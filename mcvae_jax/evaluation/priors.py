@@ -1,6 +1,5 @@
 """Priors over latent sequences side by side: the whole-song bound under each, as figures, a table and a picture."""
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,17 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax.models.bounds import (
-    Posteriors,
-    Priors,
-    bar_log_likelihoods,
-    bounds,
-    draw_latents,
-    encode_songs,
-    prior_log_densities,
-    summarise,
-)
-from mcvae_jax.models.vae import VAE
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.bounds import Priors, SongDraws, bounds, summarise
 from mcvae_jax.nn import gaussian
 
 Say = Callable[[str], None]
@@ -29,31 +19,30 @@ SONGS_FOR_A_MEAN = 10  # a mean over songs at a bar is shown where so many songs
 
 
 def score_priors(
-    vae: VAE, params: Any, priors: Priors, songs: Sequence[np.ndarray], draws: int, seed: int, say: Say | None = None
+    codec: BarCodec, priors: Priors, songs: Sequence[np.ndarray], draws: int, seed: int, say: Say | None = None
 ) -> dict[str, Any]:
-    """What `evaluation.songs.summarise` returns for songs, each uint8 (n, 16), and 'rate_by_bar'.
+    """What `bounds.summarise` returns for songs, each uint8 (n, 16), and 'rate_by_bar'.
 
     'rate_by_bar' holds for each prior by name the mean rate in nats of the first, second, ... bars of the songs, from
     one draw, as far as SONGS_FOR_A_MEAN songs (or all of them, where there are fewer) go.
     """
-    posteriors = encode_songs(vae, params, songs, say)
-    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
-    scores = summarise(bounds(posteriors, log_x, priors, draws, seed))
-    return scores | {"draws": draws, "seed": seed, "rate_by_bar": rate_by_bar(posteriors, priors, seed)}
+    drawn = SongDraws(codec, songs, seed, say)
+    scores = summarise(bounds(drawn, priors, draws), codec.steps)
+    return scores | {"draws": draws, "seed": seed, "rate_by_bar": rate_by_bar(drawn, priors)}
 
 
-def rate_by_bar(posteriors: Posteriors, priors: Priors, seed: int) -> dict[str, list[float]]:
+def rate_by_bar(songs: SongDraws, priors: Priors) -> dict[str, list[float]]:
     """See `score_priors`."""
+    posteriors, z = songs.posteriors, songs[0].z
     lengths = posteriors.lengths
     bar = np.concatenate([np.arange(n) for n in lengths])
-    songs = np.bincount(bar)  # how many songs have such a bar
-    shown = int(np.sum(songs >= min(SONGS_FOR_A_MEAN, len(lengths))))
-    z = draw_latents(posteriors, seed, 0)
+    counts = np.bincount(bar)  # how many songs have such a bar
+    shown = int(np.sum(counts >= min(SONGS_FOR_A_MEAN, len(lengths))))
     entropy = np.asarray(gaussian.entropy(posteriors.log_var))
     means = {}
-    for name, (prior, params) in priors.items():
-        rate = -prior_log_densities(prior, params, z, lengths) - entropy
-        means[name] = (np.bincount(bar, weights=rate) / songs)[:shown].tolist()
+    for name, prior in priors.items():
+        rate = -prior.log_densities(z, lengths) - entropy
+        means[name] = (np.bincount(bar, weights=rate) / counts)[:shown].tolist()
     return means
 
 

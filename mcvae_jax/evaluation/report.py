@@ -13,11 +13,11 @@ from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.measures import MEASURES
-from mcvae_jax.evaluation.scores import STANDARD
+from mcvae_jax.evaluation.scores import MODEL
 
 CAPTIONS = {
     CLASSIFIER: "Share of songs that logistic regression on measures and their squares tells rightly; 0.5 is chance.",
-    FRECHET: "Between the Gaussians of all bars' latents (means of q) of the workdir's VAE.",
+    FRECHET: "Between the Gaussians of all bars' latents (means of q) of one VAE.",
     MMD: "Squared and without bias, RBF kernel with the median distance as its width; it is around 0 for like sets.",
 }
 SHARE_NAMES = {
@@ -62,8 +62,9 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 def write_page(path: Path, report: Report) -> None:
     """Writes the page of what evaluate.py's report.json holds."""
     about = report["about"]
+    title = ", ".join(name for name, row in report["models"]["rows"].items() if row["role"] == MODEL)
     body = [
-        f"<h1>Evaluation of {_text(about['workdir'])}</h1>",
+        f"<h1>Evaluation of {_text(title)}</h1>",
         f'<div class="card"><b>What follows</b>{_list(conclusions(report))}</div>',
         _details("What these numbers hold for", _definitions(about)),
         *_held_out(report["models"]),
@@ -74,33 +75,34 @@ def write_page(path: Path, report: Report) -> None:
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
-        f"<title>Evaluation of {_text(about['workdir'])}</title><style>{_STYLE}</style>"
+        f"<title>Evaluation of {_text(title)}</title><style>{_STYLE}</style>"
     )
     html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
     path.write_text(html, "utf-8")
 
 
-def _held_out(models: Mapping[str, Any]) -> list[str]:
+def _held_out(scores: Mapping[str, Any]) -> list[str]:
     """The table of models on held-out songs, the best first."""
     rows = []
-    for name, row in sorted(models["rows"].items(), key=lambda item: item[1]["bits_per_bar"]["value"]):
+    for name, row in sorted(scores["rows"].items(), key=lambda item: item[1]["bits_per_bar"]["value"]):
         rate = f"{row['rate_nats']:.2f}" if "rate_nats" in row else ""
-        figures = [_figure(row[key], style) for key, style in (("bits_per_bar", ".2f"), ("bits_per_token", ".3f"))]
-        tighter = _figure(row["tighter"], ".2f") if "tighter" in row else _cell("")
-        kind = "exact" if row["kind"] == "n-gram" else "bound"
-        rows.append([_words(name), _words(kind), *figures, _figure(row["beyond"], "+.2f"), _cell(rate), tighter])
-    head = ["", "", "bits per bar", "bits per token", f"bits per bar beyond {models['subject']}", "rate, nats per bar"]
-    head.append(f"bits per bar, bound from {models['particles']} particles")
+        figures = [_figure(row[key], ".2f") for key in ("bits_per_bar", "new", "repeated")]
+        figures += [_figure(row["bits_per_token"], ".3f"), _figure(row["beyond"], "+.2f"), _cell(rate)]
+        figures.append(_figure(row["tighter"], ".2f") if "tighter" in row else _cell(""))
+        rows.append([_words(name), _words(row["role"]), _words(row["likelihood"]), *figures])
+    head = ["", "", "", "bits per bar", "new bars", "repeated bars", "bits per token"]
+    head += [f"bits per bar beyond {scores['subject']}", "rate, nats per bar"]
+    head.append(f"bits per bar, bound from {scores['particles']} particles")
+    draws = f"{scores['draws']} draw{'s' if scores['draws'] > 1 else ''}"
     return [
         "<h2>Models on held-out songs</h2>",
         _paragraph(
-            f"How many bits each model needs to tell {models['songs']:,} whole songs ({models['bars']:,} bars)"
-            " that none was trained on: fewer is better. N-grams are exact; the others are upper bounds, averaged over"
-            f" {models['draws']} draw{'s' if models['draws'] > 1 else ''}, with the same VAE, whose reconstruction"
-            f" takes {models['reconstruction_nats']:.2f} nats per bar; the rate is what the latents take. VAE is"
-            f" {STANDARD} with the KL in closed form. The last column is a tighter bound, which weighs several draws"
-            " for every bar; it is not mixed with the others. Below each figure: its 95 % interval, by resampling"
-            " songs."
+            f"What {scores['songs']:,} whole songs ({scores['bars']:,} bars) that no model was trained on cost under"
+            " each model, in bits a bar: fewer is better. Exact figures say what a song costs; a bound lies above, and"
+            f" is averaged over {draws}. {scores['repeated_bars']:,} bars are the same as an earlier bar of their"
+            " song; the columns of new and repeated bars count these apart. The rate is what latents cost, so that the"
+            " rest of a bound is reconstruction. The last column is a tighter bound, which weighs several draws for"
+            " every bar. Below each figure stands its 95 % interval, by resampling songs."
         ),
         _table(head, rows),
     ]
@@ -250,6 +252,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _figure(figure: Mapping[str, Any], style: str, kind: str = "") -> str:
     """A cell with a figure, and its interval below."""
+    if figure["value"] is None:
+        return _cell("")
     value, rest = span(figure, style).split(" ", 1)
     return f'<td class="{kind}">{value}<small>{rest[1:-1]}</small></td>'
 

@@ -1,29 +1,26 @@
-"""Held-out songs under every model: n-grams, and the whole-song bound of a VAE under every prior over its latents.
+"""Held-out songs under every model: what each bar costs given the bars before it, in bits.
 
-Bits per bar is the sum of bits over all songs divided by the sum of their bars; all are given the number of bars. The
-n-grams' bits are exact, the others are upper bounds, from the same draws for every prior.
+Bits per bar is the sum of bits over all songs divided by that of their bars; all models are given the number of bars.
+Exact models say what a song costs, the others bound it from above, averaged over the same number of draws.
 """
 
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mcvae_jax.evaluation.controls import untrained_mdrnn
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.models.bounds import Priors, bounds, encode_songs, in_latents
+from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.particles import particle_bounds
-from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
-from mcvae_jax.music.metre import BAR
+from mcvae_jax.models.song_model import LATENTS, NO_LIKELIHOOD, SongModel
+from mcvae_jax.music.bars import repeats
 from mcvae_jax.music.tokens import transpose
-from mcvae_jax.trained import Composer
 
 Say = Callable[[str], None]
-Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
+Songs = Sequence[np.ndarray]  # uint8 (n, T) each
 
 NGRAMS = {
     "add-one 5-gram": ("add_one", 5),
@@ -36,48 +33,64 @@ NGRAMS = {
 }
 IN_KEYS = "Kneser-Ney 8-gram, 12 keys"  # every training song in each of KEYS, as models are trained by default
 KEYS = range(-5, 7)  # semitones
-VAE_BOUND = "VAE"  # N(0, I), with the KL in closed form
-MDRNN, UNTRAINED, ONE_GAUSSIAN, STANDARD = "MDRNN", "untrained MDRNN", "one Gaussian", "N(0, I)"
-PARTICLES = 8  # of the tighter bounds, for the priors of WEIGHED
-WEIGHED = (MDRNN, STANDARD)
+PARTICLES = 8  # of the tighter bounds
+MODEL, PART, NGRAM, CONTROL = "model", "part", "n-gram", "control"  # roles of the rows; parts are of models
+
+
+def fit_ngrams(training: Songs, names: Sequence[str] = tuple(NGRAMS)) -> dict[str, NGramComposer]:
+    """The n-gram models of NGRAMS, fitted on training songs."""
+    models = {}
+    for name in names:
+        smoothing, order = NGRAMS[name]
+        songs = in_keys(training) if name == IN_KEYS else training
+        models[name] = NGramComposer(NGrams.fit(songs, order, smoothing), name, training[0].shape[1])
+    return models
 
 
 def score_models(
-    composer: Composer, training: Songs, held_out: Songs, draws: int, seed: int, say: Say
+    roles: Mapping[str, Mapping[str, SongModel]], held_out: Songs, draws: int, seed: int, say: Say
 ) -> dict[str, Any]:
     """Every model's bits on the held-out songs, as JSON.
 
-    Returns: 'songs', 'bars', 'draws', 'particles'; 'subject', the row that the others are compared with (the MDRNN's,
-    or without one the VAE's); in nats per bar of the VAE 'reconstruction_nats' and 'kl_nats'; 'rows' by name: 'kind',
-    'bits_per_bar' and 'bits_per_token' with their intervals, 'beyond' (bits per bar more than the subject's, with the
-    interval of the difference over songs), 'bits_of_songs', for a prior 'rate_nats' per bar, and for those of WEIGHED
-    'tighter', bits per bar of the bound of `particles.py`.
+    Args:
+      roles: by role (MODEL, PART, NGRAM, CONTROL) the models by name; the first of MODEL is the subject, with which the
+        others are compared. Those without a likelihood are left out.
+
+    Returns: 'songs', 'bars', 'repeated_bars' (how many are the same as an earlier bar of their song), 'draws',
+      'particles', 'subject', and 'rows' by name: 'role', 'likelihood', 'bits_per_bar' and 'bits_per_token' with their
+      intervals over songs, 'new' and 'repeated' (bits per bar of such bars alone), 'beyond' (bits per bar more than the
+      subject's, with the interval of the difference), 'bits_of_songs' and 'bars_of_songs'; for models with latents, in
+      nats per bar, 'reconstruction_nats', 'kl_nats' and 'rate_nats'; for those of MODEL also 'tighter', bits per bar of
+      the bound of `particles.py`.
     """
+    subject = next(iter(roles[MODEL]))
+    is_repeat = [repeats(song) for song in held_out]
     bars = np.array([len(song) for song in held_out], np.float64)
-    bits, kinds = {}, {}
-    for name, (smoothing, order) in NGRAMS.items():
+    found: dict[str, list[np.ndarray]] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for role, (name, model) in ((role, item) for role, models in roles.items() for item in models.items()):
+        if model.likelihood == NO_LIKELIHOOD:
+            continue
         say(f"held-out songs under {name}")
-        songs = in_keys(training) if name == IN_KEYS else training
-        bits[name], kinds[name] = NGrams.fit(songs, order, smoothing).bits_of(held_out), "n-gram"
-    say("held-out songs under the VAE and every prior")
-    vae = composer.vae
-    of_latents = priors(composer, training, seed, say)
-    latents = in_latents(vae.vae, vae.params, held_out, say)
-    found = bounds(*latents, of_latents, draws, seed)
-    rates = {VAE_BOUND: found["kl_nats"], **found["rate_nats"]}
-    for name, rate in rates.items():
-        bits[name], kinds[name] = (found["reconstruction_nats"] + rate) / math.log(2), "bound"
-    subject = MDRNN if composer.mdrnn else VAE_BOUND
-    rows = {name: {"kind": kinds[name]} | _row(bits[name], bits[subject], bars, seed) for name in bits}
-    for name, rate in rates.items():
-        rows[name]["rate_nats"] = float(rate.sum() / bars.sum())
-    say(f"tighter bounds, from {PARTICLES} particles")
-    weighed = {name: of_latents[name] for name in WEIGHED if name in of_latents}
-    for name, nats in particle_bounds(*latents, weighed, PARTICLES, seed).items():
-        rows[name]["tighter"] = _per_bar(nats / math.log(2), bars, seed)
-    sums = {"songs": len(bars), "bars": int(bars.sum())}
-    sums |= {name: float(found[name].sum() / bars.sum()) for name in ("reconstruction_nats", "kl_nats")}
-    return sums | {"draws": draws, "particles": PARTICLES, "subject": subject, "rows": rows}
+        found[name] = [nats / math.log(2) for nats in model.nats(held_out, draws, seed)]
+        rows[name] = {"role": role, "likelihood": model.likelihood}
+        if LATENTS in model.abilities:
+            rows[name] |= model.bound_parts(held_out, draws, seed)
+            if role == MODEL:
+                say(f"a tighter bound of {name}, from {PARTICLES} particles")
+                tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)
+                rows[name]["tighter"] = ratio(tighter, bars, seed)
+    for name, row in rows.items():
+        row |= _row(found[name], found[subject], is_repeat, held_out[0].shape[1], seed)
+    return {
+        "songs": len(bars),
+        "bars": int(bars.sum()),
+        "repeated_bars": int(sum(each.sum() for each in is_repeat)),
+        "draws": draws,
+        "particles": PARTICLES,
+        "subject": subject,
+        "rows": rows,
+    }
 
 
 def in_keys(songs: Songs) -> list[np.ndarray]:
@@ -89,30 +102,27 @@ def in_keys(songs: Songs) -> list[np.ndarray]:
     return moved
 
 
-def priors(composer: Composer, training: Songs, seed: int, say: Say) -> Priors:
-    """The priors over the VAE's latents, the MDRNN and its untrained twin where there is one."""
-    vae = composer.vae
-    latent = vae.vae.latent
-    of_training = encode_songs(vae.vae, vae.params, training, say)
-    one = fit_one_gaussian(of_training.mu, of_training.log_var, np.ones(len(of_training.mu)))
-    found: dict[str, Any] = {}
-    if composer.mdrnn:
-        fresh = untrained_mdrnn(composer, seed).mdrnn
-        found = {MDRNN: (composer.mdrnn.prior, composer.mdrnn.params), UNTRAINED: (fresh.prior, fresh.params)}
-    one_gaussian = OneGaussian(latent)
-    return found | {ONE_GAUSSIAN: (one_gaussian, one), STANDARD: (one_gaussian, standard_normal(latent))}
+def ratio(sums: np.ndarray, counts: np.ndarray, seed: int) -> dict[str, Any]:
+    """sum(sums) / sum(counts) over songs, (S,) each: 'value' and 'interval', both None where nothing counts."""
+    if not counts.sum():
+        return {"value": None, "interval": None}
+    low_high = interval(lambda i: sums[i].sum() / max(counts[i].sum(), 1), [len(counts)], seed)
+    return {"value": float(sums.sum() / counts.sum()), "interval": low_high}
 
 
-def _row(bits: np.ndarray, subject: np.ndarray, bars: np.ndarray, seed: int) -> dict[str, Any]:
-    per_bar = _per_bar(bits, bars, seed)
+def _row(bits: Songs, subject: Songs, is_repeat: Sequence[np.ndarray], steps: int, seed: int) -> dict[str, Any]:
+    """The figures of one model, from the bits (n,) of the bars of each song under it and under the subject."""
+    bars = np.array([len(each) for each in bits], np.float64)
+    of_songs, of_subject = (np.array([each.sum() for each in model]) for model in (bits, subject))
+    repeated = np.array([each[chosen].sum() for each, chosen in zip(bits, is_repeat, strict=True)])
+    counts = np.array([each.sum() for each in is_repeat], np.float64)
+    per_bar = ratio(of_songs, bars, seed)
     return {
         "bits_per_bar": per_bar,
-        "bits_per_token": {"value": per_bar["value"] / BAR, "interval": [x / BAR for x in per_bar["interval"]]},
-        "beyond": _per_bar(bits - subject, bars, seed),
-        "bits_of_songs": bits.tolist(),
+        "bits_per_token": {"value": per_bar["value"] / steps, "interval": [x / steps for x in per_bar["interval"]]},
+        "new": ratio(of_songs - repeated, bars - counts, seed),
+        "repeated": ratio(repeated, counts, seed),
+        "beyond": ratio(of_songs - of_subject, bars, seed),
+        "bits_of_songs": of_songs.tolist(),
+        "bars_of_songs": bars.astype(int).tolist(),
     }
-
-
-def _per_bar(bits: np.ndarray, bars: np.ndarray, seed: int) -> dict[str, Any]:
-    low_high = interval(lambda i: bits[i].sum() / bars[i].sum(), [len(bars)], seed)
-    return {"value": float(bits.sum() / bars.sum()), "interval": low_high}

@@ -3,10 +3,10 @@
 Float32 products differ in their last bits between batch shapes, so every call works in chunks of one size: what becomes
 of a bar depends on it, its key, the settings and the parameters, and on nothing else in the call.
 
-Letters: N bars (or songs), C of a chunk, T steps of a bar, Z latent size, V outcomes (130 tokens, of which START is
-none, so it is never drawn; or the durations of an event, for which temperature and cuts are the same).
+Letters: N bars (or songs), C of a chunk, T steps of a bar, Z latent size.
 """
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
@@ -16,8 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE
+from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.trained import Origin
 
 Array = jax.Array
 Say = Callable[[str], None]
@@ -29,89 +32,83 @@ FREE_CHUNK = 32  # songs of the free run at a time
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
-    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
-    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
-    start = last = time.monotonic()
-    for first in range(0, len(bars), ENCODE_CHUNK):
-        chunk = bars[first : first + ENCODE_CHUNK]
-        padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
-        rows = slice(first, first + len(chunk))
-        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
-        now, done = time.monotonic(), first + len(chunk)
-        if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
-            last = now
-            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
-    return mu, log_var
+@dataclasses.dataclass(frozen=True, eq=False)
+class BarCodec:
+    """A bar VAE with its parameters."""
 
+    vae: VAE
+    params: Any
+    origin: Origin | None = None
 
-def bar_log_likelihoods(vae: VAE, params: Any, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
-    """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, 16) and z (N, Z)."""
-    log_p, last = np.empty(len(bars), np.float32), time.monotonic()
-    for start in range(0, len(bars), SCORE_CHUNK):  # the last chunk is padded and cut again, so that it compiles once
-        rows = slice(start, start + SCORE_CHUNK)
-        missing = SCORE_CHUNK - len(bars[rows])
-        padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
-        log_p[rows] = np.asarray(_log_likelihood(vae, params, *padded))[: SCORE_CHUNK - missing]
-        if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"decoding: {start + SCORE_CHUNK - missing} of {len(bars)} bars")
-    return log_p
+    @property
+    def latent(self) -> int:
+        """Z."""
+        return self.vae.latent
 
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.vae.steps
 
-def sample_tokens(logits: Array, keys: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
-    """Draws a token from each row of logits (B, V) with its own key (B,): int32 (B,).
+    def untrained(self, seed: int) -> "BarCodec":
+        """The same with fresh parameters, the same for the same seed."""
+        key = jax.random.split(jax.random.key(seed))[0]
+        return BarCodec(self.vae, jax.jit(vae.init, static_argnums=0)(self.vae, key))
 
-    In this order: the logits are divided by the temperature (0 takes the likeliest token, and nothing is drawn); of
-    the distribution that this gives the `top_k` likeliest tokens stay (0 is off); of these, renormalised, the fewest
-    that together hold a share of at least `top_p` (1 is off; the likeliest always stays; Holtzman et al. 2020,
-    arXiv:1904.09751). Of equal logits the lower token counts as the likelier, so exactly k tokens stay.
-    """
-    scaled = (logits - jnp.max(logits, axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, 1.0)
-    kept = jax.lax.cond(  # most calls cut nothing, which saves half of their time
-        (top_k > 0) | (top_p < 1), _cut, lambda x, k, p: x, scaled, jnp.asarray(top_k), jnp.asarray(top_p)
-    )
-    drawn = jax.vmap(jax.random.categorical)(keys, kept)
-    return jnp.where(temperature > 0, drawn, jnp.argmax(logits, axis=-1)).astype(jnp.int32)
+    def encode(self, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
+        """mu and log_var, float32 (N, Z) each, of bars uint8 (N, T), in chunks of one shape."""
+        mu, log_var = (np.empty((len(bars), self.latent), np.float32) for _ in range(2))
+        start = last = time.monotonic()
+        for first in range(0, len(bars), ENCODE_CHUNK):
+            chunk = bars[first : first + ENCODE_CHUNK]
+            padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
+            rows = slice(first, first + len(chunk))
+            mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(self.vae, self.params, padded))
+            now, done = time.monotonic(), first + len(chunk)
+            if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
+                last = now
+                say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
+        return mu, log_var
 
+    def log_likelihoods(self, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
+        """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, T) and z (N, Z)."""
+        log_p, last = np.empty(len(bars), np.float32), time.monotonic()
+        for start in range(
+            0, len(bars), SCORE_CHUNK
+        ):  # the last chunk is padded and cut again, so that it compiles once
+            rows = slice(start, start + SCORE_CHUNK)
+            missing = SCORE_CHUNK - len(bars[rows])
+            padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
+            log_p[rows] = np.asarray(_log_likelihood(self.vae, self.params, *padded))[: SCORE_CHUNK - missing]
+            if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                say(f"decoding: {start + SCORE_CHUNK - missing} of {len(bars)} bars")
+        return log_p
 
-def _cut(logits: Array, top_k: Array, top_p: Array) -> Array:
-    """logits (B, V) with -inf for the tokens that top-k, then the nucleus leave out."""
-    ordered, tokens = jax.lax.top_k(logits, logits.shape[-1])  # all of them, in order; of equals the lower first
-    ordered = jnp.where((jnp.arange(ordered.shape[-1]) < top_k) | (top_k == 0), ordered, -jnp.inf)
-    share = jax.nn.softmax(ordered, axis=-1)
-    likelier = jnp.cumsum(share, axis=-1) - share  # what the tokens before each hold together
-    kept = (ordered > -jnp.inf) & ((likelier < top_p) | (top_p >= 1))
-    last = jnp.maximum(jnp.sum(kept, axis=-1, keepdims=True) - 1, 0)
-    worst, worst_token = (jnp.take_along_axis(x, last, axis=-1) for x in (ordered, tokens))
-    stays = (logits > worst) | ((logits == worst) & (jnp.arange(logits.shape[-1]) <= worst_token))
-    return jnp.where(stays, logits, -jnp.inf)
+    def decode(self, z: np.ndarray, keys: Array, settings: Settings) -> np.ndarray:
+        """Renders each bar from its own latent vector, START first: z (N, Z), a key each (N,) -> uint8 (N, T)."""
 
+        def render(z, keys):
+            first = _first(self.vae, self.params, z)
+            return _one_bar(self.vae, self.params, first, z, keys, 0, _token_settings(settings))[1]
 
-def decode_bars(vae: VAE, params: Any, z: np.ndarray, keys: Array, settings: Settings) -> np.ndarray:
-    """Renders each bar from its own latent vector, START first: z (N, Z), a key each (N,) -> uint8 (N, 16)."""
+        return _in_chunks(render, DECODE_CHUNK, z, keys)
 
-    def render(z, keys):
-        return _one_bar(vae, params, _first(vae, params, z), z, keys, 0, _token_settings(settings))[1]
+    def free_run(self, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
+        """The formal VAE's free run (thesis 6.5): z (N, Z), a key each (N,) -> uint8 (N, bars, T).
 
-    return _in_chunks(render, DECODE_CHUNK, z, keys)
+        The decoder runs all bars from one z: START stands before the first step alone, and its state goes on from bar
+        to bar (an event ends with its bar). It was trained on single bars, so what it does after the first is its own.
+        """
 
+        def run(z, keys):
+            carry, tokens = _first(self.vae, self.params, z), []
+            for bar in range(bars):
+                carry, rendered = _one_bar(self.vae, self.params, carry, z, keys, bar, _token_settings(settings))
+                tokens.append(rendered)
+            return np.stack(tokens, axis=1)
 
-def free_run(vae: VAE, params: Any, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
-    """The formal VAE's free run (thesis 6.5): z (N, Z), a key each (N,) -> uint8 (N, bars, 16).
-
-    The decoder runs all bars from one z: START stands before the first step alone, and its state goes on from bar to
-    bar (an event ends with its bar). It was trained on single bars, so what it does after the first is its own.
-    """
-
-    def run(z, keys):
-        carry, tokens = _first(vae, params, z), []
-        for bar in range(bars):
-            carry, rendered = _one_bar(vae, params, carry, z, keys, bar, _token_settings(settings))
-            tokens.append(rendered)
-        return np.stack(tokens, axis=1)
-
-    return _in_chunks(run, FREE_CHUNK, z, keys)
+        return _in_chunks(run, FREE_CHUNK, z, keys)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -122,7 +119,7 @@ def _first(vae: VAE, params: Any, z: Array):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _one_bar(vae: VAE, params: Any, carry, z: Array, keys: Array, bar: Array, settings: tuple[Array, ...]):
-    """The decoder after bar number `bar`, and the bar, uint8 (C, 16)."""
+    """The decoder after bar number `bar`, and the bar, uint8 (C, T)."""
 
     def choose(logits, choice):
         of_choice = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, bar * vae.choices + choice)

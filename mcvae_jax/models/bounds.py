@@ -1,12 +1,12 @@
-"""The whole-song bound: what a VAE and a prior over latent sequences need to tell a song, in bits.
+"""The whole-song bound: what a song costs under a VAE and a prior over latent sequences, in bits.
 
     bits(song) = -(E_q[log p(x | z) + sum_t log p(z_t | z_<t)] + H[q]) / ln 2
 
 is an upper bound on -log2 p(song), for every prior alike (Kingma and Welling 2014, arXiv:1312.6114, with a prior over
 sequences). E_q is estimated from one draw of all the bars of a song at a time, and averaged over several draws; H[q]
-is known in closed form. -E_q[sum_t log p(z_t | z_<t)] - H[q] is the rate: what z tells beyond the prior, in nats.
+is known in closed form. -E_q[sum_t log p(z_t | z_<t)] - H[q] is the rate: what z costs under the prior, in nats.
 
-Letters: S songs, N bars of all songs, one song after the other, T steps of a bar (16), Z latent size.
+Letters: S songs, N bars of all songs, one song after the other, T steps of a bar, Z latent size.
 """
 
 import functools
@@ -18,20 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models.bar_codec import bar_log_likelihoods, encode_bars
-from mcvae_jax.models.prior import Prior
-from mcvae_jax.models.vae import VAE
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.bars import distinct_bars
-from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn import gaussian
-from mcvae_jax.nn.padding import in_padded_chunks, per_song
+from mcvae_jax.nn.padding import per_song
 
 Array = jax.Array
 Say = Callable[[str], None]
-LogLikelihood = Callable[[np.ndarray], np.ndarray]  # z (N, Z) -> log p(x_t | z_t) of every bar in nats, (N,)
-Priors = Mapping[str, tuple[Prior, Any]]  # name -> a prior and its parameters
-
-SEQUENCE_CHUNK = 2048  # bars, padding included, that go to a prior in one call
+Priors = Mapping[str, LatentPrior]  # by name
 
 
 class Posteriors(NamedTuple):
@@ -42,81 +37,87 @@ class Posteriors(NamedTuple):
     lengths: np.ndarray  # (S,) int64: bars of each song, N in all
 
 
+class Drawn(NamedTuple):
+    """One draw of the latents of some songs."""
+
+    z: np.ndarray  # (N, Z) float32
+    log_x: np.ndarray  # (N,) log p(x_t | z_t) in nats
+
+
+class SongDraws:
+    """q of the bars of songs, each uint8 (n, T), and draws from it with their log p(x | z), each made once."""
+
+    def __init__(self, codec: BarCodec, songs: Sequence[np.ndarray], seed: int, say: Say | None = None):
+        self.posteriors = encode_songs(codec, songs, say)
+        self._codec, self._bars, self._seed, self._say = codec, np.concatenate(songs), seed, say
+        self._drawn: dict[int, Drawn] = {}
+
+    def __getitem__(self, draw: int) -> Drawn:
+        """Draw number `draw`; its noise depends on the seed, the place of the song, the draw and the bar alone."""
+        if draw not in self._drawn:
+            z = draw_latents(self.posteriors, self._seed, draw)
+            self._drawn[draw] = Drawn(z, self._codec.log_likelihoods(self._bars, z, self._say))
+        return self._drawn[draw]
+
+
+@functools.lru_cache(maxsize=1)
+def _song_draws(codec: BarCodec, shapes: tuple[int, ...], bars: bytes, seed: int) -> SongDraws:
+    flat = np.frombuffer(bars, np.uint8).reshape(-1, codec.steps)
+    return SongDraws(codec, np.split(flat, np.cumsum(shapes)[:-1]), seed)
+
+
+def song_draws(codec: BarCodec, songs: Sequence[np.ndarray], seed: int) -> SongDraws:
+    """The draws of songs; those of the last songs asked for are kept, for all priors over the same latents."""
+    return _song_draws(codec, tuple(len(song) for song in songs), np.concatenate(songs).tobytes(), seed)
+
+
 def whole_song_bounds(
-    vae: VAE,
-    vae_params: Any,
+    codec: BarCodec,
     priors: Priors,
     songs: Sequence[np.ndarray],
     draws: int = 1,
     seed: int = 0,
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """The whole-song bound of songs, each uint8 (n, 16) with n >= 1, and what it is made of; see `bounds`.
-
-    The noise of a song depends on the seed, its place in `songs`, the draw and the bar alone.
-    """
-    return bounds(*in_latents(vae, vae_params, songs, say), priors, draws, seed)
+    """The whole-song bound of songs, each uint8 (n, T) with n >= 1, and what it is made of; see `bounds`."""
+    return bounds(SongDraws(codec, songs, seed, say), priors, draws)
 
 
-def in_latents(
-    vae: VAE, params: Any, songs: Sequence[np.ndarray], say: Say | None = None
-) -> tuple[Posteriors, LogLikelihood]:
-    """q of every bar of songs, each uint8 (n, 16), and log p(x_t | z_t) of every bar as a function of z."""
-    log_x = functools.partial(bar_log_likelihoods, vae, params, np.concatenate(songs), say=say)
-    return encode_songs(vae, params, songs, say), log_x
-
-
-def reconstruction_nats(
-    vae: VAE, vae_params: Any, songs: Sequence[np.ndarray], draws: int = 1, seed: int = 0, say: Say | None = None
-) -> np.ndarray:
-    """-E_q[log p(x | z)] of each song, float64 (S,) nats a song: 'reconstruction_nats' of `whole_song_bounds`."""
-    return whole_song_bounds(vae, vae_params, {}, songs, draws, seed, say)["reconstruction_nats"]
-
-
-def bounds(
-    posteriors: Posteriors,
-    log_x: LogLikelihood,
-    priors: Priors,
-    draws: int = 1,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """The whole-song bound of any model whose bars are independent given their latents.
+def bounds(songs: SongDraws, priors: Priors, draws: int = 1) -> dict[str, Any]:
+    """The whole-song bound of songs whose bars are independent given their latents.
 
     Args:
-      posteriors: q of every bar.
-      log_x: z (N, Z) -> log p(x_t | z_t) of every bar in nats, (N,).
+      songs: the draws, or anything that has `posteriors` and gives a `Drawn` for a number.
       priors: by name; each is given the same draws.
       draws: how many draws of whole songs are averaged.
-      seed: of the draws.
 
     Returns:
       Float64 arrays (S,), in nats a song: 'reconstruction_nats', -E_q[log p(x | z)]; 'kl_nats', KL(q || N(0, I)) in
       closed form; 'entropy_nats', H[q]; 'rate_nats', for each prior by name, -E_q[sum log p(z_t | z_<t)] - H[q].
       'bars', the lengths. Reconstruction and rate make the bound.
     """
-    lengths = np.asarray(posteriors.lengths)
+    mu, log_var, lengths = songs.posteriors
     if draws < 1 or not len(lengths) or lengths.min() < 1:
         raise ValueError("the bound needs at least one draw, one song, and one bar in every song")
-    mu, log_var = jnp.asarray(posteriors.mu), jnp.asarray(posteriors.log_var)
-    entropy = per_song(gaussian.entropy(log_var), lengths)
+    entropy = per_song(gaussian.entropy(jnp.asarray(log_var)), lengths)
     reconstruction = np.zeros(len(lengths))
     rates = {name: -entropy for name in priors}
     for draw in range(draws):
-        z = draw_latents(posteriors, seed, draw)
-        reconstruction -= per_song(log_x(z), lengths) / draws
-        for name, (prior, params) in priors.items():
-            rates[name] = rates[name] - per_song(prior_log_densities(prior, params, z, lengths), lengths) / draws
+        z, log_x = songs[draw]
+        reconstruction -= per_song(log_x, lengths) / draws
+        for name, prior in priors.items():
+            rates[name] = rates[name] - per_song(prior.log_densities(z, lengths), lengths) / draws
     return {
         "bars": lengths.astype(np.float64),
         "reconstruction_nats": reconstruction,
-        "kl_nats": per_song(jnp.sum(gaussian.kl_to_standard(mu, log_var), axis=-1), lengths),
+        "kl_nats": per_song(jnp.sum(gaussian.kl_to_standard(jnp.asarray(mu), jnp.asarray(log_var)), axis=-1), lengths),
         "entropy_nats": entropy,
         "rate_nats": rates,
     }
 
 
-def summarise(bounds: dict[str, Any]) -> dict[str, Any]:
-    """Figures of `bounds` over all songs, as JSON: sums over songs divided by the sum of their bars.
+def summarise(bounds: dict[str, Any], steps: int) -> dict[str, Any]:
+    """Figures of `bounds` over all songs, as JSON: sums over songs divided by the sum of their bars of `steps` steps.
 
     Returns:
       'songs', 'bars'; in nats per bar 'reconstruction_nats', 'kl_nats' and 'entropy_nats'; and for each prior by name
@@ -128,14 +129,14 @@ def summarise(bounds: dict[str, Any]) -> dict[str, Any]:
     for name, rates in bounds["rate_nats"].items():
         rate = float(np.sum(rates)) / bars
         bits = (per_bar["reconstruction_nats"] + rate) / math.log(2)
-        priors[name] = {"rate_nats": rate, "bits_per_bar": bits, "bits_per_token": bits / BAR}
+        priors[name] = {"rate_nats": rate, "bits_per_bar": bits, "bits_per_token": bits / steps}
     return {"songs": len(bounds["bars"]), "bars": int(bars), **per_bar, "priors": priors}
 
 
-def encode_songs(vae: VAE, params: Any, songs: Sequence[np.ndarray], say: Say | None = None) -> Posteriors:
-    """q of every bar of songs, each uint8 (n, 16); every distinct bar is encoded once."""
+def encode_songs(codec: BarCodec, songs: Sequence[np.ndarray], say: Say | None = None) -> Posteriors:
+    """q of every bar of songs, each uint8 (n, T); every distinct bar is encoded once."""
     distinct, rows = distinct_bars(np.concatenate(songs))
-    mu, log_var = encode_bars(vae, params, distinct, say or (lambda line: None))
+    mu, log_var = codec.encode(distinct, say or (lambda line: None))
     return Posteriors(mu[rows], log_var[rows], np.array([len(song) for song in songs]))
 
 
@@ -146,25 +147,6 @@ def draw_latents(posteriors: Posteriors, seed: int, draw: int) -> np.ndarray:
     bar = np.arange(len(song)) - first[song]
     eps = np.asarray(_noise(posteriors.mu.shape[1], seed, draw, song, bar))
     return posteriors.mu + np.exp(posteriors.log_var / 2) * eps
-
-
-def prior_log_densities(prior: Prior, params: Any, z: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """log p(z_t | z_<t) of each bar, (N,) in nats, for the sequences z (N, Z) of songs of `lengths` (S,) bars.
-
-    Sequences of like lengths are padded to one and go through the prior together. There is one shape for each length,
-    whatever the number of songs, so that few programs are compiled.
-    """
-    return in_padded_chunks(
-        lambda batch, _: _log_densities(prior, params, batch),
-        (z,),
-        lengths,
-        lambda size: max(1, SEQUENCE_CHUNK // size),
-    )
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _log_densities(prior: Prior, params: Any, z: Array) -> Array:
-    return prior.log_density(params, z)
 
 
 @functools.partial(jax.jit, static_argnums=0)

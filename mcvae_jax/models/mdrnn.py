@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.prior import Step
+from mcvae_jax.models import prior
+from mcvae_jax.models.prior import Moments, Step
 from mcvae_jax.nn import mixture
 from mcvae_jax.nn.layers import LARGEST, Dense, LSTMLayer, check_shares, check_sizes, operand_dtype
 from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
@@ -29,6 +30,7 @@ from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
 Array = jax.Array
 
 RECALL_WIDTH = 32  # A
+STANDARD = ("standard_mean", "standard_scale")  # leaves of the parameters that come from the data
 
 
 class Noise(NamedTuple):
@@ -85,8 +87,8 @@ class MDRNN(nn.Module):
         self.lstm = [LSTMLayer(self.units, (width,), self.dtype) for width in widths]
         self.start = self.param("start", nn.initializers.normal(1.0), (self.latent,))
         self.heads = Dense(self.components * (1 + 2 * self.latent) + 1 + 2 * self.recall, self.dtype)
-        self.mean = self.param("standard_mean", nn.initializers.zeros_init(), (self.latent,))
-        self.scale = self.param("standard_scale", nn.initializers.ones_init(), (self.latent,))
+        self.mean = self.param(STANDARD[0], nn.initializers.zeros_init(), (self.latent,))
+        self.scale = self.param(STANDARD[1], nn.initializers.ones_init(), (self.latent,))
         if self.recall:
             self.queries_and_keys = Dense(2 * self.recall * RECALL_WIDTH, self.dtype)
             self.by_lag = self.param("recall_by_lag", nn.initializers.zeros_init(), (self.recall, self.memory))
@@ -210,25 +212,61 @@ def _weigh(shares: Array, bars: Array) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class MDRNNPrior:
-    """The MDRNN as a `prior.Prior`; its params are the variables of the module."""
+    """The MDRNN as a `prior.TrainablePrior`; its params are the variables of the module."""
 
     mdrnn: MDRNN
+    dropout: Dropout = Dropout()
+    standardise: bool = False  # latents, by their moments
 
     @property
     def latent(self) -> int:
+        """Z."""
         return self.mdrnn.latent
 
+    def init(self, key: Array, moments: Moments) -> Any:
+        """Fresh parameters; the moments standardise latents, if that is wished."""
+        return init(self.mdrnn, key, *(moments if self.standardise else ()))
+
+    def untrained(self, params: Any, key: Array) -> Any:
+        """Fresh parameters with the mean and scale of `params`."""
+        known = params["params"]
+        return jax.jit(init, static_argnums=0)(self.mdrnn, key, *(known[name] for name in STANDARD))
+
     def log_density(self, params: Any, z: Array) -> Array:
+        """See `prior.Prior`."""
         return mixture.log_density(self.mdrnn.apply(params, z, method="unroll").mixture, z)
 
     def next_step(self, params: Any, state: State | None, z: Array) -> tuple[State, Step]:
+        """See `prior.Prior`."""
         return self.mdrnn.apply(params, state, z, method="next_step")
+
+    def unroll(self, params: Any, z: Array, keys: Array | None) -> prior.Unrolled:
+        """See `prior.TrainablePrior`. Figures: 'mixture_entropy', of the weights of the components, (B, T);
+        'responsibility', the components' posterior shares, (B, T, K + R)."""
+        noise = None if keys is None else draw_noise(self.mdrnn, keys, z.shape[1], self.dropout)
+        output = self.mdrnn.apply(params, z, noise, method="unroll")
+        by_component = mixture.component_log_densities(output.mixture, z)
+        logged = jax.lax.stop_gradient((output.mixture, by_component))
+        return prior.Unrolled(
+            log_density=jax.nn.logsumexp(by_component, axis=-1),
+            stop_logit=output.stop_logit,
+            figures={
+                "mixture_entropy": mixture.weight_entropy(logged[0]),
+                "responsibility": jax.nn.softmax(logged[1], axis=-1),
+            },
+        )
+
+    def terms(self, means: Mapping[str, Array]) -> dict[str, Array]:
+        """Entropy in nats, and how many components are in use: exp of the entropy of their mean share."""
+        share = means["responsibility"]
+        used = jnp.exp(-jnp.sum(share * jnp.log(jnp.maximum(share, 1e-30))))
+        return {"mixture_entropy": means["mixture_entropy"], "components": used}
 
 
 def init(mdrnn: MDRNN, key: Array, mean: Array | None = None, scale: Array | None = None) -> Any:
     """Fresh parameters; mean and scale (Z,) standardise latents (None leaves them as they are)."""
     params = mdrnn.init(key, jnp.zeros((1, 1, mdrnn.latent)), method="unroll")
-    chosen = {"standard_mean": mean, "standard_scale": scale}
+    chosen = dict(zip(STANDARD, (mean, scale), strict=True))
     return {"params": params["params"] | {n: jnp.asarray(v, jnp.float32) for n, v in chosen.items() if v is not None}}
 
 
@@ -251,6 +289,12 @@ def draw_noise(mdrnn: MDRNN, keys: Array, bars: int, dropout: Dropout) -> Noise:
         )
 
     return jax.vmap(one)(keys)
+
+
+def make_prior(config: Any, latent: int) -> MDRNNPrior:
+    """The prior of configs/mdrnn.py (model, dropout, data.standardise); UserError as `make_mdrnn` has it."""
+    dropout = Dropout(**config["dropout"])
+    return MDRNNPrior(make_mdrnn(config["model"], latent), dropout, config["data"]["standardise"])
 
 
 def make_mdrnn(settings: Mapping[str, Any], latent: int) -> MDRNN:

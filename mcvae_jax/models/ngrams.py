@@ -1,4 +1,4 @@
-"""N-gram models of tokens over whole songs, across bars: what training songs tell of a token from the few before it.
+"""N-gram models of tokens over whole songs, across bars: the chance of a token given the few before it, by counting.
 
 A song is read as its tokens after order - 1 START tokens, so that every token is predicted once and after a context
 of full length; START itself is no outcome. All three smoothings are one recursion from short contexts to long ones,
@@ -71,14 +71,21 @@ class NGrams:
 
     def token_bits(self, songs: Sequence[np.ndarray]) -> np.ndarray:
         """-log2 p of every token of all songs, one song after the other: float64 (T,)."""
-        grams = _grams(songs, self.order)
-        p = np.full(len(grams), 1 / OUTCOMES)
+        return -np.log2(self._p(_grams(songs, self.order)))
+
+    def next_p(self, contexts: np.ndarray) -> np.ndarray:
+        """The chances of the 130 outcomes after contexts, int64 (S,), of order - 1 tokens as digits: float64 (S, V)."""
+        return self._p(contexts[:, None] * VOCABULARY + np.arange(OUTCOMES))
+
+    def _p(self, grams: np.ndarray) -> np.ndarray:
+        """p of the newest token of each gram given the others, float64 like `grams`."""
+        p = np.full(grams.shape, 1 / OUTCOMES)
         shortest = self.order - len(self.levels) + 1
         for length, level in enumerate(self.levels, shortest):
             of_length = grams % VOCABULARY**length
             backoff = _look_up(level.contexts, level.backoffs, of_length // VOCABULARY, otherwise=1.0)
             p = _look_up(level.grams, level.shares, of_length, otherwise=0.0) + backoff * p
-        return -np.log2(p)
+        return p
 
     def bits_of(self, songs: Sequence[np.ndarray]) -> np.ndarray:
         """Bits of each song, given its length: float64 (S,)."""

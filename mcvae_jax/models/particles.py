@@ -1,4 +1,4 @@
-"""Tighter whole-song bounds: what K draws of every bar, weighed, tell of a song, by a particle filter.
+"""Tighter whole-song bounds: what a song costs by K draws of every bar, weighed by a particle filter.
 
 Particles walk along the song with z_t ~ q(z_t | x_t), weighed by p(x_t | z_t) p(z_t | z_<t) / q(z_t | x_t), and are
 drawn anew by weight after each bar. The product of the mean weights is p(song) without bias, so minus its log is, on
@@ -16,42 +16,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models.bounds import LogLikelihood, Posteriors, Priors, draw_latents, in_padded_chunks
+from mcvae_jax.models.bounds import Priors, SongDraws
 from mcvae_jax.models.prior import Prior
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.nn import gaussian, mixture
-from mcvae_jax.nn.padding import per_song
+from mcvae_jax.nn.padding import in_padded_chunks, per_song
 
 Array = jax.Array
 
 SONGS = 16  # of a chunk
-RESAMPLING = 0x7FFFFFFF  # folded into the key where `songs.draw_latents` folds the number of a song
+RESAMPLING = 0x7FFFFFFF  # folded into the key where `bounds.draw_latents` folds the number of a song
 
 
-def particle_bounds(
-    posteriors: Posteriors, log_x: LogLikelihood, priors: Priors, particles: int, seed: int
-) -> dict[str, np.ndarray]:
-    """The bound of every song under each prior by name, float64 (S,) nats a song; arguments as `songs.bounds` has them.
+def particle_bounds(songs: SongDraws, priors: Priors, particles: int, seed: int) -> dict[str, np.ndarray]:
+    """The bound of every song under each prior by name, float64 (S,) nats a song; see `bounds.bounds`.
 
-    Every prior is given the same draws, and `songs.bounds` the first of them.
+    Every prior is given the same draws, and `bounds` the first of them; the seed is of the resampling.
     """
-    draws = [draw_latents(posteriors, seed, draw) for draw in range(particles)]
-    log_w = [log_x(z) - np.asarray(gaussian.log_density(z, posteriors.mu, posteriors.log_var)) for z in draws]
-    z, log_w = np.stack(draws, axis=1), np.stack(log_w, axis=1).astype(np.float32)
+    posteriors, draws = songs.posteriors, [songs[draw] for draw in range(particles)]
+    log_w = [log_x - np.asarray(gaussian.log_density(z, posteriors.mu, posteriors.log_var)) for z, log_x in draws]
+    z, log_w = np.stack([z for z, _ in draws], axis=1), np.stack(log_w, axis=1).astype(np.float32)
     return {
-        name: -per_song(_filter_songs(prior, params, z, log_w, posteriors.lengths, seed), posteriors.lengths)
-        for name, (prior, params) in priors.items()
+        name: -per_song(_filter_songs(prior, z, log_w, posteriors.lengths, seed), posteriors.lengths)
+        for name, prior in priors.items()
     }
 
 
-def _filter_songs(
-    prior: Prior, params: Any, z: np.ndarray, log_w: np.ndarray, lengths: np.ndarray, seed: int
-) -> np.ndarray:
+def _filter_songs(prior: LatentPrior, z: np.ndarray, log_w: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
     """log mean weights of every bar, (N,), for draws z (N, K, Z) with log p(x | z) - log q(z | x) (N, K)."""
     key = jax.random.fold_in(jax.random.key(seed), RESAMPLING)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, np.arange(len(lengths)))
 
     def weigh(z, log_w, chunk):
-        return _filter(prior, params, z, log_w, keys[np.resize(chunk, SONGS)])
+        return _filter(prior.prior, prior.params, z, log_w, keys[np.resize(chunk, SONGS)])
 
     return in_padded_chunks(weigh, (z, log_w), lengths, lambda size: SONGS)
 

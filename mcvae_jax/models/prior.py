@@ -1,11 +1,13 @@
-"""Priors over latent sequences: two functions, which the MDRNN fills as N(0, I) does.
+"""Priors over latent sequences: what scores, samples, weighs and trains them asks.
 
     log_density(params, z) -> log p(z_t | z_<t) of each step       next_step(params, state, z) -> p(z_t | z_<t) itself
 
-Whatever scores, samples or weighs latent sequences asks these two alone. Letters: B songs, T bars, Z dimensions.
+These two make a prior. `TrainablePrior` adds what `tasks/prior.py` needs to train one.
+Letters: B songs, T bars, Z dimensions.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -16,11 +18,12 @@ from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.mixture import Mixture
 
 Array = jax.Array
+Params = Any
 State = Any  # what a prior remembers of a sequence; None before its first bar
 
 
 class Step(NamedTuple):
-    """What a prior says of the next bar."""
+    """What a prior predicts of the next bar."""
 
     mixture: Mixture  # of the next latent vector, (B, K), (B, K, Z)
     log_stop: Array  # (B,): log of the chance that the song is over, so that there is no next bar; -inf for never
@@ -32,14 +35,45 @@ class Prior(Protocol):
 
     latent: int
 
-    def log_density(self, params: Any, z: Array) -> Array:
+    def log_density(self, params: Params, z: Array) -> Array:
         """log p(z_t | z_<t) in nats, (B, T), for z (B, T, Z).
 
         What follows a bar does not change its figure, so padding at the end of a sequence needs no mask.
         """
 
-    def next_step(self, params: Any, state: State, z: Array) -> tuple[State, Step]:
+    def next_step(self, params: Params, state: State, z: Array) -> tuple[State, Step]:
         """The state after bar z (B, Z), and what comes next; with the state None, z is ignored but for its shape."""
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation of z ~ q over the training bars, (Z,) each."""
+
+    mean: Array
+    scale: Array
+
+
+class Unrolled(NamedTuple):
+    """What a prior says along given sequences."""
+
+    log_density: Array  # (B, T) nats, of each z_t given those before it
+    stop_logit: Array  # (B, T): of bar t being the last, given the bars up to t
+    figures: Mapping[str, Array]  # (B, T, ...) of each bar, whose means over bars are for the log; no gradient
+
+
+class TrainablePrior(Prior, Protocol):
+    """A prior that `tasks/prior.py` can train."""
+
+    def init(self, key: Array, moments: Moments) -> Params:
+        """Fresh parameters; what of the moments it uses is its own affair."""
+
+    def unroll(self, params: Params, z: Array, keys: Array | None) -> Unrolled:
+        """Along z (B, T, Z); with keys (B,), one for each song, as in training: with dropout."""
+
+    def terms(self, means: Mapping[str, Array]) -> dict[str, Array]:
+        """Scalars for the log, from the means over bars of `Unrolled.figures`."""
+
+    def untrained(self, params: Params, key: Array) -> Params:
+        """Fresh parameters but for what came from the data, such as the moments in `params`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Latent sequences from a prior: going on after a seed, filling a gap between bars; and paths between vectors.
 
-Any prior will do (models/prior.py). As in decode.py, everything runs in blocks of one shape, so that a song is the same
+Any prior will do (prior.py). As in bar_codec.py, everything runs in blocks of one shape, so that a song is the same
 to the bit whatever else is in the call, and however long the others are.
 
 Letters: S songs of a call, B songs (or particles) of a block, T bars of a block, Z latent size.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ import numpy as np
 from mcvae_jax.models.prior import Prior, Step
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import mixture
+from mcvae_jax.nn.padding import in_padded_chunks
+from mcvae_jax.trained import Origin
 
 Array = jax.Array
 
@@ -24,8 +27,9 @@ SONGS = 32  # that are composed at a time
 BARS = 8  # of a block
 PARTICLES = 256  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
+SEQUENCE_CHUNK = 2048  # bars, padding included, that are scored in one call
 
-Carry = tuple[Any, Step]  # the prior's state and what it says of the next bar: each song's own, so all lead with B
+Carry = tuple[Any, Step]  # the prior's state and what it predicts of the next bar: each song's own, so all lead with B
 
 
 class Filled(NamedTuple):
@@ -35,59 +39,81 @@ class Filled(NamedTuple):
     effective: float  # effective sample size: of PARTICLES draws, as how many equally good ones they count
 
 
-def continue_latents(
-    prior: Prior,
-    params: Any,
-    seeds: Sequence[np.ndarray],
-    keys: Array,
-    bars: int | None,
-    settings: Settings,
-    max_bars: int = 128,
-) -> list[np.ndarray]:
-    """Draws what follows each seed: float32 (bars, Z) for each.
+@dataclasses.dataclass(frozen=True, eq=False)
+class LatentPrior:
+    """A prior over latent sequences with its parameters."""
 
-    A song starts from a fresh state, reads its seed, and then goes on from its own draws.
+    prior: Prior
+    params: Any
+    origin: Origin | None = None
 
-    Args:
-      seeds: float32 (n, Z) for each song; n = 0 starts from the prior's start vector.
-      keys: one a song, (S,).
-      bars: of every song; None lets the stop head end each, after one bar at least and `max_bars` at most.
-      settings: tau_pi, tau_sigma and tau_recall count.
-    """
-    songs: list[np.ndarray] = []
-    for first in range(0, len(seeds), SONGS):
-        chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
-        carry, _ = _read(prior, params, _start(prior, params), [seeds[i] for i in chosen])
-        _, z, stops = _draw(prior, params, carry, keys[chosen], bars or max_bars, settings, bars is None)
-        lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
-        songs += [z[i, : lengths[i]] for i in range(min(SONGS, len(seeds) - first))]
-    return songs
+    def untrained(self, seed: int) -> "LatentPrior":
+        """The same with fresh parameters, the same for the same seed; constants such as scales of the data stay."""
+        key = jax.random.split(jax.random.key(seed))[1]
+        return LatentPrior(self.prior, self.prior.untrained(self.params, key))
 
+    def log_densities(self, z: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """log p(z_t | z_<t) of each bar, (N,) in nats, for the sequences z (N, Z) of songs of `lengths` (S,) bars.
 
-def infill(
-    prior: Prior, params: Any, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings
-) -> Filled:
-    """Draws the `bars` missing between before (n, Z) and after (m, Z); either may be empty.
+        Sequences of like lengths are padded to one and go through the prior together. There is one shape for each
+        length, whatever the number of songs, so that few programs are compiled.
+        """
+        return in_padded_chunks(
+            lambda batch, _: _log_densities(self.prior, self.params, batch),
+            (z,),
+            lengths,
+            lambda size: max(1, SEQUENCE_CHUNK // size),
+        )
 
-    Sampling importance resampling (Rubin 1988, "Using the SIR algorithm to simulate posterior distributions"): the
-    prior draws PARTICLES ways through the gap, each weighs as much as the density that the prior then gives to the
-    first FOLLOWING bars of `after`, and one is drawn by weight. With tau_pi = tau_sigma = tau_recall = 1 and many
-    particles this is the prior given both sides. With few, the draw leans to the best of what was proposed; an
-    effective sample size near 1 says so, and in many dimensions it is to be expected.
-    """
-    key_gap, key_choice = jax.random.split(key)
-    carry, _ = _read(prior, params, _start(prior, params), [before] * SONGS)
-    keys = jax.random.split(key_gap, PARTICLES)
-    ways, log_weights = [], []
-    for first in range(0, PARTICLES, SONGS):
-        at_end, z, _ = _draw(prior, params, carry, keys[first : first + SONGS], bars, settings)
-        ways.append(z)
-        log_weights.append(_read(prior, params, at_end, [after[:FOLLOWING]] * SONGS)[1])
-    log_weights = np.concatenate(log_weights)
-    log_weights -= log_weights.max()
-    weights = np.exp(log_weights)
-    chosen = int(jax.random.categorical(key_choice, jnp.asarray(log_weights, jnp.float32)))
-    return Filled(np.concatenate(ways)[chosen], float(weights.sum() ** 2 / np.sum(weights**2)))
+    def go_on(
+        self,
+        seeds: Sequence[np.ndarray],
+        keys: Array,
+        bars: int | None,
+        settings: Settings,
+        max_bars: int = 128,
+    ) -> list[np.ndarray]:
+        """Draws what follows each seed: float32 (bars, Z) for each.
+
+        A song starts from a fresh state, reads its seed, and then goes on from its own draws.
+
+        Args:
+          seeds: float32 (n, Z) for each song; n = 0 starts from the prior's start vector.
+          keys: one a song, (S,).
+          bars: of every song; None lets the stop head end each, after one bar at least and `max_bars` at most.
+          settings: tau_pi, tau_sigma and tau_recall count.
+        """
+        songs: list[np.ndarray] = []
+        for first in range(0, len(seeds), SONGS):
+            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+            carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [seeds[i] for i in chosen])
+            _, z, stops = _draw(self.prior, self.params, carry, keys[chosen], bars or max_bars, settings, bars is None)
+            lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
+            songs += [z[i, : lengths[i]] for i in range(min(SONGS, len(seeds) - first))]
+        return songs
+
+    def fill(self, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings) -> Filled:
+        """Draws the `bars` missing between before (n, Z) and after (m, Z); either may be empty.
+
+        Sampling importance resampling (Rubin 1988, "Using the SIR algorithm to simulate posterior distributions"): the
+        prior draws PARTICLES ways through the gap, each weighs as much as the density that the prior then gives to the
+        first FOLLOWING bars of `after`, and one is drawn by weight. With tau_pi = tau_sigma = tau_recall = 1 and many
+        particles this is the prior given both sides. With few, the draw leans to the best of what was proposed; an
+        effective sample size near 1 says so, and in many dimensions it is to be expected.
+        """
+        key_gap, key_choice = jax.random.split(key)
+        carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [before] * SONGS)
+        keys = jax.random.split(key_gap, PARTICLES)
+        ways, log_weights = [], []
+        for first in range(0, PARTICLES, SONGS):
+            at_end, z, _ = _draw(self.prior, self.params, carry, keys[first : first + SONGS], bars, settings)
+            ways.append(z)
+            log_weights.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * SONGS)[1])
+        log_weights = np.concatenate(log_weights)
+        log_weights -= log_weights.max()
+        weights = np.exp(log_weights)
+        chosen = int(jax.random.categorical(key_choice, jnp.asarray(log_weights, jnp.float32)))
+        return Filled(np.concatenate(ways)[chosen], float(weights.sum() ** 2 / np.sum(weights**2)))
 
 
 def lerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
@@ -135,6 +161,11 @@ def _draw(
         if np.concatenate(last, axis=1).any(axis=1).all():
             break
     return carry, np.concatenate(drawn, axis=1)[:, :bars], np.concatenate(last, axis=1)[:, :bars]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _log_densities(prior: Prior, params: Any, z: Array) -> Array:
+    return prior.log_density(params, z)
 
 
 @functools.partial(jax.jit, static_argnums=0)

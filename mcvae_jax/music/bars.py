@@ -135,6 +135,14 @@ def distinct_bars(bars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return bars[first], rows.astype(np.int32)
 
 
+def repeats(song: np.ndarray) -> np.ndarray:
+    """Whether each bar of a song, uint8 (n, T), is the same as an earlier one: bool (n,)."""
+    rows = distinct_bars(song)[1]
+    first = np.zeros(len(song), bool)
+    first[np.unique(rows, return_index=True)[1]] = True
+    return ~first
+
+
 def _histogram(moves: np.ndarray, per_quarter: int) -> tuple[int, ...]:
     """How many of `moves`, int (N,) in step / per_quarter, lie in each of the bins up to half a step."""
     bins = np.minimum(moves * (2 * MOVE_BINS) // per_quarter, MOVE_BINS - 1)

@@ -10,11 +10,12 @@ from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import SongModel, main_origin
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import Composer, open_corpus
+from mcvae_jax.trained import open_corpus
 from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
@@ -41,33 +42,33 @@ def check_folder(folder: Path) -> None:
     results.check_folder(folder, "move it away, or take another --workdir")
 
 
-def is_written(composer: Composer, config: Any, folder: Path) -> bool:
+def is_written(model: SongModel, config: Any, folder: Path) -> bool:
     """Whether the songs that `write_demo` would write stand there already."""
     record = read_json(folder / "songs.json")
-    return record.get("about") == _about(composer, config) and all((folder / name).exists() for name in record["files"])
+    return record.get("about") == _about(model, config) and all((folder / name).exists() for name in record["files"])
 
 
-def write_demo(composer: Composer, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:
+def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:
     """Writes the songs of config.songs with their page.
 
     Args:
-      composer: both models.
+      model: the composer.
       config: composed, continued, seed_bars, bars, and the fields of `Settings`, see configs/mcvae.py.
       folder: of the songs.
       say: takes lines for the user.
-      corpus_folder: of the held-out songs; '' is where the VAE's training found it.
+      corpus_folder: of the held-out songs; '' is where its training found it.
     """
     check_folder(folder)
     settings = _sampling_settings(config)
     songs = []
     if config.continued:
-        seeds = held_out_seeds(open_corpus(composer.vae, corpus_folder), config.continued, config.seed_bars)
+        seeds = held_out_seeds(open_corpus(main_origin(model), corpus_folder), config.continued, config.seed_bars)
         if len(seeds) < config.continued:
             say(f"only {len(seeds)} held-out songs are longer than {config.seed_bars} bars and can be continued")
-        songs += continue_(composer, seeds, config.bars, songs=1, settings=settings, say=say)
+        songs += continue_(model, seeds, config.bars, songs=1, settings=settings, say=say)
     if config.composed:
-        songs += compose(composer, config.composed, config.bars, settings, first=len(songs) + 1, say=say)
-    results.write_results(folder, songs, "Songs of the MCVAE", _about(composer, config), say)
+        songs += compose(model, config.composed, config.bars, settings, first=len(songs) + 1, say=say)
+    results.write_results(folder, songs, f"Songs of the {model.name}", _about(model, config), say)
 
 
 def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
@@ -84,14 +85,10 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     return seeds
 
 
-def _about(composer: Composer, config: Any) -> dict[str, Any]:
+def _about(model: SongModel, config: Any) -> dict[str, Any]:
     """All that the songs depend on, as JSON."""
-    return {
-        "VAE": f"step {composer.vae.step}, parameters {composer.vae.identity[:12]}",
-        "MDRNN": f"step {composer.mdrnn.step}, parameters {composer.mdrnn.identity[:12]}",
-        "corpus": composer.vae.record.data["identity"][:12],
-        **config.to_dict(),
-    }
+    parts = {name: f"step {origin.step}, parameters {origin.identity[:12]}" for name, origin in model.origins.items()}
+    return parts | {"corpus": main_origin(model).data["identity"][:12], **config.to_dict()}
 
 
 def _sampling_settings(config: Any) -> Settings:

@@ -28,11 +28,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.models.bar_codec import decode_bars, free_run
-from mcvae_jax.models.sequences import continue_latents, lerp
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.latent_composer import LatentComposer
+from mcvae_jax.models.sequences import lerp
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.sampling.keys import LATENTS, TOKENS, bar_keys, song_keys
-from mcvae_jax.trained import TrainedMDRNN, TrainedVAE
+from mcvae_jax.nn.keys import Purpose, bar_keys, for_purpose, song_keys
 
 MILLION = 1_000_000  # alphas are told apart to six digits
 
@@ -50,7 +50,8 @@ def pair_keys(seed: int, pairs: Sequence[int], alpha: float) -> PairKeys:
     """The keys of pairs by their numbers: of a pair and alpha they are the same whatever else is asked for."""
     fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
     step = round(alpha * MILLION)
-    return PairKeys(*(fold(song_keys(seed, pairs, purpose), step) for purpose in (LATENTS, TOKENS)))
+    songs = song_keys(seed, pairs)
+    return PairKeys(*(fold(for_purpose(songs, purpose), step) for purpose in (Purpose.LATENTS, Purpose.TOKENS)))
 
 
 def between(z_a: np.ndarray, z_b: np.ndarray, alpha: float, path: Path = lerp) -> np.ndarray:
@@ -58,25 +59,20 @@ def between(z_a: np.ndarray, z_b: np.ndarray, alpha: float, path: Path = lerp) -
     return np.asarray(path(z_b, z_a, alpha), np.float32)
 
 
-def vae_conditional(trained: TrainedVAE, z: np.ndarray, keys: PairKeys, settings: Settings) -> np.ndarray:
+def vae_conditional(codec: BarCodec, z: np.ndarray, keys: PairKeys, settings: Settings) -> np.ndarray:
     """Algorithm 1: every bar of z (P, n, Z) rendered for itself, START first: uint8 (P, n, 16)."""
     pairs, bars, latent = z.shape
-    rendered = decode_bars(
-        trained.vae, trained.params, z.reshape(-1, latent), bar_keys(keys.tokens, [bars] * pairs), settings
-    )
+    rendered = codec.decode(z.reshape(-1, latent), bar_keys(keys.tokens, [bars] * pairs), settings)
     return rendered.reshape(pairs, bars, -1)
 
 
-def vae_unconditional(
-    trained: TrainedVAE, z: np.ndarray, keys: PairKeys, settings: Settings, bars: int = 5
-) -> np.ndarray:
+def vae_unconditional(codec: BarCodec, z: np.ndarray, keys: PairKeys, settings: Settings, bars: int = 5) -> np.ndarray:
     """Algorithm 2: `bars` * 16 steps of the decoder from the first bar's vector of z (P, n, Z): uint8 (P, bars, 16)."""
-    return free_run(trained.vae, trained.params, z[:, 0], keys.tokens, bars, settings)
+    return codec.free_run(z[:, 0], keys.tokens, bars, settings)
 
 
 def mcvae_conditional(
-    trained: TrainedVAE,
-    mdrnn: TrainedMDRNN,
+    model: LatentComposer,
     z: np.ndarray,
     keys: PairKeys,
     settings: Settings,
@@ -90,13 +86,12 @@ def mcvae_conditional(
     found = [z[:, :1]] if with_first else []
     for bar in range(1, z.shape[1]):
         of_bar = fold(keys.latents, bar)
-        found.append(np.stack(continue_latents(mdrnn.prior, mdrnn.params, list(z[:, :bar]), of_bar, 1, settings)))
-    return vae_conditional(trained, np.concatenate(found, axis=1), keys, settings)
+        found.append(np.stack(model.prior.go_on(list(z[:, :bar]), of_bar, 1, settings)))
+    return vae_conditional(model.codec, np.concatenate(found, axis=1), keys, settings)
 
 
 def mcvae_unconditional(
-    trained: TrainedVAE,
-    mdrnn: TrainedMDRNN,
+    model: LatentComposer,
     z: np.ndarray,
     keys: PairKeys,
     settings: Settings,
@@ -108,6 +103,6 @@ def mcvae_unconditional(
     Returns uint8 (P, bars, 16), or (P, bars - 1, 16) without the first bar.
     """
     first = z[:, :1]
-    rest = np.stack(continue_latents(mdrnn.prior, mdrnn.params, list(first), keys.latents, bars - 1, settings))
+    rest = np.stack(model.prior.go_on(list(first), keys.latents, bars - 1, settings))
     found = np.concatenate([first, rest], axis=1) if with_first else rest
-    return vae_conditional(trained, found, keys, settings)
+    return vae_conditional(model.codec, found, keys, settings)

@@ -1,39 +1,36 @@
 """The ways to make songs, for notebooks and the command: each returns a list of `ComposedSong`.
 
-    composer = open_composer("runs/mdrnn-default")
-    songs = continue_(composer, read_seed("tune.mid", bars=16), bars=25, songs=4, settings=Settings(temperature=0.7))
+    model = open_model("runs/mcvae-default")
+    songs = continue_(model, read_seed("tune.mid", bars=16), bars=25, songs=4, settings=Settings(temperature=0.7))
     write_results("out", songs, "My songs", {}, print)
 
 Song number n has the key fold_in(key(settings.seed), n), so it is the same in every call with the same seed number,
-settings, models and machine: `first=437, songs=1` gives the song that was number 437 of a thousand.
+settings, model and machine: `first=437, songs=1` gives the song that was number 437 of a thousand.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.bar_codec import decode_bars, encode_bars, free_run
-from mcvae_jax.models.sequences import PARTICLES, continue_latents, lerp, slerp
-from mcvae_jax.models.sequences import infill as infill_latents
+from mcvae_jax.models.latent_composer import draw_near
+from mcvae_jax.models.sequences import PARTICLES, lerp, slerp
 from mcvae_jax.models.settings import DEFAULTS, Settings
-from mcvae_jax.sampling.keys import GIVEN, LATENTS, TOKENS, bar_keys, normal, song_keys
+from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, SongModel
+from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling.seeds import Seed, check_pitches
 from mcvae_jax.sampling.song import ComposedSong, Setting
-from mcvae_jax.trained import Composer, TrainedMDRNN
 
 Say = Callable[[str], None]
-Latent = tuple[np.ndarray, np.ndarray]  # mu and log variance, (n, Z) each
 
 GROUP = 256  # songs between two lines of progress; no song depends on it
 PATHS = {"linear": (lerp,), "spherical": (slerp,), "both": (lerp, slerp)}
 
 
 def compose(
-    composer: Composer,
+    model: SongModel,
     songs: int = 8,
     bars: int | None = None,
     settings: Settings = DEFAULTS,
@@ -42,11 +39,11 @@ def compose(
     say: Say = lambda line: None,
 ) -> list[ComposedSong]:
     """Songs from nothing: of `bars` bars, or until the stop head ends them (after `max_bars` at the latest)."""
-    return _go_on(composer, "compose", [None] * _positive("songs", songs), bars, settings, first, max_bars, say)
+    return _go_on(model, "compose", [None] * _positive("songs", songs), bars, settings, first, max_bars, say)
 
 
 def continue_(
-    composer: Composer,
+    model: SongModel,
     seeds: Seed | Sequence[Seed],
     bars: int | None = 25,
     songs: int = 8,
@@ -61,68 +58,56 @@ def continue_(
     song its own. With bars=None the stop head ends the songs, as in `compose`.
     """
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
-    return _go_on(composer, "continue", each, bars, settings, first, max_bars, say)
+    return _go_on(model, "continue", each, bars, settings, first, max_bars, say)
 
 
-def _go_on(composer, mode, seeds: list[Seed | None], bars, settings, first, max_bars, say) -> list[ComposedSong]:
-    mdrnn = _mdrnn(composer, mode)
+def _go_on(model, mode, seeds: list[Seed | None], bars, settings, first, max_bars, say) -> list[ComposedSong]:
+    _check_ability(model, mode, MEMORY)
     bars = bars if bars is None else _positive("bars", bars)
     _positive("max_bars", max_bars)
-    posteriors = _posteriors(composer, [seed for seed in seeds if seed is not None])
-    nothing = np.empty((0, composer.vae.vae.latent), np.float32)
+    check_pitches([seed for seed in seeds if seed is not None], model)
+    nothing = np.empty((0, model.steps), np.uint8)
     made = []
     for start in range(0, len(seeds), GROUP):
         group = seeds[start : start + GROUP]
         numbers = range(first + start, first + start + len(group))
-        read = [
-            nothing if seed is None else _draw(posteriors[id(seed)], key)
-            for seed, key in zip(group, song_keys(settings.seed, numbers, GIVEN), strict=True)
-        ]
-        keys = song_keys(settings.seed, numbers, LATENTS)
-        z = continue_latents(mdrnn.prior, mdrnn.params, read, keys, bars, settings, max_bars)
-        for seed, n, composed in zip(group, numbers, _render(composer, z, numbers, settings), strict=True):
+        given = [nothing if seed is None else seed.bars for seed in group]
+        songs = model.go_on(given, song_keys(settings.seed, numbers), bars, settings, max_bars)
+        for seed, n, composed in zip(group, numbers, songs, strict=True):
             title = f"Song {n}" if seed is None else f"{seed.title}, continued ({n})"
             made.append(_song(mode, n, title, composed, seed, settings, before=seed is not None))
         _progress(say, len(made), len(seeds))
     return made
 
 
-def vae_free(
-    composer: Composer, songs: int = 8, bars: int = 25, settings: Settings = DEFAULTS, first: int = 1
+def without_memory(
+    model: SongModel, songs: int = 8, bars: int = 25, settings: Settings = DEFAULTS, first: int = 1
 ) -> list[ComposedSong]:
-    """The formal VAE's free run (thesis 6.5): the decoder goes on for bars * 16 steps from one z ~ N(0, I)."""
+    """`songs` songs of each part of the model that composes by itself and remembers no bar: the free run of a VAE
+    (thesis 6.5), and the VAE bar by bar."""
+    alone = [part for part in (*model.kin(), model) if MEMORY not in part.abilities]
+    if not alone:
+        raise UserError(f"the {model.name} has no part without memory; choose another mode")
     numbers = range(first, first + _positive("songs", songs))
-    latent = composer.vae.vae.latent
-    z = np.concatenate([normal(key, 1, latent) for key in song_keys(settings.seed, numbers, LATENTS)])
-    keys = song_keys(settings.seed, numbers, TOKENS)
-    runs = free_run(composer.vae.vae, composer.vae.params, z, keys, _positive("bars", bars), settings)
-    return [
-        _song("vae-free", n, f"VAE, free run ({n})", run, None, settings) for n, run in zip(numbers, runs, strict=True)
-    ]
-
-
-def vae_bars(
-    composer: Composer, songs: int = 8, bars: int = 25, settings: Settings = DEFAULTS, first: int = 1
-) -> list[ComposedSong]:
-    """The VAE without memory: a z ~ N(0, I) for each bar, and START in each."""
-    numbers = range(first, first + _positive("songs", songs))
-    latent = composer.vae.vae.latent
-    z = [normal(key, _positive("bars", bars), latent) for key in song_keys(settings.seed, numbers, LATENTS)]
-    return [
-        _song("vae-bars", n, f"VAE, bar by bar ({n})", rendered, None, settings)
-        for n, rendered in zip(numbers, _render(composer, z, numbers, settings), strict=True)
-    ]
+    keys, nothing = song_keys(settings.seed, numbers), [np.empty((0, model.steps), np.uint8)] * songs
+    made = []
+    for part in alone:
+        slug = re.sub(r"\W+", "-", part.name.lower()).strip("-")
+        composed = part.go_on(nothing, keys, _positive("bars", bars), settings)
+        for n, song in zip(numbers, composed, strict=True):
+            made.append(_song(slug, n, f"{part.name}, song {n}", song, None, settings))
+    return made
 
 
 def reconstruct(
-    composer: Composer, seeds: Seed | Sequence[Seed], settings: Settings = DEFAULTS, first: int = 1
+    model: SongModel, seeds: Seed | Sequence[Seed], settings: Settings = DEFAULTS, first: int = 1
 ) -> list[ComposedSong]:
     """For each seed its bars as given, then what the decoder makes of the mean of q of each."""
     seeds = _listed(seeds)
     numbers = range(first, first + len(seeds))
-    posteriors = _posteriors(composer, seeds)
+    posteriors = _posteriors(model, "reconstruct", seeds)
     made = []
-    rendered = _render(composer, [posteriors[id(seed)][0] for seed in seeds], numbers, settings)
+    rendered = model.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers), settings)
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
         given = np.ones(len(bars), bool)
         made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, given, seed.setting, {}))
@@ -133,7 +118,7 @@ def reconstruct(
 
 
 def interpolate(
-    composer: Composer, a: Seed, b: Seed, steps: int = 5, path: str = "both", settings: Settings = DEFAULTS
+    model: SongModel, a: Seed, b: Seed, steps: int = 5, path: str = "both", settings: Settings = DEFAULTS
 ) -> list[ComposedSong]:
     """Songs from a to b, bar by bar between the means of q, in so many steps: the first is a, the last b, both decoded.
 
@@ -144,15 +129,15 @@ def interpolate(
         raise UserError(f"path is {path!r}; choose {', '.join(PATHS)}")
     if steps < 2:
         raise UserError(f"steps is {steps}; it must be 2 (the two songs) or more")
-    posteriors = _posteriors(composer, [a, b])
     length = min(len(a.bars), len(b.bars))
-    ends = [posteriors[id(seed)][0][:length] for seed in (a, b)]
+    ends = [mu[:length] for mu, _ in _posteriors(model, "interpolate", [a, b])]
     shares = np.linspace(0, 1, steps)
     ways = [("linear" if way is lerp else "spherical", way, float(s)) for way in PATHS[path] for s in shares]
     numbers = range(1, len(ways) + 1)
     z = [np.asarray(way(*ends, share), np.float32) for _, way, share in ways]
     made = []
-    for n, (name, _, share), bars in zip(numbers, ways, _render(composer, z, numbers, settings), strict=True):
+    rendered = model.render(z, song_keys(settings.seed, numbers), settings)
+    for n, (name, _, share), bars in zip(numbers, ways, rendered, strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
         song = _song("interpolate", n, title, bars, a, settings)
         song.notes.update({"path": name, "share of the second": round(share, 4)})
@@ -161,7 +146,7 @@ def interpolate(
 
 
 def infill(
-    composer: Composer,
+    model: SongModel,
     seed: Seed,
     missing: str,
     songs: int = 4,
@@ -171,29 +156,21 @@ def infill(
 ) -> list[ComposedSong]:
     """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1.
 
-    Gaps are filled from left to right, each by `compose.infill`; the notes tell the effective sample size of each.
+    The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
     """
-    mdrnn = _mdrnn(composer, "infill")
+    _check_ability(model, "infill", FILL)
+    check_pitches([seed], model)
     gaps = parse_missing(missing, len(seed.bars))
     given = np.ones(len(seed.bars), bool)
     for start, end in gaps:
         given[start:end] = False
-    posterior = _posteriors(composer, [seed])[id(seed)]
     made = []
     numbers = range(first, first + _positive("songs", songs))
-    keys = (song_keys(settings.seed, numbers, purpose) for purpose in (GIVEN, LATENTS))
-    for n, key_given, key_gaps in zip(numbers, *keys, strict=True):
-        z = _draw(posterior, key_given)
-        effective = []
-        for start, end in gaps:
-            key = jax.random.fold_in(key_gaps, start)
-            following = z[end:][: int(np.argmin(np.append(given[end:], False)))]  # up to the next gap
-            filled = infill_latents(mdrnn.prior, mdrnn.params, z[:start], following, end - start, key, settings)
-            z[start:end] = filled.z
-            effective.append(round(filled.effective, 1))
-        (bars,) = _render(composer, [z], [n], settings)
-        bars = np.where(given[:, None], seed.bars, bars)
-        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", bars, seed, settings)
+    keys = song_keys(settings.seed, numbers)
+    for i, n in enumerate(numbers):
+        (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
+        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", filled.bars, seed, settings)
+        effective = [round(size, 1) for size in filled.effective]
         song.notes[f"effective sample size of {PARTICLES}"] = effective
         made.append(song._replace(given=given))
         say(f"{len(made)} of {songs} songs; effective sample size {effective} of {PARTICLES}")
@@ -201,7 +178,7 @@ def infill(
 
 
 def vary(
-    composer: Composer,
+    model: SongModel,
     seeds: Seed | Sequence[Seed],
     spread: float = 1.0,
     songs: int = 8,
@@ -212,12 +189,13 @@ def vary(
     if not 0 <= spread < float("inf"):
         raise UserError(f"spread is {spread}; it must be 0 (the reconstruction) or more, 1 is a draw from q")
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
-    posteriors = _posteriors(composer, each)
+    posteriors = _posteriors(model, "vary", each)
     numbers = range(first, first + len(each))
-    keys = song_keys(settings.seed, numbers, GIVEN)
-    z = [_draw(posteriors[id(seed)], key, spread) for seed, key in zip(each, keys, strict=True)]
+    keys = song_keys(settings.seed, numbers)
+    drawn = zip(posteriors, for_purpose(keys, Purpose.GIVEN), strict=True)
+    z = [draw_near(posterior, key, spread) for posterior, key in drawn]
     made = []
-    for n, seed, bars in zip(numbers, each, _render(composer, z, numbers, settings), strict=True):
+    for n, seed, bars in zip(numbers, each, model.render(z, keys, settings), strict=True):
         song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed, settings)
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
         made.append(song)
@@ -241,37 +219,18 @@ def parse_missing(text: str, bars: int) -> list[tuple[int, int]]:
     return gaps
 
 
-def _mdrnn(composer: Composer, mode: str) -> TrainedMDRNN:
-    if composer.mdrnn is None:
-        raise UserError(
-            f"{mode} needs an MDRNN, and {composer.vae.folder} holds a VAE alone: let the command of configs/mcvae.py"
-            " finish (the same again goes on), or train one with python -m mcvae_jax.main --config=configs/mdrnn.py"
-            f" --config.vae_workdir={composer.vae.folder} and give its workdir"
-        )
-    return composer.mdrnn
+def _check_ability(model: SongModel, mode: str, ability: str) -> None:
+    """UserError where a mode asks for what the model cannot do."""
+    if ability not in model.abilities:
+        advice = model.lacks.get(ability, "take another model, or another mode")
+        raise UserError(f"the {model.name} has no {ability}, which {mode} needs: {advice}")
 
 
-def _posteriors(composer: Composer, seeds: Sequence[Seed]) -> dict[int, Latent]:
-    """q of the bars of each seed, by its id; UserError where the model does not know a seed's pitches."""
-    distinct = list({id(seed): seed for seed in seeds}.values())
-    if not distinct:
-        return {}
-    check_pitches(distinct, composer.vae)
-    both = encode_bars(composer.vae.vae, composer.vae.params, np.concatenate([seed.bars for seed in distinct]))
-    ends = np.cumsum([len(seed.bars) for seed in distinct])[:-1]
-    return {id(seed): pair for seed, *pair in zip(distinct, *(np.split(x, ends) for x in both), strict=True)}
-
-
-def _draw(posterior: Latent, key: jax.Array, spread: float = 1.0) -> np.ndarray:
-    mu, log_var = posterior
-    return mu + np.float32(spread) * np.exp(log_var / 2) * np.asarray(normal(key, *mu.shape))
-
-
-def _render(composer: Composer, z: list[np.ndarray], numbers: Sequence[int], settings: Settings) -> list[np.ndarray]:
-    """The bars, uint8 (n, 16), of each song's z (n, Z); all bars of all songs decode at the same time."""
-    keys = bar_keys(song_keys(settings.seed, numbers, TOKENS), [len(each) for each in z])
-    bars = decode_bars(composer.vae.vae, composer.vae.params, np.concatenate(z), keys, settings)
-    return np.split(bars, np.cumsum([len(each) for each in z])[:-1])
+def _posteriors(model: SongModel, mode: str, seeds: Sequence[Seed]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """q of the bars of each seed; UserError where the model has no latents or does not know a seed's pitches."""
+    _check_ability(model, mode, LATENTS)
+    check_pitches(seeds, model)
+    return model.encode([seed.bars for seed in seeds])
 
 
 def _song(

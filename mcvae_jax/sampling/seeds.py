@@ -11,13 +11,13 @@ from mcvae_jax.corpus.read import score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, printable
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.song_model import SongModel
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import TrainedVAE
 
 _ADVICE = {
     Reason.EMPTY: "give a file with music in it",
@@ -82,14 +82,14 @@ def read_seed(
     return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
 
 
-def check_pitches(seeds: Sequence[Seed], trained: TrainedVAE) -> None:
-    """UserError where a seed has a pitch to which the VAE gives no probability; it has learnt none such."""
-    low, high = trained.vae.min_pitch, trained.vae.max_pitch
+def check_pitches(seeds: Sequence[Seed], model: SongModel) -> None:
+    """UserError where a seed has a pitch to which the model gives no chance; it has learnt none such."""
+    low, high = model.pitches
     for seed in seeds:
         pitches = seed.bars[seed.bars < NOTE_OFF]
         if np.any((pitches < low) | (pitches > high)):
             raise UserError(
-                f"{printable(seed.title)!r} has pitches from {pitches.min()} to {pitches.max()}, and {trained.folder}"
+                f"{printable(seed.title)!r} has pitches from {pitches.min()} to {pitches.max()}, and the {model.name}"
                 f" knows those from {low} to {high} alone; transpose the seed, or take a model of more pitches"
             )
 

@@ -1,14 +1,16 @@
-"""The MDRNN as a task: a VAE's workdir -> latent sequences, their likelihood and objective, held-out results.
+"""Any prior over latent sequences as a task: a VAE's workdir -> sequences, likelihood, objective, held-out results.
+
+A row of kinds.py names the function that makes the prior of a config, (config, latent size) -> `prior.TrainablePrior`.
 
 What is reported is the rate: what z costs beyond its own entropy, E_q[-log p(z_t | z_<t)] - H[q_t], in nats per bar. It
 compares with the KL of the VAE, which is the rate under N(0, I). The objective leaves out H[q], which no parameter
-moves, and adds what the stop head costs.
+moves, and adds what the chance of each bar to be the last costs.
 
 data.draw = 'mu' trains on z = mu instead of draws from q. Where bars repeat, the density of a vector that stood
 before has then no upper bound: only the floor on the scales sets the figure, and the rate in the training log means
 nothing. Held-out songs are scored with draws from q all the same.
 
-Letters: B songs, T bars, Z latent size, K components and R recall heads.
+Letters: B songs, T bars, Z latent size.
 """
 
 import functools
@@ -22,106 +24,112 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.batches.bars import check_shifts
+from mcvae_jax.batches.bars import Batch, check_shifts
 from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
+from mcvae_jax.kinds import Kind, load
 from mcvae_jax.latents import Latents, corpus_latents
-from mcvae_jax.models import mdrnn
-from mcvae_jax.models.bounds import reconstruction_nats
-from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
-from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
-from mcvae_jax.nn import gaussian, mixture
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.bounds import whole_song_bounds
+from mcvae_jax.models.prior import Moments, OneGaussian, TrainablePrior, fit_one_gaussian, standard_normal
+from mcvae_jax.models.sequences import LatentPrior
+from mcvae_jax.models.workdirs import open_codec
+from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
-from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
-from mcvae_jax.training.task import Batch, Metrics, Sums, Task
+from mcvae_jax.trained import open_corpus
+from mcvae_jax.training.task import Metrics, Sums, Task
 
 Say = Callable[[str], None]
 
 UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
+STANDARD = "N(0, I)"
 
 
-def make_task(config: Any, say: Say) -> Task:
-    """The task of configs/mdrnn.py; encodes the VAE's corpus where that has not been done yet.
+def check(kind: Kind, config: Any) -> None:
+    """UserError for a field of the config that cannot work."""
+    read_settings(config)
+    load(kind.make)(config, 1)
+
+
+def make_task(kind: Kind, config: Any, say: Say) -> Task:
+    """The task of a config; encodes the VAE's corpus where that has not been done yet.
 
     Raises:
       UserError: a field of the config that cannot work; no VAE, or not the corpus on which it was trained; no songs.
     """
-    settings, dropout = read_settings(config)
-    trained = _open_vae(config.vae_workdir)
-    check_shifts(settings, trained.vae)
-    model = make_mdrnn(config.model, trained.vae.latent)
-    corpus = open_corpus(trained, config.corpus_folder)
+    settings = read_settings(config)
+    codec = _open_codec(config.vae_workdir)
+    check_shifts(settings, codec.vae)
+    prior: TrainablePrior = load(kind.make)(config, codec.latent)
+    corpus = open_corpus(codec.origin, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)
-    latents = corpus_latents(trained, corpus, settings.lowest_shift, settings.highest_shift, say)
+    latents = corpus_latents(codec, corpus, settings.lowest_shift, settings.highest_shift, say)
     one_gaussian = fit_training_bars(corpus, latents, songs)
-    standard = (one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2)) if settings.standardise else (None, None)
+    moments = Moments(one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2))
     batches = SongBatches(corpus, latents, songs, settings)
 
     @functools.cache
     def held_out() -> Sequence[Batch]:
         say(f"reconstructing {len(scored)} held-out songs")
-        nats = reconstruction_nats(trained.vae, trained.params, [corpus.song(i) for i in scored], seed=config.seed)
+        nats = whole_song_bounds(codec, {}, [corpus.song(i) for i in scored], seed=config.seed)["reconstruction_nats"]
         return tuple(held_out_batches(corpus, latents, scored, nats, settings.batch_size))
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
-        untrained = mdrnn.init(model, jax.random.key(config.seed + UNTRAINED_SEED), *standard)
+        untrained = prior.init(jax.random.key(config.seed + UNTRAINED_SEED), moments)
+        plain = OneGaussian(codec.latent)
         priors = {
-            "MDRNN": (MDRNNPrior(model), params),
-            "one Gaussian": (OneGaussian(model.latent), one_gaussian),
-            "untrained MDRNN": (MDRNNPrior(model), untrained),
-            "N(0, I)": (OneGaussian(model.latent), standard_normal(model.latent)),
+            kind.label: LatentPrior(prior, params),
+            "one Gaussian": LatentPrior(plain, one_gaussian),
+            f"untrained {kind.label}": LatentPrior(prior, untrained),
+            STANDARD: LatentPrior(plain, standard_normal(codec.latent)),
         }
         songs, draws = [corpus.song(i) for i in scored], config.held_out.draws
-        scores = score_priors(trained.vae, trained.params, priors, songs, draws, config.seed, say)
-        return write_scores(scores | {"left_out": left_out}, folder, say)
+        scores = score_priors(codec, priors, songs, draws, config.seed, say)
+        return write_scores(scores | {"left_out": left_out}, kind.label, folder, say)
 
     return Task(
-        init=lambda key: mdrnn.init(model, key, *standard),
-        sums=make_sums(model, dropout, settings.draw),
-        objective=lambda sums, step: objective(sums, batches.bars_per_batch, model.latent),
-        held_out_objective=lambda sums: held_out_objective(sums, model.latent),
+        init=lambda key: prior.init(key, moments),
+        sums=make_sums(prior, settings.draw),
+        objective=lambda sums, step: objective(sums, batches.bars_per_batch, prior),
+        held_out_objective=lambda sums: held_out_objective(sums, prior),
         batch=batches,
         held_out_batches=held_out,
         finish=finish,
         data={
             "corpus": str(corpus.folder),
             "identity": corpus.identity,
-            "vae_workdir": str(trained.folder),
-            "vae": trained.identity,
-            "vae_step": trained.step,
-            "latent": trained.vae.latent,
+            "vae_workdir": str(codec.origin.folder),
+            "vae": codec.origin.identity,
+            "vae_step": codec.origin.step,
+            "latent": codec.latent,
         },
     )
 
 
-def read_settings(config: Any) -> tuple[SongSettings, Dropout]:
-    """What the fields of configs/mdrnn.py say of data and dropout; UserError for any that cannot work."""
-    settings = SongSettings(config.train.batch_size, config.seed, **config.data)
-    dropout = Dropout(**config.dropout)
-    make_mdrnn(config.model, 1)
+def read_settings(config: Any) -> SongSettings:
+    """What config.data says; UserError for a field that cannot work."""
     if config.held_out.draws < 1:
         raise UserError("config.held_out.draws must be at least 1")
-    return settings, dropout
+    return SongSettings(config.train.batch_size, config.seed, **config.data)
 
 
-def write_scores(scores: dict, folder: Path, say: Say) -> dict:
-    """Writes held_out.json and priors.png, says the table, and returns the scores."""
+def write_scores(scores: dict, name: str, folder: Path, say: Say) -> dict:
+    """Writes held_out.json and priors.png, says the table, and returns the scores; `name` is the prior's."""
     (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
-    draw_priors(scores, folder / "priors.png", ("MDRNN", "N(0, I)"))
+    draw_priors(scores, folder / "priors.png", (name, STANDARD))
     for line in summary(scores):
         say(line)
     return scores
 
 
-def make_sums(model: MDRNN, dropout: Dropout, draw: str) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
+def make_sums(prior: TrainablePrior, draw: str) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
     """The function sums(params, batch, key, train) of the task, over the bars of the songs given.
 
     It returns 'weight', the weighed number of bars; in nats 'nll', -log p(z_t | z_<t) of z drawn as `draw` says,
-    'entropy', H[q], 'kl', KL(q || N(0, I)), 'stop', what the stop head needs for which bar is the last, and
-    'mixture_entropy', of the weights of the components; 'responsibility' (K + R,), the components' posterior shares;
-    and, where not in training, 'reconstruction' of the batch.
+    'entropy', H[q], 'kl', KL(q || N(0, I)), 'stop', what it costs which bar is the last; the sums of the prior's own
+    figures; and, where not in training, 'reconstruction' of the batch.
     """
 
     def sums(params, batch, key, train):
@@ -131,23 +139,24 @@ def make_sums(model: MDRNN, dropout: Dropout, draw: str) -> Callable[[Any, Batch
         z = mu
         if draw == "q" or not train:
             z += jnp.exp(log_var / 2) * jax.vmap(lambda k: jax.random.normal(k, mu.shape[1:]))(keys[:, 0])
-        noise = draw_noise(model, keys[:, 1], mu.shape[1], dropout) if train else None
-        said = model.apply(params, z, noise, method="unroll")
-        by_component = mixture.component_log_densities(said.mixture, z)
-        logged = jax.lax.stop_gradient((said.mixture, by_component))
+        output = prior.unroll(params, z, keys[:, 1] if train else None)
         weight = batch["weight"][:, None] * batch["mask"]  # (B, T)
         result = {
             "weight": jnp.sum(weight),
-            "nll": -jnp.sum(weight * jax.nn.logsumexp(by_component, axis=-1)),
+            "nll": -jnp.sum(weight * output.log_density),
             "entropy": jnp.sum(weight * gaussian.entropy(log_var)),
             "kl": jnp.sum(weight * jnp.sum(gaussian.kl_to_standard(mu, log_var), axis=-1)),
-            "stop": jnp.sum(weight * stop_nats(said.stop_logit, batch["mask"], batch["ends"])),
-            "mixture_entropy": jnp.sum(weight * mixture.weight_entropy(logged[0])),
-            "responsibility": jnp.einsum("bt,btk->k", weight, jax.nn.softmax(logged[1], axis=-1)),
+            "stop": jnp.sum(weight * stop_nats(output.stop_logit, batch["mask"], batch["ends"])),
         }
+        result |= {name: _weighed_sum(weight, figure) for name, figure in output.figures.items()}
         return result if train else result | {"reconstruction": jnp.sum(batch["weight"] * batch["reconstruction"])}
 
     return sums
+
+
+def _weighed_sum(weight: jax.Array, figure: jax.Array) -> jax.Array:
+    """The sum over the bars, weight (B, T), of a figure (B, T) or (B, T, k)."""
+    return jnp.sum(weight * figure) if figure.ndim == 2 else jnp.einsum("bt,btk->k", weight, figure)
 
 
 def stop_nats(stop_logit: jax.Array, mask: jax.Array, ends: jax.Array) -> jax.Array:
@@ -157,34 +166,31 @@ def stop_nats(stop_logit: jax.Array, mask: jax.Array, ends: jax.Array) -> jax.Ar
     return -jax.nn.log_sigmoid(jnp.where(is_last, stop_logit, -stop_logit))
 
 
-def objective(sums: Sums, bars_per_batch: float, latent: int) -> tuple[jax.Array, Metrics]:
+def objective(sums: Sums, bars_per_batch: float, prior: TrainablePrior) -> tuple[jax.Array, Metrics]:
     """What training minimises, and the terms to log.
 
     The sum is divided by the bars that a batch holds on average, not by those that this one holds: a bar counts the
     same in a batch of short songs as in one of long songs.
     """
-    return (sums["nll"] + sums["stop"]) / bars_per_batch, _terms(sums, latent)
+    return (sums["nll"] + sums["stop"]) / bars_per_batch, _terms(sums, prior)
 
 
-def held_out_objective(sums: Sums, latent: int) -> tuple[jax.Array, Metrics]:
+def held_out_objective(sums: Sums, prior: TrainablePrior) -> tuple[jax.Array, Metrics]:
     """Rate and stop in nats per bar, whose minimum is the best; 'bound_bits' is the whole-song bound per bar."""
-    terms = _terms(sums, latent)
+    terms = _terms(sums, prior)
     bound = sums["reconstruction"] / sums["weight"] + terms["rate"]
     return terms["rate"] + terms["stop"], terms | {"bound_bits": bound / math.log(2)}
 
 
-def _terms(sums: Sums, latent: int) -> Metrics:
-    """Means over bars: nats, and how many components are in use (exp of the entropy of their mean share)."""
+def _terms(sums: Sums, prior: TrainablePrior) -> Metrics:
+    """Means over bars: nats, and what the prior makes of its own figures."""
     mean = {name: value / sums["weight"] for name, value in sums.items()}
-    share = mean["responsibility"]
     return {
         "rate": mean["nll"] - mean["entropy"],
         "kl": mean["kl"],
-        "nll_per_dim": mean["nll"] / latent,
+        "nll_per_dim": mean["nll"] / prior.latent,
         "stop": mean["stop"],
-        "mixture_entropy": mean["mixture_entropy"],
-        "components": jnp.exp(-jnp.sum(share * jnp.log(jnp.maximum(share, 1e-30)))),
-    }
+    } | prior.terms(mean)
 
 
 def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> dict[str, jax.Array]:
@@ -217,13 +223,13 @@ def choose_songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.n
     return train, scored, left_out
 
 
-def _open_vae(folder: str) -> TrainedVAE:
+def _open_codec(folder: str) -> BarCodec:
     if not folder or not Path(folder).is_dir():
         raise UserError(
             f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
             " --config=configs/vae.py --workdir=DIR), or name another."
         )
     try:
-        return open_vae(folder)
+        return open_codec(folder)
     except UserError as error:
         raise UserError(f"config.vae_workdir: {error}") from error

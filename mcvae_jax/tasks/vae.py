@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,9 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
+from mcvae_jax.kinds import Kind
 from mcvae_jax.models import elbo
+from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
@@ -28,23 +30,46 @@ from mcvae_jax.training.task import Batch, Sums, Task
 Say = Callable[[str], None]
 
 
-def make_task(config: Any, say: Say) -> Task:
+class Settings(NamedTuple):
+    """What the config of a VAE says, read and checked."""
+
+    dropout: Dropout
+    loss: elbo.ObjectiveSettings
+    data: DataSettings
+    token_weights: jax.Array
+    corpus: CorpusSettings
+
+
+def read_settings(config: Any) -> Settings:
+    """UserError for a field of the config that cannot work."""
+    settings = Settings(
+        Dropout(**config.dropout),
+        elbo.ObjectiveSettings(**config.loss),
+        DataSettings(config.train.batch_size, config.seed, **config.data),
+        _token_weights(config.token_weights),
+        CorpusSettings(**config.corpus),
+    )
+    check_shifts(settings.data, make_vae(config.model))
+    if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
+        raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
+    return settings
+
+
+def check(kind: Kind, config: Any) -> None:
+    """UserError for a field of the config that cannot work."""
+    read_settings(config)
+
+
+def make_task(kind: Kind, config: Any, say: Say) -> Task:
     """The task of configs/vae.py; builds the corpus where it does not stand yet.
 
     Raises:
       UserError: a field of the config that cannot work, before any work.
     """
-    vae = make_vae(config.model)
-    dropout = Dropout(**config.dropout)
-    settings = elbo.ObjectiveSettings(**config.loss)
-    data = DataSettings(config.train.batch_size, config.seed, **config.data)
-    token_weights = _token_weights(config.token_weights)
-    check_shifts(data, vae)
-    corpus_settings = CorpusSettings(**config.corpus)
-    if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
-        raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
-    folder = config.corpus_folder or default_folder(corpus_settings)
-    corpus = ensure_corpus(corpus_settings, folder, progress=say)
+    settings = read_settings(config)
+    folder = config.corpus_folder or default_folder(settings.corpus)
+    corpus = ensure_corpus(settings.corpus, folder, progress=say)
+    vae = make_vae(config.model, corpus.steps_per_bar)
     held_out = len(corpus.bars(HELD_OUT))
     if not held_out:
         raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
@@ -54,16 +79,16 @@ def make_task(config: Any, say: Say) -> Task:
         f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
         f" identity {corpus.identity[:12]}"
     )
-
+    data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)}
     return Task(
         init=lambda key: init(vae, key),
-        sums=make_sums(vae, dropout, settings, token_weights),
-        objective=lambda sums, step: elbo.objective(settings, sums, step),
-        held_out_objective=lambda sums: elbo.held_out_objective(settings, sums),
-        batch=BarBatches(corpus, corpus.songs(TRAIN), data),
+        sums=make_sums(vae, settings.dropout, settings.loss, settings.token_weights),
+        objective=lambda sums, step: elbo.objective(settings.loss, sums, step),
+        held_out_objective=lambda sums: elbo.held_out_objective(settings.loss, sums),
+        batch=BarBatches(corpus, corpus.songs(TRAIN), settings.data),
         held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, size, config.held_out.bars),
-        finish=lambda params, folder, say: finish(vae, params, corpus, config.held_out, folder, say),
-        data={"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)},
+        finish=lambda params, folder, say: finish(BarCodec(vae, params), corpus, config.held_out, folder, say),
+        data=data | {"steps_per_bar": corpus.steps_per_bar},
     )
 
 
@@ -107,13 +132,13 @@ def make_sums(
     return sums
 
 
-def finish(vae: VAE, params: Any, corpus: Corpus, held_out: Any, folder: Path, say: Say) -> dict:
+def finish(codec: BarCodec, corpus: Corpus, held_out: Any, folder: Path, say: Say) -> dict:
     """Held-out results of the best parameters: held_out.json, and reconstructions as MIDI files and a picture."""
     size = min(512, len(corpus.bars(HELD_OUT)))
-    scores = score_bars(vae, params, distinct_batches(corpus, HELD_OUT, size))
+    scores = score_bars(codec.vae, codec.params, distinct_batches(corpus, HELD_OUT, size))
     few = distinct_batches(corpus, HELD_OUT, size, held_out.importance_bars)
-    scores["importance_weighted"] = importance_bound(vae, params, few, held_out.importance_samples)
-    scores["reconstructions"] = write_reconstructions(vae, params, corpus, folder / "reconstructions")
+    scores["importance_weighted"] = importance_bound(codec.vae, codec.params, few, held_out.importance_samples)
+    scores["reconstructions"] = write_reconstructions(codec.vae, codec.params, corpus, folder / "reconstructions")
     (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
     for line in summary(scores):
         say(line)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+
+from mcvae_jax.batches.bars import Batch
 
 Params = Any  # nested dict of arrays
 Sums = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-Batch = dict[str, np.ndarray]
 
 
 class Task(NamedTuple):

@@ -1,0 +1,162 @@
+"""The whole evaluation of a list of models: held-out songs in bits, composed songs beside held-out ones, copies.
+
+One corpus, one split and one reference encoder serve all models of a report, whatever they are.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mcvae_jax.batches.songs import scored_songs
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation import compare
+from mcvae_jax.evaluation.controls import control_sets, halves
+from mcvae_jax.evaluation.measures import MEASURES, Measure
+from mcvae_jax.evaluation.scores import CONTROL, MODEL, NGRAM, PART, fit_ngrams, score_models
+from mcvae_jax.evaluation.sets import FOLDS
+from mcvae_jax.models.settings import AS_TRAINED
+from mcvae_jax.models.song_model import LATENTS, MEMORY, SongModel
+from mcvae_jax.nn.keys import song_keys
+
+Say = Callable[[str], None]
+Songs = list[np.ndarray]  # uint8 (n, T) each
+Models = Mapping[str, SongModel]  # by name
+
+FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
+BITS = "bits per bar"
+HELD_OUT_SET = "held-out songs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much is drawn and composed."""
+
+    songs: int = 100  # of each composed set
+    bars: int = 32  # of each song of the sets
+    draws: int = 4  # of whole songs, for the bounds
+    seed: int = 0  # of everything that is drawn
+
+
+def named(models: Sequence[SongModel]) -> dict[str, SongModel]:
+    """The models by name; where two have the same, the folders of their workdirs tell them apart."""
+    names = [model.name for model in models]
+    found: dict[str, SongModel] = {}
+    for model in models:
+        folders = [str(origin.folder) for origin in model.origins.values()][-1:]
+        name = f"{model.name} ({folders[0]})" if names.count(model.name) > 1 and folders else model.name
+        found[name] = model
+    return found
+
+
+def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | None, say: Say) -> dict[str, Any]:
+    """The report, as JSON.
+
+    Args:
+      models: what is to be judged, the most important one first.
+      encoder: the model whose latents the Frechet distance and MMD of all sets are measured in; None leaves these out.
+
+    Returns: 'models' (`score_models`), 'sets' (`compare_sets`), 'flags' (`lost_to`), 'copies' (`compare_copies`), and
+      'kinds' of sets: the names of 'models' and 'controls', and the 'held_out' one of 'copies'.
+
+    Raises:
+      UserError: the corpus has too few songs of `plan.bars` bars.
+    """
+    training_ids, held_out_ids = (scored_songs(corpus, side) for side in (TRAIN, HELD_OUT))
+    training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
+    excerpts = [song[: plan.bars] for song in held_out if len(song) >= plan.bars]
+    long_enough = [i for i in training_ids if corpus.lengths[i] >= plan.bars]
+    if len(excerpts) < 2 * FOLDS or not long_enough:
+        raise UserError(
+            f"the corpus {corpus.folder} has {len(excerpts)} held-out and {len(long_enough)} training songs of"
+            f" {plan.bars} bars or more, and {2 * FOLDS} and 1 are needed; give fewer --bars, or train on more songs"
+        )
+    untrained = _merged(model.untrained(plan.seed) for model in models.values())
+    rows = {
+        MODEL: models,
+        PART: _kin(models),
+        NGRAM: fit_ngrams(training),
+        CONTROL: untrained | _merged(model.baselines(training) for model in models.values()),
+    }
+    scores = score_models(rows, held_out, plan.draws, plan.seed, say)
+    rng = np.random.default_rng(plan.seed)
+    reference, other = halves(excerpts, rng)
+    controls = control_sets(other, [corpus.song(i)[: plan.bars] for i in long_enough], plan.songs, rng)
+    composed = composed_sets(models, plan, say)
+    controls |= {name: compose(model, plan, as_trained=True) for name, model in untrained.items()}
+    sets = compare.compare_sets(
+        reference, composed | controls, song_measures(training), _encoder(encoder, plan.bars), plan.seed, say
+    )
+    say("what is copied from the training songs")
+    names = [record["name"] for record in corpus.records()]
+    all_training = corpus.songs(TRAIN)
+    copies = compare.compare_copies(
+        {HELD_OUT_SET: excerpts} | composed | controls,
+        [corpus.song(i) for i in all_training],
+        [names[i] for i in all_training],
+        plan.seed,
+    )
+    return {
+        "kinds": {"models": list(composed), "controls": list(controls), "held_out": HELD_OUT_SET},
+        "models": scores,
+        "sets": sets,
+        "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
+        "copies": copies,
+    }
+
+
+def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
+    """What each model composes as it was trained and with its own defaults, then the parts of its workdir."""
+    made = {}
+    for name, model in models.items():
+        say(f"{name} composes {plan.songs} songs")
+        if MEMORY not in model.abilities:
+            made[name] = compose(model, plan, as_trained=True)
+            continue
+        made[f"{name} (as trained)"] = compose(model, plan, as_trained=True)
+        if dataclasses.replace(model.defaults, seed=AS_TRAINED.seed) != AS_TRAINED:
+            made[f"{name} (sampler's defaults)"] = compose(model, plan, as_trained=False)
+    return made | {name: compose(model, plan, as_trained=True) for name, model in _kin(models).items()}
+
+
+def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
+    """A set of songs from nothing."""
+    settings = dataclasses.replace(AS_TRAINED if as_trained else model.defaults, seed=plan.seed)
+    nothing = [np.empty((0, model.steps), np.uint8)] * plan.songs
+    return model.go_on(nothing, song_keys(plan.seed, range(1, plan.songs + 1)), plan.bars, settings)
+
+
+def song_measures(training: Sequence[np.ndarray]) -> dict[str, Measure]:
+    """The measures of a song, its bits per bar under a fixed n-gram first."""
+    ngrams = fit_ngrams(training, [FIXED_NGRAM])[FIXED_NGRAM].ngrams
+    return {BITS: lambda song: ngrams.bits(song) / len(song), **MEASURES}
+
+
+def _kin(models: Models) -> dict[str, SongModel]:
+    """Other models in the workdirs of some, each once."""
+    kin: dict[tuple[str, ...], SongModel] = {}
+    for model in (each for owner in models.values() for each in owner.kin()):
+        kin.setdefault((model.name, *(origin.identity for origin in model.origins.values())), model)
+    return {name: model for name, model in named(list(kin.values())).items() if name not in models}
+
+
+def _merged(groups: Any) -> dict[str, SongModel]:
+    """Controls of several models, those after the first with a number where names are the same."""
+    found: dict[str, SongModel] = {}
+    for n, group in enumerate(groups, 1):
+        for name, model in group.items():
+            found[name if name not in found else f"{name} ({n})"] = model
+    return found
+
+
+def _encoder(model: SongModel | None, bars: int) -> Callable[[Songs], np.ndarray] | None:
+    """Songs of `bars` bars -> their latents, float64 (S, bars, Z)."""
+    if model is None or LATENTS not in model.abilities:
+        return None
+
+    def encode(songs: Songs) -> np.ndarray:
+        return np.stack([mu for mu, _ in model.encode(songs)]).astype(np.float64)
+
+    return encode

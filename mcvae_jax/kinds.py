@@ -1,0 +1,132 @@
+"""The kinds of models that can be trained, opened and put together: one row each.
+
+`config.task` names a kind: one of KINDS, or 'MODULE:ATTRIBUTE' for a `Kind` of one's own, in a module beside the config
+file (docs/extending.md). Whoever trains, samples or evaluates asks the row and no other place what a model is. The rows
+name functions by text, so that a command imports what its own models need and nothing else.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mcvae_jax.errors import UserError
+from mcvae_jax.workdir import Workdir
+
+
+class Kind(NamedTuple):
+    """A row; functions are written 'module:function'."""
+
+    name: str  # config.task
+    label: str  # what people call it
+    task: str  # a module with check(kind, config) and make_task(kind, config, say) -> training.task.Task
+    opens: str  # (kind, folder, which) -> models.song_model.SongModel, from the workdir of a trained one
+    make: str = ""  # what makes the model, for tasks that serve several: see the task
+    composer: str = ""  # what people call the composer that it is a part of; '' is the label
+    inputs: Mapping[str, str] = {}  # config fields that name the workdirs of other models, and these models' kinds
+
+    def check(self, config: Any) -> None:
+        """UserError for what can be found wrong in a config before any work."""
+        importlib.import_module(self.task).check(self, config)
+
+    def make_task(self, config: Any, say: Any) -> Any:
+        """The task of a config, its data read or made; `say` takes lines about that."""
+        return importlib.import_module(self.task).make_task(self, config, say)
+
+    def open(self, folder: Path | str, which: str | int = "best") -> Any:
+        """The song model of a workdir; which: 'best', 'newest' or a step."""
+        return load(self.opens)(self, Path(folder), which)
+
+
+class Pipeline(NamedTuple):
+    """A kind that trains several models after each other in the subfolders of one workdir: see stages.py."""
+
+    name: str
+    label: str
+    stages: str  # (config, folder, say, command) -> list[stages.Stage]
+    model: str  # the subfolder of the model that it is all for
+    marks: tuple[str, ...]  # names that only a workdir of this kind holds
+
+
+PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
+VAE_INPUT = {"vae_workdir": "vae"}
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("vae", "VAE", "mcvae_jax.tasks.vae", "mcvae_jax.models.workdirs:open_bar_by_bar"),
+        Kind(
+            "mdrnn",
+            "MDRNN",
+            PRIOR_TASK,
+            OPEN_PRIOR,
+            "mcvae_jax.models.mdrnn:make_prior",
+            "MCVAE",
+            {"vae_workdir": "vae"},
+        ),
+    )
+}
+PIPELINES = {
+    kind.name: kind for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", "mdrnn", ("stages.json",)),)
+}
+
+
+def kind_of(task: str, code: str = "") -> Kind:
+    """The row that config.task names.
+
+    Args:
+      code: a folder in which modules of one's own may lie, beside those that can be imported anyway.
+
+    Raises:
+      UserError: there is no such row.
+    """
+    if task in KINDS:
+        return KINDS[task]
+    if ":" not in str(task):
+        known = ", ".join(sorted(KINDS | PIPELINES))
+        raise UserError(f"config.task is {task!r}; it must be one of {known}, or 'MODULE:KIND' for one of your own")
+    try:
+        kind = load(task, code)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"config.task is {task!r}, which cannot be found ({error}); put the folder of its module on PYTHONPATH"
+        ) from error
+    if not isinstance(kind, Kind):
+        raise UserError(f"config.task is {task!r}, which is no mcvae_jax.kinds.Kind; see docs/extending.md")
+    return kind._replace(name=task)
+
+
+def load(name: str, code: str = "") -> Any:
+    """What 'module:attribute' names; `code` is a folder that is searched last."""
+    if code and code not in sys.path:
+        sys.path.append(code)
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def open_model(folder: Path | str, which: str | int = "best") -> Any:
+    """The song model of a workdir: that of one model, or of a pipeline, whose last model it then is.
+
+    Args:
+      which: 'best', 'newest' or a step, of the model whose workdir it is.
+
+    Raises:
+      UserError: there is no such workdir or checkpoint, or one that is damaged or of another configuration.
+    """
+    folder = model_folder(Path(folder))
+    record = Workdir(folder).read()
+    return kind_of(record.config.get("task", ""), record.code).open(folder, which)
+
+
+def model_folder(folder: Path) -> Path:
+    """The workdir of the model that a folder is about: itself, or of a pipeline that of its last trained model."""
+    if (folder / "config.json").exists():
+        return folder
+    for pipeline in PIPELINES.values():
+        if any((folder / mark).exists() for mark in pipeline.marks):
+            trained = [place for place in folder.iterdir() if (place / "config.json").is_file()]
+            last = folder / pipeline.model
+            if trained and last not in trained:
+                return max(trained, key=lambda place: (place / "config.json").stat().st_mtime)
+            return last
+    return folder

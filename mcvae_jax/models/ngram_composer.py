@@ -1,0 +1,80 @@
+"""An n-gram model as a composer: exact costs, and songs drawn token by token (thesis 1.1.2)."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import EXACT, MEMORY, Origin, SongModel, Songs
+from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY
+from mcvae_jax.nn.categorical import sample_tokens
+
+SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
+
+_choose = jax.jit(sample_tokens)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NGramComposer:
+    """A `SongModel` of tokens that remembers order - 1 of them. Nothing says where a song ends."""
+
+    ngrams: NGrams
+    name: str
+    steps: int = BAR
+
+    likelihood = EXACT
+    abilities = frozenset({MEMORY})
+    pitches = (0, HIGHEST)
+    defaults = Settings(temperature=1.0)
+    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
+
+    def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
+        """See `SongModel`; exact, so that draws and seed do not count."""
+        of_bars = self.ngrams.token_bits(songs).reshape(-1, self.steps).sum(axis=1) * np.log(2)
+        return np.split(of_bars, np.cumsum([len(song) for song in songs])[:-1])
+
+    def go_on(
+        self, seeds: Songs, keys: jax.Array, bars: int | None, settings: Settings, max_bars: int = 128
+    ) -> list[np.ndarray]:
+        """See `SongModel`; temperature, top_k and top_p count."""
+        made: list[np.ndarray] = []
+        for first in range(0, len(seeds), SONGS):
+            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+            songs = self._draw([seeds[i] for i in chosen], keys[chosen], bars or max_bars, settings)
+            made += list(songs[: len(seeds) - first])
+        return made
+
+    def _draw(self, seeds: Songs, keys: jax.Array, bars: int, settings: Settings) -> np.ndarray:
+        """uint8 (SONGS, bars, T)."""
+        width = self.ngrams.order - 1
+        tokens = np.full((len(seeds), width + bars * self.steps), START, np.int64)
+        for row, seed in zip(tokens, seeds, strict=True):
+            last = seed.reshape(-1)[-width:] if width else seed[:0].reshape(-1)
+            row[width - len(last) : width] = last
+        places = VOCABULARY ** np.arange(width - 1, -1, -1)
+        cuts = jnp.float32(settings.temperature), jnp.int32(settings.top_k), jnp.float32(settings.top_p)
+        for step in range(bars * self.steps):
+            p = self.ngrams.next_p(tokens[:, step : step + width] @ places)
+            of_step = _fold(keys, step)
+            tokens[:, width + step] = _choose(jnp.asarray(np.log(p), jnp.float32), of_step, *cuts)
+        return tokens[:, width:].astype(np.uint8).reshape(len(seeds), bars, self.steps)
+
+    def untrained(self, seed: int) -> dict[str, SongModel]:
+        """None: silence and random bars are the controls of a table of counts."""
+        return {}
+
+    def baselines(self, training: Songs) -> dict[str, SongModel]:
+        """None: lower orders stand beside it."""
+        return {}
+
+    def kin(self) -> list[SongModel]:
+        """None."""
+        return []
+
+
+_fold = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))

@@ -1,0 +1,77 @@
+"""What every composer is to its users: sampling, evaluation, the thesis' figures and the listening test ask it alone.
+
+A model of songs says what each bar of a song costs given the bars before it, and goes on from given bars. Whether it
+works in latents, in tokens or in counted n-grams is its own affair.
+
+Letters: S songs, n bars of a song, T steps of a bar.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import jax
+import numpy as np
+
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.trained import Origin
+
+Songs = Sequence[np.ndarray]  # uint8 (n, T) each
+
+EXACT, BOUND, NO_LIKELIHOOD = "exact", "bound", "none"  # what `nats` is
+MEMORY, FILL, LATENTS = "memory of bars", "way to fill gaps", "latents"  # abilities
+
+
+class SongModel(Protocol):
+    """A trained model of songs, ready to use."""
+
+    name: str  # for people: 'MCVAE', 'Kneser-Ney 5-gram'
+    steps: int  # T
+    pitches: tuple[int, int]  # the lowest and the highest MIDI pitch to which it gives a chance
+    likelihood: str  # EXACT: `nats` are -log p; BOUND: they are an upper bound of it; NO_LIKELIHOOD: there are none
+    abilities: frozenset[str]  # MEMORY: a bar depends on those before; FILL, LATENTS: see `latent_composer`
+    defaults: Settings  # with which a musician hears it at its best
+    lacks: Mapping[str, str]  # what to do about an ability that it has not, where something can be done
+    origins: Mapping[str, Origin]  # the checkpoints that it was read from, by what they are; {} for none
+
+    def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
+        """What each bar costs given the bars before it: float64 (n,) nats for each song.
+
+        Args:
+          draws: that a bound is averaged over; an exact model takes none.
+          seed: of the draws.
+        """
+
+    def go_on(
+        self, seeds: Songs, keys: jax.Array, bars: int | None, settings: Settings, max_bars: int = 128
+    ) -> list[np.ndarray]:
+        """The bars that follow each seed, uint8 (m, T).
+
+        A song depends on its seed, its key, the settings and the model, and not on what else is in the call.
+
+        Args:
+          seeds: uint8 (n, T) each; n = 0 composes from nothing.
+          keys: one for each song, (S,).
+          bars: of every song; None lets the model end each, after one bar at least and `max_bars` at most.
+          settings: what of them counts is the model's affair; its seed is not read.
+        """
+
+    def untrained(self, seed: int) -> "dict[str, SongModel]":
+        """Twins with fresh parameters in part or all of the model, by name: controls of an evaluation."""
+
+    def baselines(self, training: Songs) -> "dict[str, SongModel]":
+        """What the model would be without memory, fitted to training songs, by name: what memory is worth."""
+
+    def kin(self) -> "list[SongModel]":
+        """Other models that its workdir holds, such as the VAE of an MCVAE without its prior."""
+
+
+def main_origin(model: SongModel) -> Origin:
+    """The first of its checkpoints, whose data say on which corpus it was trained; ValueError for a model without."""
+    if not model.origins:
+        raise ValueError(f"the {model.name} was read from no workdir")
+    return next(iter(model.origins.values()))
+
+
+def bits_of_songs(nats: Sequence[np.ndarray]) -> np.ndarray:
+    """Bits of each song, float64 (S,), from the nats of its bars."""
+    return np.array([each.sum() for each in nats]) / np.log(2)
