@@ -50,7 +50,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     dropout.gates = 0.0  # share of the squash gates that is dropped (thesis 4.4.8)
 
     config.optimizer = optimizer = ml_collections.ConfigDict()
-    optimizer.name = "adam"
+    optimizer.name = "adam"  # or 'adamw', 'lion' (at a third of the rate or less, b2 0.99)
     optimizer.learning_rate = 2e-3
     optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
     optimizer.warmup_steps = 50  # the rate rises from 0 over so many steps
@@ -58,6 +58,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     optimizer.final_learning_rate = 1e-4
     optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
     optimizer.amsgrad = False
+    optimizer.weight_decay = 0.0  # of adamw and lion; biases, gains and constants are left out
     optimizer.b1 = 0.9
     optimizer.b2 = 0.999
     optimizer.eps = 1e-8

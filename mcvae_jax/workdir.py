@@ -31,7 +31,13 @@ FREE_FIELDS = (
 )
 FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
 # Fields that came later, with the value that earlier runs were trained with.
-LATER_FIELDS = {"model.encoding": "steps", "model.min_pitch": 0, "model.max_pitch": 127, "steps_per_bar": 16}
+LATER_FIELDS = {
+    "model.encoding": "steps",
+    "model.min_pitch": 0,
+    "model.max_pitch": 127,
+    "steps_per_bar": 16,
+    "optimizer.weight_decay": 0.0,
+}
 
 
 class Record(NamedTuple):

@@ -7,6 +7,7 @@ bits are no sums over examples, so they act on the sums of the whole batch.
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,6 @@ from mcvae_jax.nn.gaussian import kl_to_standard
 
 Array = jax.Array
 Sums = dict[str, Array]
-
-BETA_SCHEDULES = ("constant", "linear", "exponential", "cyclical")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +63,28 @@ class ObjectiveSettings:
 
 def beta_at(settings: ObjectiveSettings, step: Array) -> Array:
     """The weight of the KL at a step."""
-    step = jnp.asarray(step, jnp.float32)
-    if settings.beta_schedule == "linear":
-        share = jnp.minimum(step / settings.beta_steps, 1.0)
-    elif settings.beta_schedule == "exponential":
-        share = 1.0 - jnp.exp(step * math.log(settings.beta_rate))
-    elif settings.beta_schedule == "cyclical":
-        # Fu et al. 2019, arXiv:1903.10145: rise over the first half of each cycle, stay over the second.
-        share = jnp.minimum(2.0 * jnp.mod(step, settings.beta_steps) / settings.beta_steps, 1.0)
-    else:
-        share = jnp.ones_like(step)
-    return settings.beta * share
+    return settings.beta * BETA_SCHEDULES[settings.beta_schedule](settings, jnp.asarray(step, jnp.float32))
+
+
+def _linear(settings: ObjectiveSettings, step: Array) -> Array:
+    return jnp.minimum(step / settings.beta_steps, 1.0)
+
+
+def _exponential(settings: ObjectiveSettings, step: Array) -> Array:
+    return 1.0 - jnp.exp(step * math.log(settings.beta_rate))
+
+
+def _cyclical(settings: ObjectiveSettings, step: Array) -> Array:
+    """Fu et al. 2019, arXiv:1903.10145: rise over the first half of each cycle, stay over the second."""
+    return jnp.minimum(2.0 * jnp.mod(step, settings.beta_steps) / settings.beta_steps, 1.0)
+
+
+BETA_SCHEDULES: dict[str, Callable[[ObjectiveSettings, Array], Array]] = {
+    "constant": lambda settings, step: jnp.ones_like(step),
+    "linear": _linear,
+    "exponential": _exponential,  # MusicVAE
+    "cyclical": _cyclical,
+}  # the share of the final beta at a step
 
 
 def capacity_at(settings: ObjectiveSettings, step: Array) -> Array:

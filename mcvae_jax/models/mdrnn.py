@@ -218,6 +218,8 @@ class MDRNNPrior:
     dropout: Dropout = Dropout()
     standardise: bool = False  # latents, by their moments
 
+    constants = frozenset(STANDARD)
+
     @property
     def latent(self) -> int:
         """Z."""

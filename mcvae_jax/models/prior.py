@@ -63,6 +63,8 @@ class Unrolled(NamedTuple):
 class TrainablePrior(Prior, Protocol):
     """A prior that `tasks/prior.py` can train."""
 
+    constants: frozenset[str]  # names of the leaves of its parameters that come from the moments
+
     def init(self, key: Array, moments: Moments) -> Params:
         """Fresh parameters; what of the moments it uses is its own affair."""
 

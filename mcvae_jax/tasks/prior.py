@@ -105,6 +105,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
             "vae_step": codec.origin.step,
             "latent": codec.latent,
         },
+        constants=prior.constants,
     )
 
 

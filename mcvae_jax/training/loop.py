@@ -145,7 +145,7 @@ def _memory_explained(config: Any) -> Iterator[None]:
 def _train_steps(run: Run, start_from: str) -> Outcome:
     """From where the workdir stands to the last step, or to a signal."""
     task, config, layout, checkpoints = run.task, run.config, run.layout, run.checkpoints
-    optimizer = make_optimizer(config.optimizer)
+    optimizer = make_optimizer(config.optimizer, task.constants)
     state = _first_state(run, optimizer, start_from)
     step, steps, received = int(state.step), config.train.steps, 0
     if step == steps:

@@ -18,7 +18,7 @@ class Task(NamedTuple):
 
     A batch is a dict of arrays with leading axis B. Two of them every task has: 'weight' (B,) float32, 0 for
     padding, and 'index' (B,) int32, the place of the example in the whole batch (held-out: in the whole
-    held-out set). An example's randomness comes from `models.keys.example_keys(key, batch['index'])`, in every
+    held-out set). An example's randomness comes from `nn.keys.example_keys(key, batch['index'])`, in every
     layout.
     """
 
@@ -39,3 +39,5 @@ class Task(NamedTuple):
     finish: Callable[[Params, Path, Callable[[str], None]], dict]
     # JSON facts that identify the data (corpus identity, counts); a workdir records them and refuses others
     data: dict = {}
+    # names of leaves of the parameters that came from the data and are never trained, such as scales
+    constants: frozenset[str] = frozenset()
