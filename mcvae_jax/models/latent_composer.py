@@ -95,6 +95,16 @@ class LatentComposer:
             cost -= (log_x.astype(np.float64) + log_z) / draws
         return np.split(cost, np.cumsum(drawn.posteriors.lengths)[:-1])
 
+    def log_weights(self, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """See `song_model.log_weights`."""
+        drawn = song_draws(self.codec, songs, seed)
+        mu, log_var, lengths = drawn.posteriors
+        rows = []
+        for z, log_x in (drawn[draw] for draw in range(draws)):
+            log_q = np.asarray(gaussian.log_density(z, mu, log_var), np.float64)
+            rows.append(log_x.astype(np.float64) + self.prior.log_densities(z, lengths) - log_q)
+        return np.stack(rows)
+
     def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
         """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
         parts = summarise(bounds(song_draws(self.codec, songs, seed), {"prior": self.prior}, draws), self.steps)

@@ -16,10 +16,11 @@ class Settings:
     tau_pi: float = 1.0  # divides the logits of the MDRNN's components; 0 takes the heaviest component
     tau_sigma: float = 0.5  # multiplies the MDRNN's variances; 0 takes the component's mean
     tau_recall: float = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
+    repetition: float = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
     seed: int = 0  # of the random numbers: the same seed gives the same songs
 
     def __post_init__(self):
-        for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall"):
+        for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall", "repetition"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"{name} is {value}; it must be 0 or more, 1 is the model as it was trained")

@@ -65,6 +65,17 @@ class SongModel(Protocol):
         """Other models that its workdir holds, such as the VAE of an MCVAE without its prior."""
 
 
+def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
+    """log of what each bar's cost is made of, for mixtures with other models: float64 (draws, N), all songs in a row.
+
+    For an exact model log p(x_t | x_<t), in one row; for a bound log p(x_t | z_t) p(z_t | z_<t) / q(z_t | x_t) of each
+    draw, which only a model with `log_weights` of its own can tell.
+    """
+    if model.likelihood == EXACT:
+        return -np.concatenate(model.nats(songs))[None]
+    return model.log_weights(songs, draws, seed)
+
+
 def main_origin(model: SongModel) -> Origin:
     """The first of its checkpoints, whose data say on which corpus it was trained; ValueError for a model without."""
     if not model.origins:
