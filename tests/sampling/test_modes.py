@@ -211,7 +211,7 @@ from pathlib import Path
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.sampling import modes
 from mcvae_jax.trained import Composer, TrainedMDRNN, TrainedVAE
-from tests.test_modes import WILD, same, seed_of
+from tests.sampling.test_modes import WILD, same, seed_of
 network, prior = vae.VAE(units=96, latent=24), mdrnn.MDRNNPrior(mdrnn.MDRNN(latent=24, units=96, recall=2))
 params = jax.jit(vae.init, static_argnums=0)(network, jax.random.key(0))
 prior_params = jax.jit(mdrnn.init, static_argnums=0)(prior.mdrnn, jax.random.key(1))

@@ -18,7 +18,7 @@ from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.mixture import Mixture
 from mcvae_jax.nn.padding import per_song
 from tests.random_params import random_params
-from tests.test_song_bounds import AutoregressivePrior, LinearGaussian, a_vae, some_songs
+from tests.models.test_bounds import AutoregressivePrior, LinearGaussian, a_vae, some_songs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tests.layouts import check_layouts_agree
 from tests.small_models import save_corpus
 from tests.vae_layouts import make_task
 
-CONFIG = Path(__file__).parent.parent / "configs" / "vae.py"
+CONFIG = Path(__file__).parents[2] / "configs" / "vae.py"
 
 
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective():
