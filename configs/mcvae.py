@@ -40,6 +40,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     songs.tau_pi = 1.0  # divides the logits of the MDRNN's components; 0 takes the heaviest component
     songs.tau_sigma = 0.5  # multiplies the MDRNN's variances; 0 takes the component's mean
     songs.tau_recall = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
+    songs.repetition = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
     songs.seed = 0
     if preset == "smoke":
         songs.composed = songs.continued = 2

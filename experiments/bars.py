@@ -27,11 +27,11 @@ from experiments.trainings import runs
 from experiments.trainings.common_songs import held_out_in_all, song_bits, songs_by_name
 from experiments.trainings.panels import OfArm, bare, by_arm, draw_points, draw_repeats
 from experiments.trainings.runs import Result
+from mcvae_jax.batches.songs import LONGEST, SHORTEST
 from mcvae_jax.command import run_command, say
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus, write_corpus
-from mcvae_jax.models.bounds import LONGEST, SHORTEST
 
 METRE, SAME, ALL = "metre", "fixed16, same songs", "fixed16, all songs"
 SPLIT = ["vae.corpus.split=name", "vae.corpus.dedupe=tune"]

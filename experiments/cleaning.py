@@ -27,13 +27,13 @@ from experiments.trainings import runs
 from experiments.trainings.common_songs import held_out_in_all, song_bits, songs_by_name
 from experiments.trainings.panels import OfArm, bare, by_arm, draw_boxes, draw_points, draw_repeats
 from experiments.trainings.runs import Result
+from mcvae_jax.batches.songs import SHORTEST
 from mcvae_jax.command import run_command, say
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.clean import content_hash
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import SIDE_NAMES, TRAIN, Corpus, write_corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.bounds import SHORTEST
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 
 BASELINE = "339"

@@ -33,7 +33,8 @@ from experiments.trainings.runs import Result
 from experiments.trainings.tables import MISSING
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import metrics, parallel, tasks
+from mcvae_jax.kinds import kind_of
+from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.update import init_state, make_update
 from mcvae_jax.workdir import Workdir, read_json, write_json
@@ -158,7 +159,8 @@ def changes(cell: Cell, bars: int, flags: argparse.Namespace) -> list[str]:
 def probe(flags: argparse.Namespace, size: int) -> Probe:
     """Compiles the update of a size and times a few steps, the fastest of them."""
     config = runs.make_config(flags, changes((size, PROBE_LATENT), LEAST_BARS, flags))[0].vae
-    task, optimizer = tasks.make_task(config, lambda line: None), make_optimizer(config.optimizer)
+    task = kind_of(config.task).make_task(config, lambda line: None)
+    optimizer = make_optimizer(config.optimizer, task.constants)
     layout = parallel.make_layout(config.train.parallel)
     state = layout.init_state(lambda: init_state(task, optimizer, config.seed))
     update = layout.compile_update(make_update(task, optimizer, config.seed))

@@ -13,8 +13,9 @@ from pathlib import Path
 from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import load_config
-from mcvae_jax.training import loop, tasks
+from mcvae_jax.training import loop
 from mcvae_jax.training.metrics import read_metrics
 from mcvae_jax.workdir import Workdir
 
@@ -63,7 +64,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     config.optimizer.decay_steps = options.steps
     folder = folder_of(options.out, name)
     say(f"--- {name}")
-    outcome = loop.train(tasks.make_task(config, say), config, folder, say)
+    outcome = loop.train(kind_of(config.task).make_task(config, say), config, folder, say)
     if outcome.signal:
         raise KeyboardInterrupt
     scores = json.loads((Workdir(folder).results / "held_out.json").read_text())

@@ -46,7 +46,7 @@ class Pipeline(NamedTuple):
     label: str
     stages: str  # (config, folder, say, command) -> list[stages.Stage]
     model: str  # the subfolder of the model that it is all for
-    marks: tuple[str, ...]  # names that only a workdir of this kind holds
+    marks: tuple[str, ...]  # names by which a workdir of this kind is known, which has no config.json of its own
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
@@ -67,7 +67,8 @@ KINDS = {
     )
 }
 PIPELINES = {
-    kind.name: kind for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", "mdrnn", ("stages.json",)),)
+    kind.name: kind
+    for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", "mdrnn", ("stages.json", "vae")),)
 }
 
 

@@ -43,8 +43,7 @@ def check_start(config: Any, folder: Path) -> None:
         model_config = _model_config(config, name, folder)
         with _in_our_terms(name, model_config):
             loop.check_start(model_config, folder / name, "")
-            if name == "mdrnn":
-                mdrnn_task.read_settings(model_config)
+            kind_of(model_config.task).check(model_config)
     _check_pair(config, folder)
     if not all(_is_done(config, name, folder) for name in MODELS):
         demo.check_folder(folder / "songs")

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from mcvae_jax.models import mdrnn
-from mcvae_jax.models.mdrnn import MDRNN, Dropout
+from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior
+from mcvae_jax.models.prior import Moments
 from mcvae_jax.tasks.prior import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
 
@@ -14,6 +15,7 @@ MODEL = MDRNN(latent=3, units=8, layers=1, components=2, recall=1, memory=4)
 
 def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MDRNN = MODEL, songs: int = 16) -> Task:
     """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
+    prior = MDRNNPrior(model, dropout, standardise=True)
 
     def batch(step):
         rng = np.random.default_rng(step)
@@ -23,10 +25,10 @@ def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MDRNN = MODE
         return made | {"weight": weight}
 
     return Task(
-        init=lambda key: mdrnn.init(model, key, np.full(model.latent, 0.1), np.full(model.latent, 1.3)),
-        sums=make_sums(model, dropout, draw),
-        objective=lambda sums, step: objective(sums, 50.0, model.latent),
-        held_out_objective=lambda sums: held_out_objective(sums, model.latent),
+        init=lambda key: prior.init(key, Moments(np.full(model.latent, 0.1), np.full(model.latent, 1.3))),
+        sums=make_sums(prior, draw),
+        objective=lambda sums, step: objective(sums, 50.0, prior),
+        held_out_objective=lambda sums: held_out_objective(sums, prior),
         batch=batch,
         held_out_batches=lambda: [batch(99)],
         finish=lambda params, folder, say: {},

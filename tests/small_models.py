@@ -24,6 +24,11 @@ MDRNN_MODEL = {
     "floor": 1e-3,
     "matmul_dtype": "float32",
 }
+MDRNN_CONFIG = {
+    "model": MDRNN_MODEL,
+    "dropout": {"inputs": 0.0, "hidden": 0.0, "gates": 0.0},
+    "data": {"standardise": True},
+}
 LENGTHS = (20, 16, 7, 33, 18, 17, 3)
 SIDES = (TRAIN, TRAIN, TRAIN, TRAIN, HELD_OUT, HELD_OUT, EXCLUDED)
 
@@ -53,7 +58,7 @@ def save_mdrnn(folder, vae_folder, vae_params, vae_step=5, seed=0, step=7):
     """An MDRNN's workdir with one scored checkpoint; the parameters."""
     network = make_mdrnn(MDRNN_MODEL, VAE_MODEL["latent"])
     params = far_from_the_start(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(seed)))
-    config = {"task": "mdrnn", "model": MDRNN_MODEL, "vae_workdir": str(vae_folder)}
+    config = {"task": "mdrnn", "vae_workdir": str(vae_folder), **MDRNN_CONFIG}
     data = {"vae": parameters_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
     save_run(folder, config, data, {step: params})
     return params

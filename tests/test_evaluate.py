@@ -16,14 +16,17 @@ from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare, controls, scores
 from mcvae_jax.evaluation.conclusions import conclusions
+from mcvae_jax.evaluation.evaluation import BITS, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.models.bounds import in_latents, summarise, whole_song_bounds
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.bounds import SongDraws, summarise, whole_song_bounds
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.particles import particle_bounds
-from mcvae_jax.models.prior import OneGaussian, standard_normal
+from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import NOTE_OFF, transpose
-from mcvae_jax.trained import open_composer, open_corpus
+from mcvae_jax.trained import open_corpus
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
 HELD_OUT_LENGTHS = (16, 18, 17, 33, 16, 20, 16, 16, 24, 16, 17)
@@ -37,6 +40,7 @@ def runs(tmp_path_factory):
     sides = [TRAIN] * len(TRAINING_LENGTHS) + [HELD_OUT] * len(HELD_OUT_LENGTHS) + [HELD_OUT, EXCLUDED]
     corpus = save_corpus(folder / "corpus", lengths=TRAINING_LENGTHS + HELD_OUT_LENGTHS + (15, 20), sides=sides)
     save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae", corpus))
+    save_mdrnn(folder / "other", folder / "other-vae", save_vae(folder / "other-vae", corpus, seed=1), seed=1)
     save_vae(folder / "without", save_corpus(folder / "little"))
     return folder
 
@@ -66,11 +70,12 @@ def numbers(value):
 
 
 def test_the_report_says_what_its_numbers_hold_for(report, runs):
-    composer = open_composer(runs / "mdrnn")
+    origins = open_model(runs / "mdrnn").origins
     about = report["about"]
-    assert about["vae"] == {"folder": str(runs / "vae"), "step": 5, "identity": composer.vae.identity}
-    assert about["mdrnn"] == {"folder": str(runs / "mdrnn"), "step": 7, "identity": composer.mdrnn.identity}
-    assert about["corpus"]["identity"] == open_corpus(composer.vae).identity
+    assert about["VAE"] == {"folder": str(runs / "vae"), "step": 5, "identity": origins["VAE"].identity}
+    assert about["MDRNN"] == {"folder": str(runs / "mdrnn"), "step": 7, "identity": origins["MDRNN"].identity}
+    assert about["latents of"] == str(runs / "vae")
+    assert about["corpus"]["identity"] == open_corpus(origins["VAE"]).identity
     assert (about["seed"], about["songs"], about["bars"], about["draws"]) == (0, 5, 8, 1)
     assert "--songs=5" in about["command"]
     assert about["held-out songs"] == {
@@ -81,19 +86,18 @@ def test_the_report_says_what_its_numbers_hold_for(report, runs):
 
 
 def test_every_set_and_every_number_is_there(report):
-    models = ["MCVAE (as trained)", "MCVAE (sampler's defaults)", "VAE (bar by bar)", "VAE (free run)"]
+    models = ["MCVAE (as trained)", "MCVAE (sampler's defaults)", "VAE (free run)", "VAE (bar by bar)"]
     untrained = ["untrained MDRNN", "untrained composer"]
     names = [controls.HALF, controls.COPIES, controls.SHUFFLED, controls.RANDOM, controls.REPEATED, controls.SILENCE]
-    held_out = evaluate.HELD_OUT_SET
-    assert report["kinds"] == {"models": models, "controls": names + untrained, "held_out": held_out}
+    assert report["kinds"] == {"models": models, "controls": names + untrained, "held_out": HELD_OUT_SET}
     assert set(report["sets"]["sets"]) == set(models + names + untrained)
-    assert set(report["copies"]) == set(models + names + untrained + [evaluate.HELD_OUT_SET])
-    wanted = {evaluate.BITS, *MEASURES, compare.CLASSIFIER, compare.FRECHET, compare.MMD}
+    assert set(report["copies"]) == set(models + names + untrained + [HELD_OUT_SET])
+    wanted = {BITS, *MEASURES, compare.CLASSIFIER, compare.FRECHET, compare.MMD}
     for name, each in report["sets"]["sets"].items():
         assert set(each["distances"]) == wanted
         assert each["songs"] == (5 if name not in (controls.HALF, controls.SHUFFLED) else len(HELD_OUT_LENGTHS) // 2)
     assert report["sets"]["reference"]["songs"] == 6
-    assert len(report["copies"][evaluate.HELD_OUT_SET]["songs"]) == len(HELD_OUT_LENGTHS)
+    assert len(report["copies"][HELD_OUT_SET]["songs"]) == len(HELD_OUT_LENGTHS)
     found = numbers(report)
     assert len(found) > 1000 and np.isfinite(found).all()
 
@@ -104,8 +108,9 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
     for line in conclusions(report):
         assert line in text
     for name, row in report["models"]["rows"].items():
-        assert name in text and f"{row['bits_per_bar']['value']:.2f}" in text
-    for name in [*report["sets"]["sets"], *MEASURES, report["about"]["mdrnn"]["identity"]]:
+        assert name in text and row["role"] in text and row["likelihood"] in text
+        assert all(f"{row[figure]['value']:.2f}" in text for figure in ("bits_per_bar", "new", "repeated"))
+    for name in [*report["sets"]["sets"], *MEASURES, report["about"]["MDRNN"]["identity"]]:
         assert name in text
     assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
     assert page.count("<svg") == len(MEASURES) + 1
@@ -115,17 +120,22 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
 
 def test_copies_of_training_songs_are_caught(report):
     assert report["copies"][controls.COPIES]["passages"]["value"] == 1
-    assert report["copies"][evaluate.HELD_OUT_SET]["passages"]["value"] == 0
+    assert report["copies"][HELD_OUT_SET]["passages"]["value"] == 0
     assert report["copies"][controls.COPIES]["songs"][0]["nearest"].startswith("song-")
 
 
-def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs):
-    composer = open_composer(runs / "mdrnn")
-    corpus = open_corpus(composer.vae)
-    training, held_out = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
-    training, held_out = ([song for song in songs if len(song) >= 16] for songs in (training, held_out))
+@pytest.fixture(scope="module")
+def songs(runs):
+    """The training and the held-out songs that are scored."""
+    corpus = open_corpus(open_model(runs / "vae").origins["VAE"])
+    of_sides = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
+    return tuple([song for song in of_side if len(song) >= 16] for of_side in of_sides)
+
+
+def test_bits_of_held_out_songs_are_those_of_the_n_grams(report, songs):
+    training, held_out = songs
     rows, bars = report["models"]["rows"], sum(HELD_OUT_LENGTHS)
-    assert report["models"]["bars"] == bars and report["models"]["subject"] == "MDRNN"
+    assert report["models"]["bars"] == bars and report["models"]["subject"] == "MCVAE"
     ngram = NGrams.fit(training, 5, "kneser_ney").bits_of(held_out)
     assert rows["Kneser-Ney 5-gram"]["bits_of_songs"] == pytest.approx(ngram.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_bar"]["value"] == pytest.approx(ngram.sum() / bars)
@@ -134,24 +144,70 @@ def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs)
     in_keys = NGrams.fit(in_keys, 8, "kneser_ney").bits_of(held_out)
     assert rows["Kneser-Ney 8-gram, 12 keys"]["bits_of_songs"] == pytest.approx(in_keys.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_token"]["value"] == pytest.approx(ngram.sum() / bars / 16)
-    latent = composer.vae.vae.latent
-    priors = {
-        "MDRNN": (composer.mdrnn.prior, composer.mdrnn.params),
-        "N(0, I)": (OneGaussian(latent), standard_normal(latent)),
-    }
-    bounds = whole_song_bounds(composer.vae.vae, composer.vae.params, priors, held_out, 1, 0)
-    for name, expected in summarise(bounds)["priors"].items():
+    assert {name: row["likelihood"] for name, row in rows.items() if row["role"] == scores.NGRAM} == dict.fromkeys(
+        scores.NGRAMS, "exact"
+    )
+
+
+def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs, songs):
+    training, held_out = songs
+    composer, rows, bars = open_model(runs / "mdrnn"), report["models"]["rows"], sum(HELD_OUT_LENGTHS)
+    mu, log_var = composer.codec.encode(np.concatenate(training))
+    one = LatentPrior(OneGaussian(composer.codec.latent), fit_one_gaussian(mu, log_var, np.ones(len(mu))))
+    fresh = composer.untrained(0)["untrained MDRNN"].prior
+    priors = {"MCVAE": composer.prior, "one Gaussian": one, "untrained MDRNN": fresh}
+    bounds = whole_song_bounds(composer.codec, priors, held_out, 1, 0)
+    for name, expected in summarise(bounds, 16)["priors"].items():
         assert rows[name]["bits_per_bar"]["value"] == pytest.approx(expected["bits_per_bar"], rel=1e-5)
         assert rows[name]["rate_nats"] == pytest.approx(expected["rate_nats"], rel=1e-5)
+        assert rows[name]["kl_nats"] == pytest.approx(bounds["kl_nats"].sum() / bars, rel=1e-5)
+        assert rows[name]["reconstruction_nats"] == pytest.approx(bounds["reconstruction_nats"].sum() / bars, rel=1e-5)
     closed = (bounds["reconstruction_nats"] + bounds["kl_nats"]).sum() / math.log(2) / bars
-    assert rows[scores.VAE_BOUND]["bits_per_bar"]["value"] == pytest.approx(closed, rel=1e-5)
-    tighter = particle_bounds(*in_latents(composer.vae.vae, composer.vae.params, held_out), priors, 8, 0)
-    for name, nats in tighter.items():
-        assert rows[name]["tighter"]["value"] == pytest.approx(nats.sum() / math.log(2) / bars, rel=1e-5)
-        assert rows[name]["tighter"]["value"] < rows[name]["bits_per_bar"]["value"]
-    assert rows["MDRNN"]["beyond"] == {"value": 0, "interval": [0, 0]}
-    difference = rows["N(0, I)"]["bits_per_bar"]["value"] - rows["MDRNN"]["bits_per_bar"]["value"]
-    assert rows["N(0, I)"]["beyond"]["value"] == pytest.approx(difference)
+    alone = rows["VAE (bar by bar)"]
+    assert alone["bits_per_bar"]["value"] == pytest.approx(closed, rel=1e-5) and alone["rate_nats"] == alone["kl_nats"]
+    tighter = particle_bounds(SongDraws(composer.codec, held_out, 0), priors, 8, 0)["MCVAE"]
+    assert rows["MCVAE"]["tighter"]["value"] == pytest.approx(tighter.sum() / math.log(2) / bars, rel=1e-5)
+    assert rows["MCVAE"]["tighter"]["value"] < rows["MCVAE"]["bits_per_bar"]["value"]
+    assert [name for name, row in rows.items() if "tighter" in row] == ["MCVAE"]
+    assert rows["MCVAE"]["beyond"] == {"value": 0, "interval": [0, 0]}
+    difference = alone["bits_per_bar"]["value"] - rows["MCVAE"]["bits_per_bar"]["value"]
+    assert alone["beyond"]["value"] == pytest.approx(difference)
+
+
+def test_rows_have_roles_and_a_free_run_has_none_as_it_has_no_likelihood(report):
+    rows = report["models"]["rows"]
+    roles = {name: row["role"] for name, row in rows.items()}
+    assert {name: role for name, role in roles.items() if role != "n-gram"} == {
+        "MCVAE": "model",
+        "VAE (bar by bar)": "part",
+        "untrained MDRNN": "control",
+        "untrained composer": "control",
+        "one Gaussian": "control",
+    }
+    assert all((row["likelihood"] == "bound") == (row["role"] != "n-gram") for row in rows.values())
+    assert report["models"]["baselines"] == {"one Gaussian": "MCVAE"}
+
+
+def test_new_and_repeated_bars_are_counted_apart(report, runs, songs):
+    """By a loop over the bars: what stood before in the song, and what each costs."""
+    held_out, rows = songs[1], report["models"]["rows"]
+    is_repeat = [[bytes(bar) in {bytes(b) for b in song[:n]} for n, bar in enumerate(song)] for song in held_out]
+    repeated = sum(map(sum, is_repeat))
+    assert report["models"]["repeated_bars"] == repeated and 0 < repeated < sum(HELD_OUT_LENGTHS)
+    costs = {"MCVAE": open_model(runs / "mdrnn").nats(held_out, 1, 0)}
+    token_bits = NGrams.fit(songs[0], 3, "witten_bell").token_bits(held_out).reshape(-1, 16).sum(axis=1)
+    costs["Witten-Bell 3-gram"] = np.split(token_bits * math.log(2), np.cumsum(HELD_OUT_LENGTHS)[:-1])
+    for name, nats in costs.items():
+        sums = {True: 0.0, False: 0.0}
+        for of_song, known in zip(nats, is_repeat, strict=True):
+            for cost, stood in zip(of_song, known, strict=True):
+                sums[stood] += cost / math.log(2)
+        assert rows[name]["repeated"]["value"] == pytest.approx(sums[True] / repeated, rel=1e-5)
+        assert rows[name]["new"]["value"] == pytest.approx(sums[False] / (sum(HELD_OUT_LENGTHS) - repeated), rel=1e-5)
+    for row in rows.values():
+        for figure in ("new", "repeated", "bits_per_bar"):
+            low, high = row[figure]["interval"]
+            assert low <= row[figure]["value"] <= high
 
 
 def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
@@ -160,9 +216,54 @@ def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
         evaluate.main([f"--workdir={runs / 'vae'}", f"--out={runs / 'again'}", *SMALL])
         reports.append(json.loads((runs / "again" / "report.json").read_text()))
     assert reports[0] == reports[1]
-    assert reports[0]["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
-    assert reports[0]["models"]["subject"] == scores.VAE_BOUND and "MDRNN" not in reports[0]["models"]["rows"]
-    assert "mdrnn" not in reports[0]["about"]
+    (found, _) = reports
+    assert found["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
+    rows = found["models"]["rows"]
+    assert found["models"]["subject"] == "VAE (bar by bar)" and "tighter" in rows["VAE (bar by bar)"]
+    assert [name for name, row in rows.items() if row["role"] != "n-gram"] == ["VAE (bar by bar)", "untrained composer"]
+    assert found["models"]["baselines"] == {} and "MDRNN" not in found["about"] and "VAE" in found["about"]
+
+
+def test_two_models_in_one_report(report, runs, few_resamples):
+    """Both are called MCVAE, so that their folders tell them apart; one reference, one set of latents for all."""
+    models = f"--models={runs / 'mdrnn'},{runs / 'other'}"
+    evaluate.main([models, f"--encoder={runs / 'other-vae'}", f"--out={runs / 'two'}", *SMALL])
+    found = json.loads((runs / "two" / "report.json").read_text())
+    first, second = (f"MCVAE ({runs / name})" for name in ("mdrnn", "other"))
+    parts = [f"VAE ({how}) ({runs / vae})" for vae in ("vae", "other-vae") for how in ("free run", "bar by bar")]
+    ways = [f"{name} ({how})" for name in (first, second) for how in ("as trained", "sampler's defaults")]
+    untrained = ["untrained MDRNN", "untrained composer", "untrained MDRNN (2)", "untrained composer (2)"]
+    assert found["kinds"]["models"] == [*ways, *parts] and found["kinds"]["controls"][6:] == untrained
+    rows = found["models"]["rows"]
+    assert found["models"]["subject"] == first and rows[second]["role"] == "model" and "tighter" in rows[second]
+    assert found["models"]["baselines"] == {"one Gaussian": first, "one Gaussian (2)": second}
+    for name, single in ((first, "MCVAE"), (parts[1], "VAE (bar by bar)"), ("one Gaussian", "one Gaussian")):
+        assert rows[name] == report["models"]["rows"][single] | {"beyond": rows[name]["beyond"]}
+    own = open_model(runs / "other").nats(held_out_of(runs), 1, 0)
+    bits = sum(each.sum() for each in own) / math.log(2) / sum(HELD_OUT_LENGTHS)
+    assert rows[second]["bits_per_bar"]["value"] == pytest.approx(bits)
+    about = found["about"]
+    assert about["latents of"] == str(runs / "other-vae")
+    assert about[f"{second}: MDRNN"]["folder"] == str(runs / "other")
+    assert about[f"{first}: VAE"] == report["about"]["VAE"]
+    for measure in (*MEASURES, BITS, compare.CLASSIFIER):
+        alone = report["sets"]["sets"]["MCVAE (as trained)"]["distances"][measure]
+        assert found["sets"]["sets"][ways[0]]["distances"][measure] == alone
+    frechet = [each["sets"]["bandwidth"] for each in (report, found)]
+    assert frechet[0] != frechet[1], "latents of another VAE"
+    page = html.unescape((runs / "two" / "report.html").read_text("utf-8"))
+    assert f"Evaluation of {first}, {second}" in page
+    said = conclusions(found)
+    for name, baseline in ((first, "one Gaussian"), (second, "one Gaussian (2)")):
+        assert sum(f"under the {name} (" in line for line in said) == 1
+        assert (
+            sum(line.startswith(f"The {name} ") and f"{baseline} that knows no other bar" in line for line in said) == 1
+        )
+
+
+def held_out_of(runs):
+    corpus = open_corpus(open_model(runs / "vae").origins["VAE"])
+    return [corpus.song(i) for i in corpus.songs(HELD_OUT) if corpus.lengths[i] >= 16]
 
 
 def test_what_follows_depends_on_the_numbers(report):
@@ -174,24 +275,42 @@ def test_what_follows_depends_on_the_numbers(report):
         change(changed)
         return " ".join(conclusions(changed))
 
-    def best_ngram(*beyond):
+    bars = np.array(HELD_OUT_LENGTHS)
+
+    def with_bits(name, more, subject="MCVAE"):
+        """The bits of a row so many a bar above the subject's, (S,), songs alike where these are."""
+
         def change(changed):
-            row = changed["models"]["rows"]["Kneser-Ney 5-gram"]
-            row |= {"bits_per_bar": figure(1, 1, 1), "beyond": figure(*beyond)}
+            rows = changed["models"]["rows"]
+            rows[name]["bits_of_songs"] = (np.array(rows[subject]["bits_of_songs"]) + more * bars).tolist()
+            rows[name]["bits_per_bar"] = figure(1, 1, 1) if name.endswith("gram") else rows[name]["bits_per_bar"]
 
         return said(change)
 
-    assert "the model tells real songs in fewer bits" in best_ngram(3, 2, 4)
-    assert "an n-gram tells real songs in fewer bits" in best_ngram(-3, -4, -2)
-    assert "no difference to be sure of" in best_ngram(1, -1, 3)
-    assert "best n-gram (Kneser-Ney 5-gram) 1.0 (1.0 to 1.0): n-gram less MDRNN 3.0 (2.0 to 4.0)" in best_ngram(3, 2, 4)
-    worth = [
-        said(lambda r, b=b: r["models"]["rows"]["one Gaussian"].update(beyond=b))
-        for b in (figure(0, -1, 1), figure(5, 4, 6))
-    ]
-    assert ["learnt nothing" in line for line in worth] == [True, False]
-    assert "has collapsed" in said(lambda r: r["models"].update(kl_nats=0.01))
-    assert "has collapsed" not in said(lambda r: r["models"].update(kl_nats=20.0))
+    unsure = np.where(np.arange(len(bars)) % 2, 9.0, -9.0)
+    assert "the model predicts real songs better than any n-gram" in with_bits("Kneser-Ney 5-gram", 3.0)
+    assert "so an n-gram predicts real songs better (the model's figure is an upper bound)" in with_bits(
+        "Kneser-Ney 5-gram", -3.0
+    )
+    assert "which shows no difference" in with_bits("Kneser-Ney 5-gram", unsure)
+    assert (
+        "1.0 (1.0 to 1.0) under the best n-gram (Kneser-Ney 5-gram): n-gram less MCVAE 3.0 (3.0 to 3.0)"
+        in with_bits("Kneser-Ney 5-gram", 3.0)
+    )
+    row = report["models"]["rows"]["MCVAE"]
+    for words, key in (("new", "new"), ("repeated", "repeated")):
+        low, high = row[key]["interval"]
+        assert f"{row[key]['value']:.1f} ({low:.1f} to {high:.1f}) for a {words} bar" in said(lambda r: None)
+    nothing = said(lambda r: r["models"]["rows"]["MCVAE"].update(repeated={"value": None, "interval": None}))
+    assert "none for a repeated bar" in nothing
+    exact = said(lambda r: r["models"]["rows"]["MCVAE"].update(likelihood="exact"))
+    assert "costs at most" in said(lambda r: None) and "costs at most" not in exact and "upper bound" not in exact
+    worth = [with_bits("one Gaussian", more) for more in (unsure, 5.0)]
+    assert ["has not been shown to learn anything" in line for line in worth] == [True, False]
+    assert "The MCVAE gains 5.0 (5.0 to 5.0) bits a bar by what it knows of earlier bars" in worth[1]
+    assert "of earlier bars" not in said(lambda r: r["models"].update(baselines={"one Gaussian": "another"}))
+    assert "has collapsed" in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl_nats=0.01))
+    assert "has collapsed" not in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl_nats=20.0))
     model = report["kinds"]["models"][0]
     assert "no sign of copying" in " ".join(conclusions(report))
     copied = said(lambda r: r["copies"][model].update(passages=figure(0.5, 0.4, 0.6)))
@@ -217,13 +336,30 @@ def refused(*options):
     return str(caught.value)
 
 
+def test_models_of_different_corpora_are_not_compared(runs, tmp_path):
+    """One may have been trained on what is held out from the other."""
+    save_vae(tmp_path / "foreign", save_corpus(tmp_path / "corpus", shift=1))
+    out, foreign = f"--out={tmp_path / 'out'}", tmp_path / "foreign"
+    said = refused(f"--models={runs / 'mdrnn'},{foreign}", out)
+    identities = [open_model(runs / "vae").origins["VAE"].data["identity"][:12]]
+    identities.append(open_model(foreign).origins["VAE"].data["identity"][:12])
+    assert said.startswith(
+        f"{foreign} was trained on another corpus ({identities[1]}) than {runs / 'vae'} ({identities[0]})"
+    )
+    assert "compare models of one corpus" in said and not (tmp_path / "out").exists()
+
+
 def test_mistakes(runs, tmp_path):
     workdir, out = f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}"
     assert "--songs is 4; it must be 5 or more" in refused(workdir, out, "--songs=4")
     assert "--bars is 0" in refused(workdir, out, "--bars=0")
     assert "seed is -1" in refused(workdir, out, "--seed=-1")
     assert "--colour" in refused(workdir, out, "--colour=red")
-    assert "--workdir" in refused(out)
+    for neither_or_both in ((), (workdir, f"--models={runs / 'mdrnn'}")):
+        said = refused(out, *neither_or_both)
+        assert "give the workdirs of models as --models=DIR,DIR,..., or one as --workdir=DIR" in said
+    assert "does not exist" in refused(f"--models={runs / 'vae'},{runs / 'none'}", out)
+    assert "does not exist" in refused(workdir, f"--encoder={runs / 'none'}", out)
     assert "0 held-out" in refused(workdir, out, "--bars=100") and "fewer --bars" in refused(workdir, out, "--bars=100")
     assert "2 held-out" in refused(f"--workdir={runs / 'without'}", out, "--bars=16")
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Latent sequences: each bar as the encoder has it, transposed ones too, kept for one VAE and one corpus."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,9 +9,8 @@ import pytest
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import corpus_latents, main, transposed_bars
 from mcvae_jax.models import bar_codec
-from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.trained import open_vae
 from tests.small_models import save_corpus, save_vae
 
 
@@ -18,7 +19,7 @@ def small(tmp_path):
     """A trained VAE and its corpus."""
     corpus = save_corpus(tmp_path / "corpus")
     save_vae(tmp_path / "vae", corpus)
-    return open_vae(tmp_path / "vae"), corpus
+    return open_codec(tmp_path / "vae"), corpus
 
 
 @pytest.fixture
@@ -30,21 +31,21 @@ def encoded(monkeypatch):
 
 
 def test_each_bar_has_the_posterior_that_the_encoder_gives_it(small):
-    trained, corpus = small
-    latents = corpus_latents(trained, corpus)
+    codec, corpus = small
+    latents = corpus_latents(codec, corpus)
     assert len(latents.mu) == len(corpus.distinct) < len(corpus.tokens)
-    encode = jax.jit(lambda bars: trained.vae.apply(trained.params, bars, method="encode"))
+    encode = jax.jit(lambda bars: codec.vae.apply(codec.params, bars, method="encode"))
     found = zip(*(latents.song(corpus, i) for i in range(len(corpus))), strict=True)
     for here, expected in zip(found, encode(np.array(corpus.tokens)), strict=True):
         np.testing.assert_allclose(np.concatenate(here), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_transposed_bars_are_encoded_as_those_of_the_transposed_corpus(small, tmp_path):
-    trained, corpus = small
-    latents = corpus_latents(trained, corpus, -3, 2)
+    codec, corpus = small
+    latents = corpus_latents(codec, corpus, -3, 2)
     for shift in (-3, 2):
         higher = save_corpus(tmp_path / f"corpus{shift}", shift)
-        plain = corpus_latents(trained, higher)
+        plain = corpus_latents(codec, higher)
         for i in range(len(corpus)):
             for here, there in zip(latents.song(corpus, i, shift), plain.song(higher, i), strict=True):
                 np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6)
@@ -62,8 +63,8 @@ def test_shifts_that_leave_the_pitches_have_no_row_and_bars_without_notes_one():
 
 
 def test_a_song_that_is_not_there_at_a_shift_is_a_value_error(small):
-    trained, corpus = small
-    latents = corpus_latents(trained, corpus, -60, 0)
+    codec, corpus = small
+    latents = corpus_latents(codec, corpus, -60, 0)
     with pytest.raises(ValueError, match="no latents at shift 1"):
         latents.song(corpus, 0, 1)
     with pytest.raises(ValueError, match="out of the pitches"):
@@ -71,67 +72,68 @@ def test_a_song_that_is_not_there_at_a_shift_is_a_value_error(small):
 
 
 def test_they_do_not_depend_on_the_size_of_the_chunks(small, monkeypatch):
-    trained, corpus = small
-    mu, log_var = encode_bars(trained.vae, trained.params, corpus.distinct)
+    codec, corpus = small
+    mu, log_var = codec.encode(corpus.distinct)
     monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
-    few = encode_bars(trained.vae, trained.params, corpus.distinct)
+    few = codec.encode(corpus.distinct)
     np.testing.assert_allclose(few[0], mu, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(few[1], log_var, rtol=1e-5, atol=1e-6)
 
 
 def test_they_are_kept_for_this_vae_and_corpus_alone(small, tmp_path, encoded):
-    trained, corpus = small
-    first = corpus_latents(trained, corpus)
-    again = corpus_latents(trained, corpus)
+    codec, corpus = small
+    first = corpus_latents(codec, corpus)
+    again = corpus_latents(codec, corpus)
     assert len(encoded) == 1
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     save_vae(tmp_path / "other", corpus, seed=1)
-    other = open_vae(tmp_path / "other")._replace(folder=trained.folder)
+    other = open_codec(tmp_path / "other")
+    other = dataclasses.replace(other, origin=other.origin._replace(folder=codec.origin.folder))
     assert not np.allclose(corpus_latents(other, corpus).mu, first.mu) and len(encoded) == 2
-    np.testing.assert_array_equal(corpus_latents(trained, corpus).mu, first.mu)
+    np.testing.assert_array_equal(corpus_latents(codec, corpus).mu, first.mu)
     assert len(encoded) == 3
-    corpus_latents(trained, save_corpus(tmp_path / "higher", 1))
-    corpus_latents(trained, corpus, 0, 1)
+    corpus_latents(codec, save_corpus(tmp_path / "higher", 1))
+    corpus_latents(codec, corpus, 0, 1)
     assert len(encoded) == 5
 
 
 def test_what_is_damaged_is_encoded_again(small, encoded):
-    trained, corpus = small
-    first = corpus_latents(trained, corpus)
-    (path,) = trained.folder.glob("latents/*/mu.npy")
+    codec, corpus = small
+    first = corpus_latents(codec, corpus)
+    (path,) = codec.origin.folder.glob("latents/*/mu.npy")
     for damage in (lambda raw: raw[:-8], lambda raw: raw[:-8] + bytes(8), lambda raw: b""):
         path.write_bytes(damage(path.read_bytes()))
-        np.testing.assert_array_equal(corpus_latents(trained, corpus).mu, first.mu)
+        np.testing.assert_array_equal(corpus_latents(codec, corpus).mu, first.mu)
     assert len(encoded) == 4
 
 
 def test_where_nothing_can_be_kept_they_are_there_all_the_same(small, tmp_path):
-    trained, corpus = small
+    codec, corpus = small
     (tmp_path / "file").write_text("")
     said = []
-    latents = corpus_latents(trained, corpus, say=said.append, folder=tmp_path / "file" / "latents")
+    latents = corpus_latents(codec, corpus, say=said.append, folder=tmp_path / "file" / "latents")
     assert len(latents.mu) and "not kept" in said[-1]
 
 
 def test_the_npz_holds_every_song(small, tmp_path):
-    trained, corpus = small
-    main([f"--workdir={trained.folder}", f"--out={tmp_path / 'new' / 'latents.npz'}"])
-    latents = corpus_latents(trained, corpus)
+    codec, corpus = small
+    main([f"--workdir={codec.origin.folder}", f"--out={tmp_path / 'new' / 'latents.npz'}"])
+    latents = corpus_latents(codec, corpus)
     with np.load(tmp_path / "new" / "latents.npz", allow_pickle=False) as file:
         for i in range(len(corpus)):
             song = slice(file["offsets"][i], file["offsets"][i + 1])
             np.testing.assert_array_equal(file["mu"][song], latents.song(corpus, i)[0])
             np.testing.assert_array_equal(file["log_var"][song], latents.song(corpus, i)[1])
         assert file["names"][3] == "song-3.mid" and file["sides"].tolist() == corpus.sides.tolist()
-        assert (str(file["vae"]), str(file["corpus"])) == (trained.identity, corpus.identity)
+        assert (str(file["vae"]), str(file["corpus"])) == (codec.origin.identity, corpus.identity)
 
 
 def test_mistakes_of_the_command_are_one_line(small, tmp_path):
-    trained, _ = small
+    codec, _ = small
     with pytest.raises(UserError, match="Cannot write"):
-        main([f"--workdir={trained.folder}", f"--out={tmp_path}"])
+        main([f"--workdir={codec.origin.folder}", f"--out={tmp_path}"])
     with pytest.raises(UserError, match="required: --out"):
-        main([f"--workdir={trained.folder}"])
+        main([f"--workdir={codec.origin.folder}"])
     with pytest.raises(UserError, match="does not exist"):
         main([f"--workdir={tmp_path / 'nothing'}", "--out=x.npz"])

@@ -12,9 +12,10 @@ from experiments import listening_test
 from experiments.listening import analysis, answers, clips
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import open_model
 from mcvae_jax.sampling.preview import render_wav
 from mcvae_jax.sampling.song import read_back
-from mcvae_jax.trained import open_composer, open_corpus
+from mcvae_jax.trained import open_corpus
 from tests.listening import NAMES, TINY, answers_of, make, save_models
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
@@ -69,7 +70,7 @@ def test_the_groups_are_the_models_and_the_clips_of_a_number_have_one_seed(folde
 
 
 def test_seeds_are_held_out_and_real_songs_are_their_next_bars(folder, key):
-    corpus = open_corpus(open_composer(folder / "vae").vae)
+    corpus = open_corpus(open_model(folder / "vae").origins["VAE"])
     names = [record["name"] for record in corpus.records()]
     assert len(set(key["seeds"])) == 2
     for where in key["clips"].values():
@@ -83,8 +84,10 @@ def test_seeds_are_held_out_and_real_songs_are_their_next_bars(folder, key):
 
 def test_the_vae_runs_free_and_the_mcvae_goes_on(folder):
     models = clips.open_models([f"{folder / 'mdrnn'}:vae", str(folder / "mdrnn"), str(folder / "vae")], [])
-    assert [model.kind for model in models] == ["vae", "mcvae", "vae"]
-    assert [model.name for model in models] == ["mdrnn (VAE)", "mdrnn (MCVAE)", "vae (VAE)"]
+    assert [model.composer.name for model in models] == ["VAE (free run)", "MCVAE", "VAE (free run)"]
+    assert [model.name for model in models] == ["mdrnn: VAE (free run)", "mdrnn: MCVAE", "vae: VAE (free run)"]
+    (other,) = clips.open_models([f"{folder / 'mdrnn'}:alone"], [])
+    assert other.name == models[0].name and other.composer.origins == models[0].composer.origins
     seeds = clips.held_out_songs(models, 3, 1, 4, 0)
     alone, composer, same = (clips.go_on(model, seeds, listening_test.Settings()) for model in models)
     assert [song.shape for song in alone + composer] == [(4, 16)] * 6
@@ -146,7 +149,7 @@ def test_mistakes_in_making(folder, key, tmp_path):
     assert "names one model;" in refused("make", f"--models={folder / 'vae'}", out, *TINY)
     assert "names no model;" in refused("make", "--models=,", out, *TINY)
     wrong = refused("make", f"--models={folder / 'vae'},{folder / 'vae'}:vea", out, *TINY)
-    assert f"{folder / 'vae'}:vea does not exist" in wrong and "--models takes DIR, or DIR:vae" in wrong
+    assert f"{folder / 'vae'}:vea does not exist" in wrong and "--models takes DIR, or DIR:alone" in wrong
     assert "does not exist" in refused("make", f"--models={folder / 'vae'},{folder / 'none'}", out, *TINY)
     assert "--seeds is 0" in refused("make", two, out, "--seeds=0")
     assert "--tempo is 5.0" in refused("make", two, out, "--tempo=5")
@@ -223,9 +226,13 @@ def test_the_analysis_finds_what_ten_listeners_prefer(folder, key, tmp_path, cap
         record = answers_of(key, f"L{n}", **noisy, remarks={"all": "fine, really", "group-1": "x\ny"} if n == 0 else {})
         save(tmp_path / "in", f"{n}.json", record)
     save(tmp_path / "in", "bad.json", "{")
-    arguments = ["analyse", str(tmp_path / "in"), f"--key={folder / 'test' / 'key.json'}", f"--out={tmp_path / 'out'}"]
-    for _ in range(2):  # the second replaces the first
+    earlier = {"VAE (free run)": "vae", "MCVAE": "mcvae", "real": "real"}  # the kinds of models as keys once had them
+    earlier = [model | {"kind": earlier[model["kind"]]} for model in key["models"]]
+    save(tmp_path, "earlier.json", key | {"models": earlier})
+    for key_file in (tmp_path / "earlier.json", folder / "test" / "key.json"):  # the second replaces the first
+        arguments = ["analyse", str(tmp_path / "in"), f"--key={key_file}", f"--out={tmp_path / 'out'}"]
         listening_test.main(arguments)
+        assert (tmp_path / "out" / "fig_6_4.png").exists() and (tmp_path / "out" / "fig_6_5.png").exists()
     printed = capsys.readouterr().out
     assert "bad.json: it is damaged" in printed and "listeners: 10, files left out: 1" in printed
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())

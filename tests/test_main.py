@@ -8,8 +8,8 @@ import pytest
 
 from mcvae_jax import inspect, main
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import KINDS, Kind
 from mcvae_jax.options import default_workdir, parse
-from mcvae_jax.training import tasks
 from tests import toy_task
 
 ROOT = Path(__file__).parent.parent
@@ -29,13 +29,13 @@ def get_config(preset="default"):
 def config(tmp_path, monkeypatch):
     """The path of a config file whose task is the toy, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(tasks.TASKS, "toy", "tests.test_main")
+    monkeypatch.setitem(KINDS, "toy", Kind("toy", "toy", "tests.test_main", ""))
     Path("toy.py").write_text(CONFIG)
     return "toy.py"
 
 
-def make_task(config, say):
-    """What the registry finds in this module."""
+def make_task(kind, config, say):
+    """What the row of the toy finds in this module."""
     say("making the toy")
     return toy_task.make_task(units=config.model.units)
 
@@ -95,7 +95,9 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 
 def test_unknown_tasks_are_named(config):
-    with pytest.raises(UserError, match="config.task is 'vea'; it must be one of mdrnn, toy, vae"):
+    with pytest.raises(
+        UserError, match="config.task is 'vea'; it must be one of mcvae, mdrnn, toy, vae, or 'MODULE:KIND'"
+    ):
         main.main(["--config=toy.py", "--config.task=vea"])
 
 
@@ -149,7 +151,7 @@ def test_inspect_of_an_unfinished_run_names_the_command_that_goes_on(config, cap
 
     toy = make_task
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setitem(globals(), "make_task", lambda config, say: toy(config, say)._replace(finish=stop))
+        patch.setitem(globals(), "make_task", lambda *arguments: toy(*arguments)._replace(finish=stop))
         main.main(["--config=toy.py:short", "--workdir=w"])
     lines = inspect.describe("w")
     assert lines[-1].strip() == "python -m mcvae_jax.main --config=toy.py:short --workdir=w"
@@ -159,7 +161,7 @@ def test_inspect_of_an_unfinished_run_names_the_command_that_goes_on(config, cap
 def test_inspect_before_the_first_checkpoint(config):
     with pytest.raises(UserError, match="no held-out"), pytest.MonkeyPatch.context() as patch:
         empty = toy_task.make_task()._replace(held_out_batches=tuple)
-        patch.setitem(globals(), "make_task", lambda config, say: empty)
+        patch.setitem(globals(), "make_task", lambda *arguments: empty)
         main.main(["--config=toy.py:short", "--config.train.save_every=50", "--workdir=w"])
     lines = inspect.describe("w")
     assert any(line.strip().startswith("step") and "0 of 10" in line for line in lines)

@@ -13,9 +13,9 @@ import pytest
 from mcvae_jax import inspect, main, pipeline
 from mcvae_jax.corpus.store import HELD_OUT
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import open_model
 from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
-from mcvae_jax.trained import open_composer
 from tests.small_models import save_corpus
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
@@ -102,8 +102,8 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert lines[-2].startswith("Time by stage: corpus 0:") and lines[-2].count(":") == 7
     seconds = json.loads((folder / "stages.json").read_text())
     assert list(seconds) == list(pipeline.STAGES) and min(seconds.values()) > 0
-    composer = open_composer(folder)
-    assert composer.mdrnn.record.data["vae"] == composer.vae.identity
+    origins = open_model(folder).origins
+    assert origins["MDRNN"].data["vae"] == origins["VAE"].identity
     record = songs_of(folder)
     assert [(len(song["tokens"]), song["given"]) for song in record["songs"]] == [(6, [0, 1]), (4, [])]
     page = (folder / "songs" / "index.html").read_text()
@@ -152,8 +152,10 @@ def test_what_was_cut_off_anywhere_ends_as_what_was_not(finished, command, tmp_p
     assert not (folder / "songs").exists()
     status, lines = command(folder)
     assert status == 0 and [line for line in lines if line.startswith("[")] == ["[5/5] songs"]
-    for ours, theirs in zip(open_composer(folder), open_composer(finished[0]), strict=True):
-        assert (ours.step, ours.identity) == (theirs.step, theirs.identity)
+    ours, theirs = (open_model(place).origins for place in (folder, finished[0]))
+    assert ours.keys() == theirs.keys() == {"VAE", "MDRNN"}
+    for part in ours:
+        assert (ours[part].step, ours[part].identity) == (theirs[part].step, theirs[part].identity)
     assert songs_of(folder) == songs_of(finished[0])
 
 

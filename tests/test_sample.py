@@ -11,8 +11,8 @@ import pytest
 from mcvae_jax import sample
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import DEFAULTS
+from tests.sampling.test_seeds import ABC, scale, track, write
 from tests.small_models import save_mdrnn, save_vae
-from tests.test_seeds import ABC, scale, track, write
 
 
 @pytest.fixture(scope="module")

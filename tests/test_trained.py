@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import KINDS, open_model
 from mcvae_jax.models import mdrnn
+from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
+from mcvae_jax.models.workdirs import open_codec, open_prior
 from mcvae_jax.nn import mixture
-from mcvae_jax.trained import open_composer, open_corpus, open_mdrnn, open_vae, parameters_identity
+from mcvae_jax.trained import open_corpus, parameters_identity
 from mcvae_jax.workdir import Workdir
 from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_run, save_vae
 from tests.vae_layouts import far_from_the_start
@@ -29,7 +32,16 @@ def runs(tmp_path_factory):
 @pytest.fixture
 def copied(runs, tmp_path):
     """The same in a place where tests may damage it."""
-    return shutil.copytree(runs, tmp_path / "copied")
+    folder = shutil.copytree(runs, tmp_path / "copied")
+    edit(folder / "mdrnn", lambda record: record["config"].update(vae_workdir=str(folder / "vae")))
+    return folder
+
+
+def edit(workdir, change):
+    path = workdir / "config.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
 
 
 def same(a, b):
@@ -38,12 +50,13 @@ def same(a, b):
 
 def test_a_vae_opens_with_the_parameters_that_were_saved(tmp_path):
     params = save_vae(tmp_path / "vae")
-    trained = open_vae(tmp_path / "vae")
-    assert same(trained.params, params) and trained.step == 5 and trained.vae.units == VAE_MODEL["units"]
-    assert trained.identity == parameters_identity(params) and len(trained.identity) == 32
+    codec = open_codec(tmp_path / "vae")
+    assert same(codec.params, params) and codec.origin.step == 5 and codec.vae.units == VAE_MODEL["units"]
+    assert codec.origin.folder == tmp_path / "vae"
+    assert codec.origin.identity == parameters_identity(params) and len(codec.origin.identity) == 32
     other = jax.tree.map(np.copy, jax.device_get(params))
     jax.tree.leaves(other)[-1].flat[0] += 1e-6
-    assert parameters_identity(other) != trained.identity
+    assert parameters_identity(other) != codec.origin.identity
 
 
 def test_best_newest_and_a_step_are_told_apart(tmp_path):
@@ -51,36 +64,60 @@ def test_best_newest_and_a_step_are_told_apart(tmp_path):
     params = {3: first, 9: jax.tree.map(lambda x: x + 1, first)}
     save_run(tmp_path / "vae", {"task": "vae", "model": VAE_MODEL}, {}, params)
     for which, step in (("best", 3), ("newest", 9), (9, 9), ("3", 3)):
-        trained = open_vae(tmp_path / "vae", which)
-        assert trained.step == step and same(trained.params, params[step])
+        codec = open_codec(tmp_path / "vae", which)
+        assert codec.origin.step == step and same(codec.params, params[step])
+
+
+def test_the_steps_of_a_bar_are_what_the_data_say_and_16_where_they_do_not(tmp_path):
+    params = save_vae(tmp_path / "old")
+    assert open_codec(tmp_path / "old").steps == 16
+    save_run(tmp_path / "vae", {"task": "vae", "model": VAE_MODEL}, {"steps_per_bar": 12}, {1: params})
+    codec = open_codec(tmp_path / "vae")
+    assert codec.steps == codec.vae.steps == 12
 
 
 def test_a_vae_an_mdrnn_and_a_folder_of_both_open_as_a_composer(runs):
-    assert open_composer(runs / "vae").mdrnn is None
+    alone = open_model(runs / "vae")
+    assert isinstance(alone, BarByBar) and list(alone.origins) == ["VAE"]
     for folder in (runs / "mdrnn", runs):
-        composer = open_composer(folder)
-        assert composer.vae.step == 5 and composer.mdrnn.step == 7
-        assert composer.mdrnn.record.data["vae"] == composer.vae.identity
-        assert composer.mdrnn.prior.latent == composer.vae.vae.latent
+        composer = open_model(folder)
+        assert isinstance(composer, LatentComposer) and list(composer.origins) == ["VAE", "MDRNN"]
+        vae, prior = composer.origins.values()
+        assert (vae, prior) == (composer.codec.origin, composer.prior.origin)
+        assert (vae.step, prior.step) == (5, 7) and (vae.folder, prior.folder) == (runs / "vae", runs / "mdrnn")
+        assert prior.data["vae"] == vae.identity == alone.origins["VAE"].identity
+        assert composer.prior.prior.latent == composer.codec.latent
 
 
 def test_workdirs_that_moved_together_still_find_each_other_and_their_corpus(copied):
     shutil.move(copied, copied.parent / "moved")
     moved = copied.parent / "moved"
-    path = moved / "mdrnn" / "config.json"
-    path.write_text(path.read_text().replace(str(copied.parent.parent), "/nowhere"))
-    record = json.loads(path.read_text())
-    record["config"]["vae_workdir"] = "/nowhere/vae"
-    path.write_text(json.dumps(record))
-    vae = open_composer(moved / "mdrnn").vae
-    assert vae.folder == moved / "vae"
-    record = vae.record._replace(data=vae.record.data | {"corpus": "corpora/small"})  # from another working directory
-    assert open_corpus(vae._replace(record=record)).folder == moved / "corpora" / "small"
+    edit(moved / "mdrnn", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
+    origin = open_model(moved / "mdrnn").codec.origin
+    assert origin.folder == moved / "vae"
+    data = origin.data | {"corpus": "corpora/small"}  # from another working directory
+    assert open_corpus(origin._replace(data=data)).folder == moved / "corpora" / "small"
+
+
+def test_a_copy_finds_its_own_vae_whatever_became_of_the_first_one(copied):
+    """The config of the copied MDRNN still names the place from which it was copied."""
+    twin = shutil.copytree(copied, copied.parent / "twin")
+    edit(twin / "mdrnn", lambda record: record["config"].update(vae_workdir=str(copied / "vae")))
+    shutil.rmtree(copied / "vae")
+    save_vae(copied / "vae", seed=1)
+    assert open_model(twin).origins["VAE"].folder == twin / "vae"
+
+
+def test_a_vae_of_the_same_name_beside_an_mdrnn_is_not_taken_for_its_own(copied):
+    shutil.move(copied / "vae", copied / "elsewhere" / "vae")
+    edit(copied / "mdrnn", lambda record: record["config"].update(vae_workdir=str(copied / "elsewhere" / "vae")))
+    save_vae(copied / "vae", seed=1)
+    assert open_model(copied / "mdrnn").origins["VAE"].folder == copied / "elsewhere" / "vae"
 
 
 def test_error_7_the_weights_of_the_mdrnn_are_loaded_and_its_state_is_reset_between_songs(runs):
     """Spec, errors of the published code, 7: "weights are never loaded for inference and its state is never reset"."""
-    trained = open_mdrnn(runs / "mdrnn")
+    trained = open_prior(KINDS["mdrnn"], runs / "mdrnn")
     rng = np.random.default_rng(1)
     one, other = jnp.asarray(rng.normal(size=(2, 1, 9, 3)), jnp.float32)
     next_step = jax.jit(trained.prior.next_step)
@@ -106,90 +143,87 @@ def test_error_7_the_weights_of_the_mdrnn_are_loaded_and_its_state_is_reset_betw
 
 def no_workdir(runs):
     (runs / "vae" / "config.json").unlink()
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def not_there(runs):
-    return lambda: open_composer(runs / "nothing")
+    return lambda: open_model(runs / "nothing")
 
 
 def no_checkpoint(runs):
     shutil.rmtree(runs / "vae" / "checkpoints")
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def half_written(runs):
     folder = runs / "vae" / "checkpoints"
     (folder / "5").rename(folder / "5.orbax-checkpoint-tmp-0")
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def damaged(runs):
     for path in (runs / "vae" / "checkpoints" / "5" / "params").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def no_such_step(runs):
-    return lambda: open_vae(runs / "vae", 6)
+    return lambda: open_codec(runs / "vae", 6)
 
 
 def no_such_word(runs):
-    return lambda: open_vae(runs / "vae", "last")
+    return lambda: open_codec(runs / "vae", "last")
 
 
 def other_configuration(runs):
     path = Workdir(runs / "vae").config
     path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def no_model(runs):
     path = Workdir(runs / "vae").config
     path.write_text(path.read_text().replace('"model"', '"mdoel"'))
-    return lambda: open_vae(runs / "vae")
+    return lambda: open_codec(runs / "vae")
 
 
 def wrong_task(runs):
-    return lambda: open_vae(runs / "mdrnn")
+    return lambda: open_codec(runs / "mdrnn")
 
 
 def mdrnn_wanted(runs):
-    return lambda: open_mdrnn(runs / "vae")
+    return lambda: open_prior(KINDS["mdrnn"], runs / "vae")
 
 
 def vae_gone(runs):
     shutil.rmtree(runs / "vae")
-    path = runs / "mdrnn" / "config.json"
-    record = json.loads(path.read_text())
-    record["config"]["vae_workdir"] = "/nowhere/vae"
-    path.write_text(json.dumps(record))
-    return lambda: open_composer(runs / "mdrnn")
+    edit(runs / "mdrnn", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
+    return lambda: open_model(runs / "mdrnn")
 
 
 def vae_trained_again(runs):
     shutil.rmtree(runs / "vae")
     save_vae(runs / "vae", seed=1)
-    return lambda: open_composer(runs)
+    return lambda: open_model(runs)
 
 
 def vae_trained_on(runs):
     shutil.rmtree(runs / "vae")
     save_vae(runs / "vae", seed=0, step=6, model=VAE_MODEL | {"merge": "concat"})
-    return lambda: open_composer(runs)
+    return lambda: open_model(runs)
 
 
 def corpus_gone(runs):
-    trained = open_vae(runs / "vae")
+    origin = open_codec(runs / "vae").origin
     shutil.rmtree(runs / "corpora")
-    return lambda: open_corpus(trained, runs / "corpora" / "small")
+    return lambda: open_corpus(origin, runs / "corpora" / "small")
 
 
 def other_corpus(runs):
     save_corpus(runs / "corpora" / "small", shift=1)
-    trained = open_vae(runs / "vae")
-    return lambda: open_corpus(trained, runs / "corpora" / "small")
+    origin = open_codec(runs / "vae").origin
+    return lambda: open_corpus(origin, runs / "corpora" / "small")
 
 
 @pytest.mark.parametrize(
@@ -204,10 +238,10 @@ def other_corpus(runs):
         (no_such_word, "'best', 'newest' or a step, not 'last'"),
         (other_configuration, "do not belong together.*another model"),
         (no_model, "config.json does not describe a model.*'model'"),
-        (wrong_task, "is the workdir of an MDRNN; here one of configs/vae.py, with a VAE"),
-        (mdrnn_wanted, "is the workdir of a VAE; here one of configs/mdrnn.py, with an MDRNN"),
+        (wrong_task, "config.task='mdrnn'; here a VAE of configs/vae.py, with 'vae', is needed"),
+        (mdrnn_wanted, r"config.task='vae'; here a prior \(MDRNN\), with 'mdrnn', is needed"),
         (vae_gone, "VAE of .* is gone.*put its workdir back"),
-        (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train the MDRNN again"),
+        (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train it again with --config.vae_workdir="),
         (vae_trained_on, "no longer holds \\(it has step 6\\)"),
         (corpus_gone, "is gone; say where it is"),
         (other_corpus, "is not the one on which"),

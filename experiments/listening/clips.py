@@ -52,13 +52,13 @@ def open_models(texts: Sequence[str], names: Sequence[str]) -> list[Model]:
     """
     models = []
     for text in texts:
-        folder, _, part = text.partition(":")
-        if not Path(folder).exists() or part not in ("", "vae", "alone"):
+        folder = text.removesuffix(":vae").removesuffix(":alone")
+        if not Path(folder).exists():
             raise UserError(
                 f"{text} does not exist; --models takes DIR, or DIR:alone for its part without memory alone"
             )
         model = open_model(folder)
-        if part or MEMORY not in model.abilities:
+        if folder != text or MEMORY not in model.abilities:
             model = next((kin for kin in model.kin() if MEMORY not in kin.abilities), model)
         name = f"{Path(folder).name}: {model.name}"
         models.append(Model(name, model, open_corpus(main_origin(model))))

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.listening import analysis, figures
 from experiments.listening.answers import Listener, read_answers, read_key
-from experiments.listening.clips import MCVAE, REAL, VAE
+from experiments.listening.clips import REAL
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
@@ -18,6 +18,8 @@ from mcvae_jax.files import names_in, replacing
 FORMAT, VERSION = "mcvae_jax listening results", 1
 LEAST = 2  # listeners; fewer have no spread
 LEVEL = 0.05
+IN_THESIS = {"VAE (free run)": "6.4", "MCVAE": "6.5"}  # its figures, by the kinds of models
+EARLIER_KINDS = {"vae": "VAE (free run)", "mcvae": "MCVAE"}  # as keys of earlier tests name them
 
 Rows = list[dict[str, Any]]
 
@@ -107,9 +109,9 @@ def _about(listener: Listener) -> dict[str, Any]:
 
 def _draw(folder: Path, listeners: Sequence[Listener], key: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
     """Draws all figures; their names without suffix. The first VAE is Fig. 6.4, the first MCVAE Fig. 6.5."""
-    thesis, drawn = {VAE: "6.4", MCVAE: "6.5"}, []
+    thesis, drawn = dict(IN_THESIS), []
     for n, model in enumerate(key["models"], 1):
-        number = thesis.pop(model["kind"], "")
+        number = thesis.pop(EARLIER_KINDS.get(model["kind"], model["kind"]), "")
         name = f"fig_{number.replace('.', '_')}" if number else f"statements_{n}"
         title = f"{f'Fig. {number}: ' if number else ''}{model['name']}"
         figures.draw_likert(

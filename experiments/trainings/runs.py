@@ -29,9 +29,9 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import list_files
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in
+from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import parse as parse_config
 from mcvae_jax.tasks.vae import default_folder
-from mcvae_jax.training import tasks
 from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
@@ -200,7 +200,7 @@ def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str], say: Say)
 def check_data(config: Any, models: Sequence[str], say: Say) -> None:
     """Builds the corpus where it does not stand yet; UserError where a run on it could not do its work."""
     corpus = ensure_corpus(CorpusSettings(**config.vae.corpus), config.vae.corpus_folder, progress=say)
-    tasks.make_task(config.vae, lambda line: None)
+    kind_of(config.vae.task).make_task(config.vae, lambda line: None)
     if "mdrnn" in models:
         excerpts(corpus)
 

@@ -69,20 +69,23 @@ def difference(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
 
 
 def _memory(scores: Mapping[str, Any], name: str) -> list[str]:
-    """What memory is worth, where the same model without it stands in the table."""
-    rows, baseline = scores["rows"], "one Gaussian"
-    if "rate_nats" not in rows[name] or baseline not in rows:
-        return []
-    more = difference(rows[baseline], rows[name])
-    if more["interval"][0] > 0:
-        return [
-            f"The {name} gains {span(more)} bits a bar by what it knows of earlier bars: so much more do the same"
-            " latents cost under one Gaussian that knows no other bar."
-        ]
-    return [
-        f"The {name} has not been shown to learn anything about how bars follow each other: one Gaussian that knows no"
-        " other bar predicts held-out songs as well."
-    ]
+    """What memory is worth to a model of latents, by its own baselines."""
+    rows, lines = scores["rows"], []
+    for baseline in (
+        each for each, owner in scores["baselines"].items() if owner == name and "rate_nats" in rows[each]
+    ):
+        more = difference(rows[baseline], rows[name])
+        if more["interval"][0] > 0:
+            lines.append(
+                f"The {name} gains {span(more)} bits a bar by what it knows of earlier bars: so much more do the same"
+                f" latents cost under {baseline} that knows no other bar."
+            )
+        else:
+            lines.append(
+                f"The {name} has not been shown to learn anything about how bars follow each other: {baseline} that"
+                " knows no other bar predicts held-out songs as well."
+            )
+    return lines
 
 
 def _collapsed(scores: Mapping[str, Any], name: str) -> list[str]:

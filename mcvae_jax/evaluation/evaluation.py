@@ -40,9 +40,9 @@ class Plan:
     seed: int = 0  # of everything that is drawn
 
 
-def named(models: Sequence[SongModel]) -> dict[str, SongModel]:
-    """The models by name; where two have the same, the folders of their workdirs tell them apart."""
-    names = [model.name for model in models]
+def named(models: Sequence[SongModel], beside: Sequence[SongModel] = ()) -> dict[str, SongModel]:
+    """The models by name; where two have the same, or one of those beside them, the folders of their workdirs tell."""
+    names = [model.name for model in (*models, *beside)]
     found: dict[str, SongModel] = {}
     for model in models:
         folders = [str(origin.folder) for origin in model.origins.values()][-1:]
@@ -58,8 +58,9 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
       models: what is to be judged, the most important one first.
       encoder: the model whose latents the Frechet distance and MMD of all sets are measured in; None leaves these out.
 
-    Returns: 'models' (`score_models`), 'sets' (`compare_sets`), 'flags' (`lost_to`), 'copies' (`compare_copies`), and
-      'kinds' of sets: the names of 'models' and 'controls', and the 'held_out' one of 'copies'.
+    Returns: 'models' (`score_models`, and in 'baselines' whose each of these rows is), 'sets' (`compare_sets`),
+      'flags' (`lost_to`), 'copies' (`compare_copies`), and 'kinds' of sets: the names of 'models' and 'controls', and
+      the 'held_out' one of 'copies'.
 
     Raises:
       UserError: the corpus has too few songs of `plan.bars` bars.
@@ -73,14 +74,10 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
             f"the corpus {corpus.folder} has {len(excerpts)} held-out and {len(long_enough)} training songs of"
             f" {plan.bars} bars or more, and {2 * FOLDS} and 1 are needed; give fewer --bars, or train on more songs"
         )
-    untrained = _merged(model.untrained(plan.seed) for model in models.values())
-    rows = {
-        MODEL: models,
-        PART: _kin(models),
-        NGRAM: fit_ngrams(training),
-        CONTROL: untrained | _merged(model.baselines(training) for model in models.values()),
-    }
-    scores = score_models(rows, held_out, plan.draws, plan.seed, say)
+    untrained, _ = _merged({name: model.untrained(plan.seed) for name, model in models.items()})
+    baselines, owners = _merged({name: model.baselines(training) for name, model in models.items()})
+    rows = {MODEL: models, PART: _kin(models), NGRAM: fit_ngrams(training), CONTROL: untrained | baselines}
+    scores = score_models(rows, held_out, plan.draws, plan.seed, say) | {"baselines": owners}
     rng = np.random.default_rng(plan.seed)
     reference, other = halves(excerpts, rng)
     controls = control_sets(other, [corpus.song(i)[: plan.bars] for i in long_enough], plan.songs, rng)
@@ -136,19 +133,25 @@ def song_measures(training: Sequence[np.ndarray]) -> dict[str, Measure]:
 
 def _kin(models: Models) -> dict[str, SongModel]:
     """Other models in the workdirs of some, each once."""
-    kin: dict[tuple[str, ...], SongModel] = {}
-    for model in (each for owner in models.values() for each in owner.kin()):
-        kin.setdefault((model.name, *(origin.identity for origin in model.origins.values())), model)
-    return {name: model for name, model in named(list(kin.values())).items() if name not in models}
+    known = {_read_from(model) for model in models.values()}
+    kin = {_read_from(each): each for owner in models.values() for each in owner.kin()}
+    return named([model for read_from, model in kin.items() if read_from not in known], list(models.values()))
 
 
-def _merged(groups: Any) -> dict[str, SongModel]:
-    """Controls of several models, those after the first with a number where names are the same."""
+def _read_from(model: SongModel) -> tuple[str, ...]:
+    """Of two models that are the same, the same."""
+    return model.name, *(origin.identity for origin in model.origins.values())
+
+
+def _merged(groups: Mapping[str, Models]) -> tuple[dict[str, SongModel], dict[str, str]]:
+    """Controls of several models by name, and whose each is; those after the first with a number where names meet."""
     found: dict[str, SongModel] = {}
-    for n, group in enumerate(groups, 1):
+    owners = {}
+    for n, (owner, group) in enumerate(groups.items(), 1):
         for name, model in group.items():
-            found[name if name not in found else f"{name} ({n})"] = model
-    return found
+            free = name if name not in found else f"{name} ({n})"
+            found[free], owners[free] = model, owner
+    return found, owners
 
 
 def _encoder(model: SongModel | None, bars: int) -> Callable[[Songs], np.ndarray] | None:

@@ -196,6 +196,11 @@ class BarByBar(LatentComposer):
             cost -= drawn[draw].log_x.astype(np.float64) / draws
         return np.split(cost, np.cumsum(lengths)[:-1])
 
+    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
+        """As for any composer, but that the rate is the KL, as in `nats`."""
+        parts = super().bound_parts(songs, draws, seed)
+        return parts | {"rate_nats": parts["kl_nats"]}
+
     def go_on(
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:

@@ -28,25 +28,20 @@ def open_bar_by_bar(kind: Kind, folder: Path, which: str | int) -> BarByBar:
 def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentComposer:
     """A prior over latents with the VAE whose latents it was trained on, at that very step.
 
-    The VAE is looked for where the prior's config says, and else, as workdirs move, beside it under the same name.
+    The VAE is looked for beside the prior, since workdirs are moved and copied together, and where its config says.
 
     Raises:
       UserError: as `restore_model` does; or the VAE is gone, or is no longer the one that the prior was trained on.
     """
     prior = open_prior(kind, folder, which)
     given = Path(Workdir(folder).read().config["vae_workdir"])
-    codec = _codec_of(prior, [given, folder.absolute().parent / given.name])
+    codec = _codec_of(prior, [folder.parent / given.name, given])
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
 
 
 def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:
     """The bar VAE of a workdir; see `restore_model`."""
-    record = Workdir(folder).read()
-    if record.config.get("task") != "vae":
-        raise UserError(
-            f"{folder} is the workdir of a model with config.task={record.config.get('task')!r}; here one of"
-            " configs/vae.py, with a VAE, is needed."
-        )
+    _check_task(folder, "vae", "a VAE of configs/vae.py")
 
     def make(config: dict, data: dict) -> tuple[vae.VAE, Callable[[], Any]]:
         model = make_vae(config["model"], data.get("steps_per_bar", BAR))
@@ -57,6 +52,7 @@ def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:
 
 def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> LatentPrior:
     """The prior of a workdir, without its VAE; see `restore_model`."""
+    _check_task(folder, kind.name, f"a prior ({kind.label})")
 
     def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
         prior = load(kind.make)(config, data["latent"])
@@ -66,22 +62,31 @@ def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> Lat
     return LatentPrior(*restore_model(folder, which, make))
 
 
+def _check_task(folder: Path | str, wanted: str, what: str) -> None:
+    """UserError for the workdir of a model of another kind."""
+    task = Workdir(folder).read().config.get("task")
+    if task != wanted:
+        raise UserError(
+            f"{folder} is the workdir of a model with config.task={task!r}; here {what}, with {wanted!r}, is needed."
+        )
+
+
 def _codec_of(prior: LatentPrior, folders: list[Path]) -> BarCodec:
-    """The VAE on whose latents a prior was trained, in the first of the folders that is there."""
+    """The VAE on whose latents a prior was trained, from the first of the folders that holds it."""
     origin = prior.origin
     assert origin is not None
-    wanted, step = origin.data.get("vae"), origin.data.get("vae_step")
-    there = next((folder for folder in folders if folder.is_dir()), None)
-    if there is None:
+    step, there = origin.data.get("vae_step"), [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    if not there:
         raise UserError(
             f"The VAE of {origin.folder} is gone: there is no {' and no '.join(map(str, dict.fromkeys(folders)))};"
             " put its workdir back to such a place."
         )
-    opened = open_codec(there, step if step in checkpoint_steps(there) else "best")
-    assert opened.origin is not None
-    if opened.origin.identity != wanted:
-        raise UserError(
-            f"{origin.folder} was trained on step {step} of a VAE that {there} no longer holds (it has step"
-            f" {opened.origin.step}); train it again with --config.vae_workdir={there} and another --workdir."
-        )
-    return opened
+    for folder in there:
+        opened = open_codec(folder, step if step in checkpoint_steps(folder) else "best")
+        assert opened.origin is not None
+        if opened.origin.identity == origin.data.get("vae"):
+            return opened
+    raise UserError(
+        f"{origin.folder} was trained on step {step} of a VAE that {folder} no longer holds (it has step"
+        f" {opened.origin.step}); train it again with --config.vae_workdir={folder} and another --workdir."
+    )

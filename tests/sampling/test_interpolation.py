@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.models.bar_codec import decode_bars, encode_bars
+from mcvae_jax.kinds import open_model
 from mcvae_jax.models.prior import Step
-from mcvae_jax.models.sequences import slerp
+from mcvae_jax.models.sequences import LatentPrior, slerp
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn.mixture import Mixture
 from mcvae_jax.sampling import modes
@@ -22,7 +22,6 @@ from mcvae_jax.sampling.interpolation import (
 )
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import Composer, TrainedMDRNN, open_composer
 from tests.small_models import VAE_MODEL, save_mdrnn, save_vae
 
 PAIRS, BARS, LATENT = 35, 5, VAE_MODEL["latent"]  # more pairs than are composed at a time
@@ -46,13 +45,13 @@ class SumOfWhatWasRead:
 def composer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae"))
-    return open_composer(folder / "mdrnn")
+    return open_model(folder / "mdrnn")
 
 
 @pytest.fixture(scope="module")
 def known(composer):
     """The composer with the prior of which every step is known."""
-    return Composer(composer.vae, TrainedMDRNN(SumOfWhatWasRead(), {}, 0, "", None, None))
+    return dataclasses.replace(composer, prior=LatentPrior(SumOfWhatWasRead(), {}))
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +69,7 @@ KEYS = pair_keys(0, range(PAIRS), 0.3)
 
 def rendered(composer, z):
     """Latents (P, n, Z) -> the likeliest tokens; keys are not used."""
-    bars = decode_bars(
-        composer.vae.vae, composer.vae.params, z.reshape(-1, LATENT), KEYS.tokens[np.zeros(z[..., 0].size, int)], SURE
-    )
+    bars = composer.codec.decode(z.reshape(-1, LATENT), KEYS.tokens[np.zeros(z[..., 0].size, int)], SURE)
     return bars.reshape(len(z), -1, 16)
 
 
@@ -87,36 +84,36 @@ def test_between_is_equation_6_2(ends):
 
 def test_algorithm_1_at_alpha_1_is_the_reconstruction_of_a(composer):
     bars = np.random.default_rng(1).integers(50, 130, (2, BARS, 16)).astype(np.uint8)
-    a, b = (encode_bars(composer.vae.vae, composer.vae.params, song)[0][None] for song in bars)
+    a, b = (composer.codec.encode(song)[0][None] for song in bars)
     seed = Seed(bars[0], Setting(90.0, (4, 4), ""), "a", BARS, ())
     expected = modes.reconstruct(composer, seed)[1].bars
     keys = pair_keys(0, [0], 1.0)
-    assert np.array_equal(vae_conditional(composer.vae, between(a, b, 1.0), keys, Settings())[0], expected)
-    assert not np.array_equal(vae_conditional(composer.vae, between(a, b, 0.5), keys, Settings())[0], expected)
+    assert np.array_equal(vae_conditional(composer.codec, between(a, b, 1.0), keys, Settings())[0], expected)
+    assert not np.array_equal(vae_conditional(composer.codec, between(a, b, 0.5), keys, Settings())[0], expected)
 
 
 def test_algorithm_1_renders_every_bar_for_itself(composer, z):
-    whole = vae_conditional(composer.vae, z, KEYS, SURE)
+    whole = vae_conditional(composer.codec, z, KEYS, SURE)
     assert np.array_equal(whole, rendered(composer, z)) and whole.shape == (PAIRS, BARS, 16)
-    assert np.array_equal(vae_conditional(composer.vae, z[:, ::-1], KEYS, SURE), whole[:, ::-1])
+    assert np.array_equal(vae_conditional(composer.codec, z[:, ::-1], KEYS, SURE), whole[:, ::-1])
     assert len({bar.tobytes() for bar in whole.reshape(-1, 16)}) > PAIRS
 
 
 def test_algorithm_2_begins_the_same_however_long_and_needs_the_first_bar_alone(composer, z):
-    short, long = (vae_unconditional(composer.vae, z, KEYS, WILD, bars) for bars in (5, 25))
+    short, long = (vae_unconditional(composer.codec, z, KEYS, WILD, bars) for bars in (5, 25))
     assert np.array_equal(short.reshape(PAIRS, -1), long.reshape(PAIRS, -1)[:, :80]) and long.shape == (PAIRS, 25, 16)
     other = np.concatenate([z[:, :1], -z[:, 1:]], axis=1)
-    assert np.array_equal(vae_unconditional(composer.vae, other, KEYS, WILD), short)
-    sure = vae_unconditional(composer.vae, z, KEYS, SURE)
+    assert np.array_equal(vae_unconditional(composer.codec, other, KEYS, WILD), short)
+    sure = vae_unconditional(composer.codec, z, KEYS, SURE)
     assert np.array_equal(sure[:, :1], rendered(composer, z[:, :1]))  # START stands before the first step alone
     assert not np.array_equal(sure[:, 1:2], sure[:, :1])
 
 
 def test_algorithm_3_reads_the_true_latents_and_never_its_own(known, z):
     expected = np.concatenate([z[:, :1], 1 + np.cumsum(z, axis=1)[:, :-1] / 2], axis=1)
-    found = mcvae_conditional(*known, z, KEYS, SURE)
+    found = mcvae_conditional(known, z, KEYS, SURE)
     assert np.array_equal(found, rendered(known, expected))
-    as_printed = mcvae_conditional(*known, z, KEYS, SURE, with_first=False)
+    as_printed = mcvae_conditional(known, z, KEYS, SURE, with_first=False)
     assert as_printed.reshape(PAIRS, -1).shape == (PAIRS, 64) and np.array_equal(as_printed, found[:, 1:])
 
 
@@ -124,20 +121,20 @@ def test_algorithm_4_goes_on_from_its_own(known, z):
     expected = [z[:, 0]]
     while len(expected) < 7:
         expected.append(1 + np.sum(expected, axis=0) / 2)
-    found = mcvae_unconditional(*known, z, KEYS, SURE, bars=7)
+    found = mcvae_unconditional(known, z, KEYS, SURE, bars=7)
     assert np.array_equal(found, rendered(known, np.stack(expected, axis=1)))
-    assert not np.array_equal(found[:, :5], mcvae_conditional(*known, z, KEYS, SURE))
-    as_printed = mcvae_unconditional(*known, z, KEYS, SURE, with_first=False)
+    assert not np.array_equal(found[:, :5], mcvae_conditional(known, z, KEYS, SURE))
+    as_printed = mcvae_unconditional(known, z, KEYS, SURE, with_first=False)
     assert as_printed.shape == (PAIRS, 4, 16) and np.array_equal(as_printed, found[:, 1:5])
 
 
 def test_a_pair_is_the_same_whatever_else_is_in_the_call(composer, ends):
     def all_of(pairs):
         z, keys = between(*ends[:, pairs], 0.7), pair_keys(5, pairs, 0.7)
-        yield vae_conditional(composer.vae, z, keys, WILD)
-        yield vae_unconditional(composer.vae, z, keys, WILD)
-        yield mcvae_conditional(*composer, z, keys, WILD)
-        yield mcvae_unconditional(*composer, z, keys, WILD)
+        yield vae_conditional(composer.codec, z, keys, WILD)
+        yield vae_unconditional(composer.codec, z, keys, WILD)
+        yield mcvae_conditional(composer, z, keys, WILD)
+        yield mcvae_unconditional(composer, z, keys, WILD)
 
     for many, few in zip(all_of(list(range(PAIRS))), all_of([3, 34]), strict=True):
         assert np.array_equal(many[[3, 34]], few)
@@ -145,12 +142,10 @@ def test_a_pair_is_the_same_whatever_else_is_in_the_call(composer, ends):
 
 def test_seeds_pairs_and_alphas_have_keys_of_their_own(composer, z):
     def drawn(seed, pairs, alpha):
-        return mcvae_unconditional(*composer, z[: len(pairs)], pair_keys(seed, pairs, alpha), WILD)
+        return mcvae_unconditional(composer, z[: len(pairs)], pair_keys(seed, pairs, alpha), WILD)
 
     same_start = np.repeat(z[:1], 3, axis=0)
-    assert (
-        len({m.tobytes() for m in mcvae_unconditional(*composer, same_start, pair_keys(0, range(3), 0.1), WILD)}) == 3
-    )
+    assert len({m.tobytes() for m in mcvae_unconditional(composer, same_start, pair_keys(0, range(3), 0.1), WILD)}) == 3
     found = [drawn(0, [0], 0.1), drawn(1, [0], 0.1), drawn(0, [1], 0.1), drawn(0, [0], 0.3)]
     assert len({melody.tobytes() for melody in found}) == 4
     assert np.array_equal(drawn(0, [0], 0.1), found[0])

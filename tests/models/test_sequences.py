@@ -1,3 +1,5 @@
+"""Latent sequences on small MDRNNs and on priors whose every conditional is known: going on, ending, filling, paths."""
+
 import dataclasses
 import functools
 
@@ -7,11 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mcvae_jax.models import mdrnn
-from mcvae_jax.models import sequences as compose
+from mcvae_jax.models import mdrnn, sequences
 from mcvae_jax.models.mdrnn import MDRNN, MDRNNPrior
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
-from mcvae_jax.models.sequences import continue_latents, infill, lerp, slerp
+from mcvae_jax.models.sequences import LatentPrior, lerp, slerp
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn.mixture import Mixture
 
@@ -47,7 +48,8 @@ def make_prior(recall):
     network = MDRNN(latent=LATENT, units=8, layers=2, components=3, recall=recall, memory=6)
     leaves, tree = jax.tree.flatten(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(0)))
     rng = np.random.default_rng(0)
-    return MDRNNPrior(network), tree.unflatten([x + 0.3 * rng.normal(size=x.shape).astype(np.float32) for x in leaves])
+    moved = [x + 0.3 * rng.normal(size=x.shape).astype(np.float32) for x in leaves]
+    return LatentPrior(MDRNNPrior(network), tree.unflatten(moved))
 
 
 @pytest.fixture(scope="module", params=[0, 2], ids=["mdrnn", "recall"])
@@ -62,69 +64,63 @@ def seeds():
 
 
 def test_songs_alone_and_among_others_are_the_same_to_the_bit(model, seeds):
-    prior, params = model
     keys = keys_of(len(seeds))
-    together = continue_latents(prior, params, seeds, keys, 11, SETTINGS)
+    together = model.go_on(seeds, keys, 11, SETTINGS)
     assert [z.shape for z in together] == [(11, LATENT)] * len(seeds)
     for i in (0, 1, 31, 32, 50, 69):
-        (alone,) = continue_latents(prior, params, [seeds[i]], keys[i : i + 1], 25, SETTINGS)
+        (alone,) = model.go_on([seeds[i]], keys[i : i + 1], 25, SETTINGS)
         assert np.array_equal(alone[:11], together[i])
 
 
 def test_what_follows_is_what_the_prior_says_step_by_step(model, seeds):
     """Without draws (tau 0): the same as next_step called in a plain loop for one song."""
-    prior, params = model
     for seed in (seeds[0], seeds[5], seeds[13]):
-        (found,) = continue_latents(
-            prior, params, [seed], keys_of(1), 9, Settings(tau_pi=0.0, tau_sigma=0.0, tau_recall=1.0)
-        )
-        state, said = next_step(prior, params, None, jnp.zeros((1, LATENT)))
+        (found,) = model.go_on([seed], keys_of(1), 9, Settings(tau_pi=0.0, tau_sigma=0.0, tau_recall=1.0))
+        state, said = next_step(model.prior, model.params, None, jnp.zeros((1, LATENT)))
         for z in seed:
-            state, said = next_step(prior, params, state, jnp.asarray(z[None]))
+            state, said = next_step(model.prior, model.params, state, jnp.asarray(z[None]))
         for z in found:
             expected = said.mixture.mu[0, int(said.mixture.log_pi[0].argmax())]
             np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-4)
-            state, said = next_step(prior, params, state, jnp.asarray(z[None]))
+            state, said = next_step(model.prior, model.params, state, jnp.asarray(z[None]))
 
 
 def test_reading_gives_the_density_that_the_prior_gives(model, seeds):
-    prior, params = model
-    songs = seeds[: compose.SONGS]
-    _, found = compose._read(prior, params, compose._start(prior, params), songs)
+    songs = seeds[: sequences.SONGS]
+    _, found = sequences._read(model.prior, model.params, sequences._start(model.prior, model.params), songs)
     for song, density in zip(songs[12:15], found[12:15], strict=True):
         padded = jnp.pad(song, ((0, 13 - len(song)), (0, 0)))[None]  # what follows a bar does not change its figure
-        expected = log_density(prior, params, padded)[0, : len(song)].sum()
+        expected = log_density(model.prior, model.params, padded)[0, : len(song)].sum()
         np.testing.assert_allclose(density, expected, rtol=1e-4)
     assert found[0] == 0.0 and len(songs[14]) == 0
 
 
 def test_a_key_a_song(model, seeds):
-    prior, params = model
-    same = continue_latents(prior, params, [seeds[4]] * 2, keys_of(1)[jnp.zeros(2, int)], 3, SETTINGS)
-    other = continue_latents(prior, params, [seeds[4]] * 2, keys_of(2), 3, SETTINGS)
+    same = model.go_on([seeds[4]] * 2, keys_of(1)[jnp.zeros(2, int)], 3, SETTINGS)
+    other = model.go_on([seeds[4]] * 2, keys_of(2), 3, SETTINGS)
     assert np.array_equal(same[0], same[1])
     assert not np.array_equal(other[0], other[1])
 
 
 def test_temperatures_and_lengths_compile_nothing():
-    prior, params = make_prior(0)
-    continue_latents(prior, params, [np.zeros((1, LATENT), np.float32)], keys_of(1), 2, SETTINGS)
-    compiled = compose._draw_block._cache_size(), compose._read_block._cache_size()
+    model = make_prior(0)
+    model.go_on([np.zeros((1, LATENT), np.float32)], keys_of(1), 2, SETTINGS)
+    compiled = sequences._draw_block._cache_size(), sequences._read_block._cache_size()
     rng = np.random.default_rng(0)
     for bars, settings in ((2, Settings(tau_pi=0.5)), (20, Settings(tau_sigma=0.0)), (None, Settings(seed=3))):
         seed = rng.normal(size=(bars or 9, LATENT)).astype(np.float32)
-        continue_latents(prior, params, [seed] * 3, keys_of(3), bars, settings)
-    assert (compose._draw_block._cache_size(), compose._read_block._cache_size()) == compiled
+        model.go_on([seed] * 3, keys_of(3), bars, settings)
+    assert (sequences._draw_block._cache_size(), sequences._read_block._cache_size()) == compiled
 
 
 def test_draws_have_the_moments_of_the_walk():
     """Given z_0, z_3 of the walk is normal with mean 0.8^3 z_0 and variance 0.36 (1 + 0.64 + 0.64^2)."""
     seed = np.array([[2.0, -1.0, 0.0]], np.float32)
-    songs = np.stack(continue_latents(Walk(), {}, [seed] * 2000, keys_of(2000), 3, SETTINGS))
+    songs = np.stack(LatentPrior(Walk(), {}).go_on([seed] * 2000, keys_of(2000), 3, SETTINGS))
     expected = stats.norm(0.8**3 * seed[0], (0.36 * (1 + 0.64 + 0.64**2)) ** 0.5)
     for d in range(LATENT):
         assert stats.kstest(expected.cdf(songs[:, 2])[:, d], "uniform").pvalue > 1e-3
-    spread = np.stack(continue_latents(Walk(), {}, [seed] * 2000, keys_of(2000), 1, Settings(tau_sigma=0.25)))
+    spread = np.stack(LatentPrior(Walk(), {}).go_on([seed] * 2000, keys_of(2000), 1, Settings(tau_sigma=0.25)))
     assert np.abs(spread.std(axis=0) - 0.3).max() < 0.02  # variances times 0.25
 
 
@@ -146,7 +142,7 @@ def test_what_is_recalled_comes_back_exactly_or_as_the_model_says():
     seed = np.array([[2.0, -1.0, 0.5], [9.0, 9.0, 9.0]], np.float32)
 
     def drawn(**taus):
-        return np.stack(continue_latents(Echo(), {}, [seed] * 2000, keys_of(2000), 1, Settings(**taus)))[:, 0]
+        return np.stack(LatentPrior(Echo(), {}).go_on([seed] * 2000, keys_of(2000), 1, Settings(**taus)))[:, 0]
 
     exact = drawn(tau_recall=0.0, tau_sigma=1.0)
     recalled = (exact == seed[0]).all(axis=1)
@@ -162,9 +158,9 @@ def test_what_is_recalled_comes_back_exactly_or_as_the_model_says():
 def test_the_stop_head_ends_songs():
     """The seed's bars count for the prior; the first composed bar is never refused; `bars` silences the stop head."""
     seeds = [np.zeros((n, LATENT), np.float32) for n in (0, 2, 11, 12, 30)]
-    songs = continue_latents(Walk(stop=12), {}, seeds, keys_of(5), None, SETTINGS, max_bars=40)
+    songs = LatentPrior(Walk(stop=12), {}).go_on(seeds, keys_of(5), None, SETTINGS, max_bars=40)
     assert [len(z) for z in songs] == [12, 10, 1, 40, 40]
-    assert [len(z) for z in continue_latents(Walk(stop=12), {}, seeds, keys_of(5), 14, SETTINGS)] == [14] * 5
+    assert [len(z) for z in LatentPrior(Walk(stop=12), {}).go_on(seeds, keys_of(5), 14, SETTINGS)] == [14] * 5
 
 
 def test_a_stop_head_of_chances_ends_songs_as_often_as_it_says():
@@ -173,16 +169,14 @@ def test_a_stop_head_of_chances_ends_songs_as_often_as_it_says():
     params = jax.tree.map(jnp.zeros_like, params)
     params["params"]["standard_scale"] = jnp.ones(LATENT)  # with zeros for the rest, each bar is the last by halves
     empty = np.zeros((0, LATENT), np.float32)
-    songs = continue_latents(MDRNNPrior(network), params, [empty] * 640, keys_of(640), None, SETTINGS)
+    songs = LatentPrior(MDRNNPrior(network), params).go_on([empty] * 640, keys_of(640), None, SETTINGS)
     lengths = np.array([len(z) for z in songs])
     assert abs(lengths.mean() - 2) < 0.25
     assert abs((lengths == 1).mean() - 0.5) < 0.08
 
 
 def test_one_gaussian_composes_too():
-    songs = continue_latents(
-        OneGaussian(LATENT),
-        standard_normal(LATENT),
+    songs = LatentPrior(OneGaussian(LATENT), standard_normal(LATENT)).go_on(
         [np.ones((2, LATENT), np.float32)] * 500,
         keys_of(500),
         4,
@@ -198,7 +192,7 @@ def test_infill_is_the_prior_given_both_sides():
     """
     before = np.array([[0.5, -0.4, 0.0]], np.float32)
     after = np.array([[1.2, 0.3, -0.5]], np.float32)
-    fills = [infill(Walk(), {}, before, after, 1, key, SETTINGS) for key in keys_of(100)]
+    fills = [LatentPrior(Walk(), {}).fill(before, after, 1, key, SETTINGS) for key in keys_of(100)]
     drawn = np.stack([fill.z[0] for fill in fills])
     mean, variance = 0.8 * (before[0] + after[0]) / 1.64, 0.36 / 1.64
     standard_error = (variance / len(drawn)) ** 0.5
@@ -207,24 +201,26 @@ def test_infill_is_the_prior_given_both_sides():
     unweighed = np.abs(0.8 * before[0] - mean).max()
     assert unweighed > 8 * standard_error, "the prior alone would pass"
     effective = np.array([fill.effective for fill in fills])
-    assert np.all((effective > 10) & (effective < 0.9 * compose.PARTICLES))
+    assert np.all((effective > 10) & (effective < 0.9 * sequences.PARTICLES))
 
 
 @pytest.mark.parametrize("bars", [1, 8, 11])
 def test_infill_weighs_by_the_bars_right_after_the_gap(bars):
     """Its first bar follows the last one of the gap: bars that the walk can hardly reach pull the gap towards them."""
     before, after = np.zeros((2, LATENT), np.float32), np.full((3, LATENT), 2.0, np.float32)
-    ends = [infill(Walk(), {}, before, after, bars, key, SETTINGS).z for key in keys_of(10)]
+    ends = [LatentPrior(Walk(), {}).fill(before, after, bars, key, SETTINGS).z for key in keys_of(10)]
     assert all(z.shape == (bars, LATENT) for z in ends)
-    free = [infill(Walk(), {}, before, after[:0], bars, key, SETTINGS) for key in keys_of(10)]
+    free = [LatentPrior(Walk(), {}).fill(before, after[:0], bars, key, SETTINGS) for key in keys_of(10)]
     assert np.mean([z[-1] for z in ends]) > np.mean([fill.z[-1] for fill in free]) + 0.5
-    assert all(fill.effective == pytest.approx(compose.PARTICLES) for fill in free)
+    assert all(fill.effective == pytest.approx(sequences.PARTICLES) for fill in free)
 
 
 def test_infill_asks_no_more_than_the_following_bars():
     before = np.zeros((1, LATENT), np.float32)
     after = np.random.default_rng(0).normal(size=(20, LATENT)).astype(np.float32)
-    all_of_them, nearest = (infill(Walk(), {}, before, x, 2, keys_of(1)[0], SETTINGS) for x in (after, after[:8]))
+    all_of_them, nearest = (
+        LatentPrior(Walk(), {}).fill(before, x, 2, keys_of(1)[0], SETTINGS) for x in (after, after[:8])
+    )
     assert np.array_equal(all_of_them.z, nearest.z)
 
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -52,12 +53,12 @@ from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.latent_composer import BarByBar
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
-from mcvae_jax.trained import Composer, open_composer
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
 TRAINING, HELD = (20, 16, 33, 18, 40), (16, 18, 30, 33, 16, 20, 28, 17, 24)
@@ -127,7 +128,7 @@ def at_first_alpha(composer, pairs, settings=DEFAULTS, with_first=True):
 
 
 def test_every_set_has_the_sizes_of_the_algorithms(runs):
-    composer, pairs = open_composer(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
+    composer, pairs = open_model(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
 
     def shapes(composer, with_first):
         made = at_first_alpha(composer, pairs, with_first=with_first)
@@ -137,20 +138,20 @@ def test_every_set_has_the_sizes_of_the_algorithms(runs):
         expected = {(VAE_CONDITIONAL, 5), (VAE_FREE, 5), (VAE_FREE, 25), (MCVAE_CONDITIONAL, 5 - left)}
         expected |= {(MCVAE_FREE, 5 - left), (MCVAE_FREE, 25 - left)}
         assert found == {(method, bars): (2, bars, 16) for method, bars in expected}
-    alone = shapes(Composer(composer.vae, None), True)
+    alone = shapes(BarByBar(composer.codec), True)
     assert {method for method, _ in alone} == {VAE_CONDITIONAL, VAE_FREE}
 
 
 def test_the_latents_are_the_means_of_the_first_bars_of_a_and_of_b(runs):
-    composer, pairs = open_composer(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
+    composer, pairs = open_model(runs / "mdrnn"), choose_pairs(Corpus.open(runs / "corpus"), "held_out", 2, 0)
     for z, songs in zip(latents(composer, pairs), (pairs.a, pairs.b), strict=True):
         for pair in range(2):
-            expected, _ = encode_bars(composer.vae.vae, composer.vae.params, songs[pair][:5])
+            expected, _ = composer.codec.encode(songs[pair][:5])
             np.testing.assert_allclose(z[pair], expected, atol=1e-5)
 
 
 def test_a_pair_is_the_same_however_many_there_are(runs):
-    composer, corpus = open_composer(runs / "mdrnn"), Corpus.open(runs / "corpus")
+    composer, corpus = open_model(runs / "mdrnn"), Corpus.open(runs / "corpus")
     wild = Settings(temperature=1.0, tau_sigma=1.0)
     few, many = (choose_pairs(corpus, "held_out", n, 0) for n in (2, 4))
     made = [[*without_model(pairs, 0), *at_first_alpha(composer, pairs, wild)] for pairs in (few, many)]
@@ -297,10 +298,10 @@ def test_the_files_hold_every_number(results, runs):
     assert all(0 < float(r[m]) <= 1 for r in rows for m in MEASURES if m != BITS)
     assert all(float(r[BITS]) > 0 for r in rows)
     about = json.loads((results / "summary.json").read_text())
-    composer = open_composer(runs / "mdrnn")
-    assert about["workdir"]["mdrnn"]["identity"] == composer.mdrnn.identity
-    assert about["uncleaned"]["vae"]["step"] == 5 and about["settings"]["tau_sigma"] == 1
-    assert about["uncleaned"]["vae"]["identity"] == open_composer(runs / "other-mdrnn").vae.identity
+    origins, of_other = (open_model(runs / name).origins for name in ("mdrnn", "other-mdrnn"))
+    assert about["workdir"]["MDRNN"]["identity"] == origins["MDRNN"].identity
+    assert about["uncleaned"]["VAE"]["step"] == 5 and about["settings"]["tau_sigma"] == 1
+    assert about["uncleaned"]["VAE"]["identity"] == of_other["VAE"].identity != origins["VAE"].identity
     assert about["seed"] == 0 and about["pairs"] == 3
     assert about["corpus"]["identity"] == Corpus.open(runs / "corpus").identity and "--songs=3" in about["command"]
     assert about["claims"] == table(results / "claims.csv") and len(about["claims"]) == 10
@@ -339,46 +340,49 @@ def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys, monkeypatch):
     assert about["settings"]["tau_sigma"] == 0.5 and about["as_printed"] is True
 
 
+def edit(workdir, change):
+    """Changes the record of a workdir."""
+    path = workdir / "config.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
 @pytest.mark.parametrize("one_command", [True, False])
-def test_the_commands_of_the_twin_can_be_run(runs, one_command):
-    composer = open_composer(runs / "mdrnn")
-    files = ["mcvae", "mcvae"] if one_command else ["vae", "mdrnn"]
-    folders = [runs / "both" / "vae", runs / "both" / "mdrnn"] if one_command else [runs / "vae", runs / "mdrnn"]
-    typed = [runs / "both"] * 2 if one_command else folders
-    composer = Composer(
-        *(
-            part._replace(
-                folder=folder,
-                record=part.record._replace(
-                    command=f"python -m mcvae_jax.main --config=configs/{file}.py --workdir={place}"
-                ),
-            )
-            for part, folder, file, place in zip(composer, folders, files, typed, strict=True)
-        )
-    )
-    commands = thesis.twin_commands(composer)
+def test_the_commands_of_the_twin_can_be_run(runs, tmp_path, one_command):
+    both = tmp_path / "both"
+    for part, file in (("vae", "mcvae" if one_command else "vae"), ("mdrnn", "mcvae" if one_command else "mdrnn")):
+        folder = shutil.copytree(runs / part, both / part)
+        command = f"python -m mcvae_jax.main --config=configs/{file}.py --workdir={both if one_command else folder}"
+        edit(folder, lambda record, command=command: record.update(command=command))
+    commands = thesis.twin_commands(open_model(both / "mdrnn"))
     told = [parse_training(shlex.split(command)[3:]) for command in commands]
     vae = told[0].config.vae if one_command else told[0].config
     assert (vae.corpus.max_bars, vae.corpus.dedupe, vae.corpus_folder) == (0, "none", "")
     mdrnn = told[0].config.mdrnn if one_command else told[1].config
     assert mdrnn.data.max_bars == 0
     if one_command:
-        assert len(commands) == 1 and told[0].workdir == f"{runs / 'both'}-uncleaned"
+        assert len(commands) == 1 and told[0].workdir == f"{both}-uncleaned"
     else:
-        assert told[0].workdir == told[1].config.vae_workdir == f"{runs / 'vae'}-uncleaned"
-        assert told[1].workdir == f"{runs / 'mdrnn'}-uncleaned"
+        assert told[0].workdir == told[1].config.vae_workdir == f"{both / 'vae'}-uncleaned"
+        assert told[1].workdir == f"{both / 'mdrnn'}-uncleaned"
 
 
-def test_a_twin_of_another_split_is_told(runs):
+def test_a_twin_of_another_split_is_told(runs, tmp_path):
     def missing(**other_corpus):
-        composers = {WORKDIR: open_composer(runs / "mdrnn"), UNCLEANED: open_composer(runs / "other-mdrnn")}
-        for name, settings in ((WORKDIR, {}), (UNCLEANED, other_corpus)):
-            vae = composers[name].vae
-            config = vae.record.config | {"corpus": {"split_seed": 0, "max_bars": 339} | settings}
-            composers[name] = composers[name]._replace(vae=vae._replace(record=vae.record._replace(config=config)))
+        models = {}
+        for name, prior, vae, settings in (
+            (WORKDIR, "mdrnn", "vae", {}),
+            (UNCLEANED, "other-mdrnn", "other-vae", other_corpus),
+        ):
+            for part in (prior, vae):
+                shutil.copytree(runs / part, tmp_path / part, dirs_exist_ok=True)
+            corpus = {"split_seed": 0, "max_bars": 339} | settings
+            edit(tmp_path / vae, lambda record, corpus=corpus: record["config"].update(corpus=corpus))
+            models[name] = open_model(tmp_path / prior)
         corpus = Corpus.open(runs / "corpus")
         flags = thesis.parse(["--workdir=x", "--out=x", "--songs=2"])
-        return " ".join(thesis.missing(composers, choose_pairs(corpus, "held_out", 2, 0), flags, corpus))
+        return " ".join(thesis.missing(models, choose_pairs(corpus, "held_out", 2, 0), flags, corpus))
 
     assert "--uncleaned" not in missing(max_bars=0)
     assert "split_seed 1, not 0" in missing(split_seed=1)
@@ -396,7 +400,7 @@ def test_mistakes(runs, tmp_path):
     assert "--songs is 1" in refused(workdir, out, "--songs=1")
     assert "seed is -1" in refused(workdir, out, "--seed=-1")
     assert "songs_from" in refused(workdir, out, "--songs_from=mars")
-    assert "with an MDRNN each" in refused(workdir, out, f"--uncleaned={runs / 'other-vae'}")
+    assert "give workdirs with a prior each" in refused(workdir, out, f"--uncleaned={runs / 'other-vae'}")
     assert "are the same model" in refused(workdir, out, f"--uncleaned={runs / 'mdrnn'}")
     assert "2 held-out songs" in refused(f"--workdir={runs / 'little-vae'}", out)
     assert not (tmp_path / "out").exists()

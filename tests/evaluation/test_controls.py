@@ -1,14 +1,10 @@
 """Every control is what its name says."""
 
-import jax
 import numpy as np
-import pytest
 
 from mcvae_jax.evaluation import controls
-from mcvae_jax.evaluation.controls import control_sets, halves, untrained, untrained_mdrnn
+from mcvae_jax.evaluation.controls import control_sets, halves
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.trained import open_composer
-from tests.small_models import save_mdrnn, save_vae
 
 
 def some_songs(count, bars, seed):
@@ -55,28 +51,3 @@ def test_the_sets_of_controls():
     assert all((song == NO_EVENT).all() for song in sets[controls.SILENCE])
     again = control_sets(other, training, 12, np.random.default_rng(2))
     assert all(np.array_equal(again[name], songs) for name, songs in sets.items())
-
-
-def same(a, b):
-    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
-
-
-@pytest.fixture(scope="module")
-def composer(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae"))
-    return open_composer(folder / "mdrnn")
-
-
-def test_untrained_models_are_fresh_where_they_say_so(composer):
-    alone, fresh = untrained_mdrnn(composer, 3), untrained(composer, 3)
-    assert alone.vae is composer.vae
-    assert same(alone.mdrnn.params, fresh.mdrnn.params)
-    assert not same(fresh.vae.params, composer.vae.params)
-    known, found = (c.mdrnn.params["params"] for c in (composer, alone))
-    for name in known:
-        standardises = name in ("standard_mean", "standard_scale")
-        assert same(known[name], found[name]) == standardises, name
-    assert same(untrained(composer, 3).vae.params, fresh.vae.params)
-    assert not same(untrained(composer, 4).vae.params, fresh.vae.params)
-    assert untrained(composer._replace(mdrnn=None), 3).mdrnn is None

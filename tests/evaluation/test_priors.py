@@ -7,32 +7,36 @@ from scipy import stats
 from mcvae_jax.evaluation import priors as scoring
 from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, summarise
 from mcvae_jax.models.prior import OneGaussian, standard_normal
+from mcvae_jax.models.sequences import LatentPrior
+from tests.known_songs import KnownDraws
 
 LENGTHS = np.array([3, 5, 2])
-PRIORS = {"N(0, I)": (OneGaussian(2), standard_normal(2))}
+PRIORS = {"N(0, I)": LatentPrior(OneGaussian(2), standard_normal(2))}
 
 
 @pytest.fixture
-def posteriors():
+def songs():
     rng = np.random.default_rng(0)
-    return Posteriors(*(rng.normal(size=(10, 2)).astype(np.float32) for _ in range(2)), LENGTHS)
+    posteriors = Posteriors(*(rng.normal(size=(10, 2)).astype(np.float32) for _ in range(2)), LENGTHS)
+    return KnownDraws(posteriors, lambda z: np.full(len(z), -1.5), seed=4)
 
 
-def test_the_rate_by_bar_is_a_mean_over_the_songs_that_have_such_a_bar(posteriors, monkeypatch):
+def test_the_rate_by_bar_is_a_mean_over_the_songs_that_have_such_a_bar(songs, monkeypatch):
+    posteriors = songs.posteriors
     z = draw_latents(posteriors, 4, 0)
     entropy = stats.norm(posteriors.mu, np.exp(posteriors.log_var / 2)).entropy().sum(axis=1)
-    songs = np.split(-stats.norm.logpdf(z).sum(axis=1) - entropy, np.cumsum(LENGTHS)[:-1])
-    expected = [np.mean([song[t] for song in songs if len(song) > t]) for t in range(5)]
-    (found,) = scoring.rate_by_bar(posteriors, PRIORS, 4).values()
+    rates = np.split(-stats.norm.logpdf(z).sum(axis=1) - entropy, np.cumsum(LENGTHS)[:-1])
+    expected = [np.mean([song[t] for song in rates if len(song) > t]) for t in range(5)]
+    (found,) = scoring.rate_by_bar(songs, PRIORS).values()
     np.testing.assert_allclose(found, expected[:2], rtol=1e-5)  # all three songs have two bars
     monkeypatch.setattr(scoring, "SONGS_FOR_A_MEAN", 2)
-    (found,) = scoring.rate_by_bar(posteriors, PRIORS, 4).values()
+    (found,) = scoring.rate_by_bar(songs, PRIORS).values()
     np.testing.assert_allclose(found, expected[:3], rtol=1e-5)
 
 
-def test_the_table_and_the_picture(posteriors, tmp_path):
-    scores = summarise(bounds(posteriors, lambda z: np.full(len(z), -1.5), PRIORS, 1, 4)) | {"draws": 1}
-    scores["rate_by_bar"] = scoring.rate_by_bar(posteriors, PRIORS, 4)
+def test_the_table_and_the_picture(songs, tmp_path):
+    scores = summarise(bounds(songs, PRIORS), 16) | {"draws": 1}
+    scores["rate_by_bar"] = scoring.rate_by_bar(songs, PRIORS)
     head, _, row = scoring.summary(scores)
     assert "3 held-out songs (10 bars), 1 draws: reconstruction 1.50 nats per bar" in head
     rate = scores["priors"]["N(0, I)"]["rate_nats"]

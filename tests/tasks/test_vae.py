@@ -9,6 +9,8 @@ import optax
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of
+from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import Dropout
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.tasks import vae as vae_task
@@ -18,7 +20,7 @@ from tests.layouts import check_layouts_agree
 from tests.small_models import save_corpus
 from tests.vae_layouts import make_task
 
-CONFIG = Path(__file__).parent.parent / "configs" / "vae.py"
+CONFIG = Path(__file__).parents[2] / "configs" / "vae.py"
 
 
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective():
@@ -74,13 +76,13 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     config = smoke_config(tmp_path / "nowhere")
     config.model.min_pitch, config.model.max_pitch = 50, 65
     with pytest.raises(UserError, match="0 and 127, let transposition leave the pitches of the VAE's model, 50 to 65"):
-        vae_task.make_task(config, print)
+        kind_of(config.task).make_task(config, print)
     config.data.min_pitch, config.data.max_pitch = 50, 65
     corpus = save_corpus(tmp_path / "corpus")
     with pytest.raises(UserError, match="holds pitches from 50 to 70, and config.model.min_pitch .* are 50 and 65"):
-        vae_task._check_pitches(vae_task.make_vae(config.model), corpus)
+        vae_task._check_pitches(make_vae(config.model), corpus)
     config.model.max_pitch = 70
-    vae_task._check_pitches(vae_task.make_vae(config.model), corpus)
+    vae_task._check_pitches(make_vae(config.model), corpus)
 
 
 def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):

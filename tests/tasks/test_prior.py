@@ -14,11 +14,11 @@ from scipy.stats import norm
 
 from mcvae_jax.corpus.store import TRAIN
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.mdrnn import MDRNN, Dropout
+from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.options import load_config
-from mcvae_jax.tasks.prior import make_task as make_real_task
 from mcvae_jax.tasks.prior import stop_nats
-from mcvae_jax.trained import open_composer, open_vae
 from mcvae_jax.training import loop
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
@@ -163,6 +163,10 @@ def _whole_batch(tree):
 # ---- from a VAE's workdir
 
 
+def make_real_task(config, say):
+    return kind_of(config.task).make_task(config, say)
+
+
 def make_config(vae_workdir, **data) -> ConfigDict:
     config = load_config("configs/mdrnn.py:smoke")
     config.vae_workdir = str(vae_workdir)
@@ -212,17 +216,17 @@ def test_training_ends_with_the_bound_under_every_prior_and_a_composer_that_open
     assert held_out[-1]["objective"] == pytest.approx(held_out[-1]["rate"] + held_out[-1]["stop"], rel=1e-5)
     kl = scores["kl_nats"]
     assert held_out[-1]["kl"] == pytest.approx(kl, rel=1e-4), "the loop and the evaluation see the same bars"
-    composer = open_composer(folder)
-    assert composer.vae.identity == open_vae(vae_folder).identity == composer.mdrnn.record.data["vae"]
+    origins = open_model(folder).origins
+    assert origins["VAE"].identity == open_codec(vae_folder).origin.identity == origins["MDRNN"].data["vae"]
 
 
 def test_latents_are_standardised_over_the_training_bars(vae_folder):
     task = make_real_task(make_config(vae_folder), lambda line: None)
     params = task.init(jax.random.key(0))["params"]
-    trained, corpus = open_vae(vae_folder), save_corpus(vae_folder.parent / "corpus")
+    codec, corpus = open_codec(vae_folder), save_corpus(vae_folder.parent / "corpus")
     songs = [i for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16]
     bars = np.concatenate([corpus.song(i) for i in songs])
-    encode = jax.jit(lambda bars: trained.vae.apply(trained.params, bars, method="encode"))
+    encode = jax.jit(lambda bars: codec.vae.apply(codec.params, bars, method="encode"))
     mu, log_var = map(np.asarray, encode(bars))
     z = mu + np.exp(log_var / 2) * np.random.default_rng(0).normal(size=(2000, *mu.shape))
     np.testing.assert_allclose(params["standard_mean"], z.mean(axis=(0, 1)), atol=0.02)
@@ -290,7 +294,7 @@ def test_a_transposition_out_of_the_pitches_of_the_vae_is_refused(tmp_path):
 
 
 def test_an_mdrnn_is_no_vae(trained_run):
-    with pytest.raises(UserError, match="is the workdir of an MDRNN"):
+    with pytest.raises(UserError, match="config.task='mdrnn'; here a VAE of configs/vae.py"):
         make_real_task(make_config(trained_run[0]), lambda line: None)
 
 

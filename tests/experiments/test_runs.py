@@ -24,7 +24,7 @@ from mcvae_jax.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 TINY = """
     vae.model.units=4 vae.model.latent=2 vae.model.layers=1 vae.train.batch_size=4 vae.train.steps=4
     vae.train.log_every=2 vae.train.eval_every=2 vae.train.save_every=2 vae.held_out.bars=16

@@ -47,7 +47,7 @@ def test_arms_differ_in_the_encoding_and_the_range_alone(configs):
 def test_all_arms_hear_the_pitches_of_a_piano_and_no_others(configs):
     for config in configs.values():
         settings = CorpusSettings(**config.vae.corpus)
-        of_vae, of_mdrnn = DataSettings(4, **config.vae.data), read_settings(config.mdrnn)[0]
+        of_vae, of_mdrnn = DataSettings(4, **config.vae.data), read_settings(config.mdrnn)
         for part in (settings, of_vae, of_mdrnn):
             assert (part.min_pitch, part.max_pitch) == (21, 108)
         for part in (of_vae, of_mdrnn):

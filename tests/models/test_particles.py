@@ -11,14 +11,15 @@ from scipy import stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
 from mcvae_jax.models import mdrnn
-from mcvae_jax.models.bounds import bounds, draw_latents, encode_songs, in_latents, whole_song_bounds
+from mcvae_jax.models.bounds import SongDraws, bounds, draw_latents, whole_song_bounds
 from mcvae_jax.models.particles import _systematic, particle_bounds
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.mixture import Mixture
 from mcvae_jax.nn.padding import per_song
+from tests.known_songs import AutoregressivePrior, LinearGaussian, a_codec, some_songs
 from tests.random_params import random_params
-from tests.test_song_bounds import AutoregressivePrior, LinearGaussian, a_vae, some_songs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +36,8 @@ class SteppingPrior(AutoregressivePrior):
 
 def gap_to_exact(model, particles, seed=0):
     """Nats a song that the bound lies above the exact likelihood, (S,)."""
-    prior = {"true": (SteppingPrior(model.w.shape[1]), jnp.float32(model.rho))}
-    return particle_bounds(model.posteriors(), model.log_x, prior, particles, seed)["true"] + model.exact()
+    prior = {"true": LatentPrior(SteppingPrior(model.w.shape[1]), jnp.float32(model.rho))}
+    return particle_bounds(model.drawn(model.posteriors(), seed), prior, particles, seed)["true"] + model.exact()
 
 
 def test_more_particles_come_nearer_to_the_likelihood_from_above():
@@ -57,9 +58,9 @@ def test_the_mean_of_the_estimate_is_the_likelihood_itself():
 def test_one_particle_is_one_draw():
     model = LinearGaussian.make(rho=0.8)
     posteriors = model.posteriors()
-    prior = {"true": (SteppingPrior(3), jnp.float32(0.8))}
-    found = particle_bounds(posteriors, model.log_x, prior, 1, seed=2)["true"]
-    one = bounds(posteriors, model.log_x, prior, 1, seed=2)
+    prior, drawn = {"true": LatentPrior(SteppingPrior(3), jnp.float32(0.8))}, model.drawn(posteriors, seed=2)
+    found = particle_bounds(drawn, prior, 1, seed=2)["true"]
+    one = bounds(drawn, prior, 1)
     z = draw_latents(posteriors, 2, 0)
     log_q = stats.norm(posteriors.mu, np.exp(posteriors.log_var / 2)).logpdf(z).sum(axis=1)
     # the bound has the entropy in closed form where the particle has -log q of its draw
@@ -70,8 +71,8 @@ def test_one_particle_is_one_draw():
 def test_without_memory_it_is_importance_weighting_of_every_bar():
     model = LinearGaussian.make(rho=0.0)
     posteriors = model.posteriors(shift=0.3)
-    prior = {"N(0, I)": (OneGaussian(3), standard_normal(3))}
-    found = particle_bounds(posteriors, model.log_x, prior, 8, seed=1)["N(0, I)"]
+    prior = {"N(0, I)": LatentPrior(OneGaussian(3), standard_normal(3))}
+    found = particle_bounds(model.drawn(posteriors, seed=1), prior, 8, seed=1)["N(0, I)"]
     zs = [draw_latents(posteriors, 1, k) for k in range(8)]
     q = stats.norm(posteriors.mu, np.exp(posteriors.log_var / 2))
     log_w = [model.log_x(z) + stats.norm.logpdf(z).sum(axis=1) - q.logpdf(z).sum(axis=1) for z in zs]
@@ -87,17 +88,16 @@ def test_systematic_resampling_takes_each_as_often_as_its_share_says():
 
 
 def test_an_mdrnn_with_recall_on_songs_of_a_vae():
-    vae, params = a_vae()
-    songs = some_songs([4, 2, 20])
+    codec, songs = a_codec(), some_songs([4, 2, 20])
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=2, memory=5)
-    of_net = random_params(lambda key: mdrnn.init(net, key))
-    priors = {"MDRNN": (mdrnn.MDRNNPrior(net), of_net)}
-    one = particle_bounds(*in_latents(vae, params, songs), priors, 1, 5)["MDRNN"]
-    found = whole_song_bounds(vae, params, priors, songs, 1, 5)
-    mu, log_var, lengths = posteriors = encode_songs(vae, params, songs)
+    priors = {"MDRNN": LatentPrior(mdrnn.MDRNNPrior(net), random_params(lambda key: mdrnn.init(net, key)))}
+    drawn = SongDraws(codec, songs, 5)
+    one = particle_bounds(drawn, priors, 1, 5)["MDRNN"]
+    found = whole_song_bounds(codec, priors, songs, 1, 5)
+    mu, log_var, lengths = posteriors = drawn.posteriors
     log_q = np.asarray(gaussian.log_density(draw_latents(posteriors, 5, 0), mu, log_var))
     expected = found["reconstruction_nats"] + found["rate_nats"]["MDRNN"] + found["entropy_nats"]
     np.testing.assert_allclose(one, expected + per_song(log_q, lengths), rtol=1e-3)
-    alone = particle_bounds(*in_latents(vae, params, songs[:2]), priors, 4, 5)["MDRNN"]
-    together = particle_bounds(*in_latents(vae, params, songs), priors, 4, 5)["MDRNN"]
+    alone = particle_bounds(SongDraws(codec, songs[:2], 5), priors, 4, 5)["MDRNN"]
+    together = particle_bounds(drawn, priors, 4, 5)["MDRNN"]
     np.testing.assert_allclose(alone, together[:2], rtol=1e-4)

@@ -1,18 +1,17 @@
 """Files of the user's as seeds: which bars, what setting, and one clear line for each that cannot be one."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.latent_composer import BarByBar
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Score, Track
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.sampling.seeds import check_pitches, read_seed
 from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import TrainedVAE
 
 ABC = "X:1\nT:One\nM:4/4\nL:1/4\nK:G\nGABc|dcBA|G4|]\n"
 WALTZ = "X:1\nT:Waltz\nM:3/4\nL:1/4\nK:C\nCDE|FGA|C3|]\n"
@@ -100,12 +99,13 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     seed = read_seed(write(tmp_path / "a.mid", track(scale(8))), 2)  # 60 to 67
 
     def check(low, high):
-        trained = TrainedVAE(VAE(min_pitch=low, max_pitch=high), None, 0, "", None, Path("runs/vae"))
-        check_pitches([seed], trained)
+        check_pitches([seed], BarByBar(BarCodec(VAE(min_pitch=low, max_pitch=high), None)))
 
     check(60, 67)
     for low, high in ((61, 127), (0, 66)):
-        with pytest.raises(UserError, match=f"'a' has pitches from 60 to 67, and runs/vae knows those from {low} to"):
+        with pytest.raises(
+            UserError, match=rf"'a' has pitches from 60 to 67, and the VAE \(bar by bar\) knows those from {low} to"
+        ):
             check(low, high)
 
 

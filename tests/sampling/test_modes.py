@@ -1,5 +1,6 @@
 """Every mode of sampling on tiny models: shapes, what is given, determinism, and songs alone and among others."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,15 +9,17 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models import bar_codec
-from mcvae_jax.models import sequences as latents
-from mcvae_jax.models.bar_codec import encode_bars
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models import bar_codec, sequences
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.latent_composer import draw_near
+from mcvae_jax.models.ngram_composer import NGramComposer
+from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.song import Setting
-from mcvae_jax.trained import open_composer
 from tests.small_models import VAE_MODEL, save_mdrnn, save_vae
 
 GREEDY = Settings(temperature=0.0)
@@ -32,7 +35,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def composer(runs):
-    return open_composer(runs / "mdrnn")
+    return open_model(runs / "mdrnn")
 
 
 def seed_of(bars, number=0):
@@ -90,29 +93,31 @@ def test_the_seed_is_read_as_a_draw_from_q(composer):
     """With tau 0 nothing but the draw of the seed's latents tells two songs apart; sigma is moved far by the tests."""
     still = Settings(temperature=0.0, tau_pi=0.0, tau_sigma=0.0)
     seed = seed_of(4)
-    mu, log_var = encode_bars(composer.vae.vae, composer.vae.params, seed.bars)
-    draws = [modes._draw((mu, log_var), key) for key in modes.song_keys(0, range(2000), modes.GIVEN)]
+    mu, log_var = composer.codec.encode(seed.bars)
+    draws = [draw_near((mu, log_var), key) for key in for_purpose(song_keys(0, range(2000)), Purpose.GIVEN)]
     standard = (np.stack(draws) - mu) / np.exp(log_var / 2)
     assert np.abs(standard.mean(axis=0)).max() < 0.1 and np.abs(standard.std(axis=0) - 1).max() < 0.08
     assert len({song.bars.tobytes() for song in modes.continue_(composer, seed, 6, 12, still)}) > 1
     assert len({song.bars.tobytes() for song in modes.compose(composer, 12, 6, still)}) == 1
 
 
-def test_vae_alone(composer, runs):
-    alone = open_composer(runs / "vae")
-    for mode, name in ((modes.vae_free, "vae-free"), (modes.vae_bars, "vae-bars")):
-        songs = mode(alone, 40, 3, WILD)
-        assert [song.bars.shape for song in songs] == [(3, 16)] * 40 and songs[0].name == f"01-{name}"
-        assert same(mode(composer, 1, 3, WILD, first=37), songs[36:37])
-        assert len({song.bars.tobytes() for song in songs}) == 40
+def test_what_remembers_nothing_of_a_vae_and_of_a_composer_alike(composer, runs):
+    """The free run and the VAE bar by bar, `songs` of each."""
+    songs = modes.without_memory(open_model(runs / "vae"), 40, 3, WILD)
+    assert [song.bars.shape for song in songs] == [(3, 16)] * 80
+    for part, name in ((songs[:40], "vae-free-run"), (songs[40:], "vae-bar-by-bar")):
+        assert [song.name for song in part] == [f"{n:02d}-{name}" for n in range(1, 41)]
+        assert len({song.bars.tobytes() for song in part}) == 40 and not any(song.given.any() for song in part)
+    assert not {song.bars.tobytes() for song in songs[:40]} & {song.bars.tobytes() for song in songs[40:]}
+    assert same(modes.without_memory(composer, 1, 3, WILD, first=37), [songs[36], songs[76]])
 
 
 def test_reconstruct_decodes_mu(composer):
     seed = seed_of(6)
     original, song = modes.reconstruct(composer, seed, GREEDY)
-    vae, params = composer.vae.vae, composer.vae.params
-    mu, _ = encode_bars(vae, params, seed.bars)
-    assert np.array_equal(song.bars, vae.apply(params, mu, method="greedy"))
+    codec = composer.codec
+    mu, _ = codec.encode(seed.bars)
+    assert np.array_equal(song.bars, codec.vae.apply(codec.params, mu, method="greedy"))
     assert np.array_equal(original.bars, seed.bars) and original.given.all() and not song.given.any()
 
 
@@ -136,7 +141,7 @@ def test_infill_changes_the_missing_bars_alone(composer):
     for song in songs:
         assert np.flatnonzero(~song.given).tolist() == missing.tolist()
         assert np.array_equal(song.bars[song.given], seed.bars[song.given])
-        assert len(song.notes[f"effective sample size of {latents.PARTICLES}"]) == 3
+        assert len(song.notes[f"effective sample size of {sequences.PARTICLES}"]) == 3
     assert len({song.bars[missing].tobytes() for song in songs}) == 3
     again = modes.infill(composer, seed, "1,5-8,12", 1, WILD, first=3)
     assert same(again, songs[2:])
@@ -168,16 +173,38 @@ def test_vary_by_the_spread(composer):
 
 def test_other_settings_compile_nothing(composer):
     modes.compose(composer, 2, 9, WILD)
-    compiled = bar_codec._one_bar._cache_size(), latents._draw_block._cache_size()
+    compiled = bar_codec._one_bar._cache_size(), sequences._draw_block._cache_size()
     modes.compose(composer, 40, 17, Settings(0.3, 4, 0.9, 0.5, 0.5, 9))
-    assert (bar_codec._one_bar._cache_size(), latents._draw_block._cache_size()) == compiled
+    assert (bar_codec._one_bar._cache_size(), sequences._draw_block._cache_size()) == compiled
 
 
 def test_what_a_vae_alone_cannot_do(runs):
-    alone = open_composer(runs / "vae")
-    for make in (modes.compose, lambda c: modes.continue_(c, seed_of(3)), lambda c: modes.infill(c, seed_of(3), "2")):
-        with pytest.raises(UserError, match=r"\w+ needs an MDRNN, and .* holds a VAE alone: let the command"):
+    alone = open_model(runs / "vae")
+    for mode, ability, make in (
+        ("compose", "memory of bars", modes.compose),
+        ("continue", "memory of bars", lambda model: modes.continue_(model, seed_of(3))),
+        ("infill", "way to fill gaps", lambda model: modes.infill(model, seed_of(3), "2")),
+    ):
+        with pytest.raises(UserError) as error:
             make(alone)
+        expected = (
+            f"the VAE (bar by bar) has no {ability}, which {mode} needs: {runs / 'vae'} holds a VAE alone: let the"
+        )
+        assert str(error.value).startswith(expected)
+
+
+def test_what_a_free_run_cannot_do_and_that_a_model_may_have_no_part_without_memory(runs):
+    free = open_model(runs / "vae").kin()[0]
+    for make in (
+        lambda: modes.vary(free, seed_of(3)),
+        lambda: modes.reconstruct(free, seed_of(3)),
+        lambda: modes.interpolate(free, seed_of(3), seed_of(3)),
+    ):
+        with pytest.raises(UserError, match=r"^the VAE \(free run\) has no latents, which \w+ needs: take another"):
+            make()
+    ngrams = NGramComposer(NGrams.fit([seed_of(3).bars], 2, "add_one"), "bigram")
+    with pytest.raises(UserError, match="^the bigram has no part without memory"):
+        modes.without_memory(ngrams)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +218,9 @@ def test_what_a_vae_alone_cannot_do(runs):
     ],
 )
 def test_seeds_with_pitches_that_the_model_cannot_say_are_refused(composer, make):
-    bounded = composer.vae._replace(vae=make_vae(VAE_MODEL | {"min_pitch": 60}))
+    bounded = dataclasses.replace(composer.codec, vae=make_vae(VAE_MODEL | {"min_pitch": 60}))
     with pytest.raises(UserError, match="'Tune 0' has pitches from 5. to 12., and .* knows those from 60 to 127"):
-        make(composer._replace(vae=bounded), seed_of(3))
+        make(dataclasses.replace(composer, codec=bounded), seed_of(3))
 
 
 def test_counts_that_cannot_be_meant(composer):
@@ -206,17 +233,17 @@ def test_counts_that_cannot_be_meant(composer):
 
 
 OPTIMISED = """
-import jax, numpy as np
-from pathlib import Path
+import jax
 from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.latent_composer import LatentComposer
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.sampling import modes
-from mcvae_jax.trained import Composer, TrainedMDRNN, TrainedVAE
-from tests.test_modes import WILD, same, seed_of
+from tests.sampling.test_modes import WILD, same, seed_of
 network, prior = vae.VAE(units=96, latent=24), mdrnn.MDRNNPrior(mdrnn.MDRNN(latent=24, units=96, recall=2))
 params = jax.jit(vae.init, static_argnums=0)(network, jax.random.key(0))
 prior_params = jax.jit(mdrnn.init, static_argnums=0)(prior.mdrnn, jax.random.key(1))
-trained = TrainedMDRNN(prior, prior_params, 0, "", None, Path("x"))
-composer = Composer(TrainedVAE(network, params, 0, "", None, Path("x")), trained)
+composer = LatentComposer(BarCodec(network, params), LatentPrior(prior, prior_params))
 songs = modes.continue_(composer, seed_of(7), 25, 300, WILD)
 for n in (1, 33, 150, 257, 300):
     assert same(modes.continue_(composer, seed_of(7), 25, 1, WILD, first=n), songs[n - 1 : n]), n

@@ -1,9 +1,7 @@
 """The whole-song bound against models whose likelihood is known exactly, and on the VAE against a loop."""
 
-import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,83 +10,21 @@ import pytest
 from scipy import special, stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.models import bar_codec, mdrnn
-from mcvae_jax.models import bounds as scoring
-from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, prior_log_densities, summarise
+from mcvae_jax.models import bar_codec, mdrnn, sequences
+from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, summarise, whole_song_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
-from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.tokens import OUTCOMES
-from mcvae_jax.nn import gaussian
+from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.nn.padding import per_song
-from mcvae_jax.tasks.vae import init
+from tests.known_songs import LENGTHS, AutoregressivePrior, KnownDraws, LinearGaussian, a_codec, some_songs
 from tests.random_params import random_params
 from tests.vae_layouts import apply
 
-LENGTHS = np.array([3, 40, 1, 17, 65])
-
-
-@dataclasses.dataclass(frozen=True)
-class AutoregressivePrior:
-    """z_1 ~ N(0, I), z_t = rho z_{t-1} + sqrt(1 - rho^2) noise: each z_t alone is N(0, I); rho is the parameter."""
-
-    latent: int
-
-    def log_density(self, rho: Any, z: jax.Array) -> jax.Array:
-        before = jnp.concatenate([jnp.zeros_like(z[:, :1]), z[:, :-1]], axis=1)
-        variance = jnp.where(jnp.arange(z.shape[1]) > 0, 1 - rho**2, 1.0)[:, None]
-        return gaussian.log_density(z, rho * before, jnp.log(variance))
-
-
-class LinearGaussian(NamedTuple):
-    """Songs x_t = W z_t + 0.7 noise of z by AutoregressivePrior; W has orthogonal columns, so that
-    p(z_t | x_t), each bar seen for itself, is a diagonal Gaussian."""
-
-    rho: float
-    w: np.ndarray  # (X, Z)
-    x: np.ndarray  # (N, X)
-    lengths: np.ndarray
-
-    @classmethod
-    def make(cls, rho, lengths=LENGTHS, seed=0, scales=(2.0, 1.0, 0.3)):
-        rng = np.random.default_rng(seed)
-        w = np.linalg.qr(rng.normal(size=(5, len(scales))))[0] * np.array(scales)
-        z = rng.normal(size=(lengths.sum(), len(scales)))
-        for start, length in zip(np.cumsum(lengths) - lengths, lengths, strict=True):
-            for t in range(start + 1, start + length):
-                z[t] = rho * z[t - 1] + math.sqrt(1 - rho**2) * z[t]
-        return cls(rho, w, z @ w.T + 0.7 * rng.normal(size=(len(z), 5)), lengths)
-
-    def exact(self):
-        """log p(x) of every whole song, (S,), from one Gaussian over all its bars, in float64."""
-        found = []
-        for song in np.split(self.x, np.cumsum(self.lengths)[:-1]):
-            apart = np.abs(np.subtract.outer(np.arange(len(song)), np.arange(len(song))))
-            of_z = np.eye(len(song)) if self.rho == 0 else self.rho**apart
-            covariance = np.kron(of_z, self.w @ self.w.T) + 0.49 * np.eye(song.size)
-            found.append(stats.multivariate_normal(np.zeros(song.size), covariance).logpdf(song.ravel()))
-        return np.array(found)
-
-    def posteriors(self, shift=0.0, widen=0.0):
-        """p(z_t | x_t) of each bar alone, exact where rho is 0; moved and widened on demand."""
-        precision = 1 + np.sum(self.w**2, axis=0) / 0.49
-        mu = self.x @ self.w / 0.49 / precision + shift
-        log_var = np.broadcast_to(widen - np.log(precision), mu.shape)
-        return Posteriors(mu.astype(np.float32), log_var.astype(np.float32), self.lengths)
-
-    def log_x(self, z):
-        return stats.norm(z @ self.w.T, 0.7).logpdf(self.x).sum(axis=1)
-
-    def priors(self):
-        latent = self.w.shape[1]
-        return {
-            "true": (AutoregressivePrior(latent), jnp.float32(self.rho)),
-            "N(0, I)": (OneGaussian(latent), standard_normal(latent)),
-        }
+STANDARD = LatentPrior(OneGaussian(3), standard_normal(3))
 
 
 def bound_of(model, posteriors, draws, name="true", seed=0):
     """The bound on log p(song) in nats, (S,)."""
-    found = bounds(posteriors, model.log_x, model.priors(), draws, seed)
+    found = bounds(model.drawn(posteriors, seed), model.priors(), draws)
     return -found["reconstruction_nats"] - found["rate_nats"][name]
 
 
@@ -127,12 +63,12 @@ def test_a_worse_posterior_only_loosens_the_bound(shift, widen):
 def test_importance_weights_on_whole_short_songs_close_the_gap_from_below():
     lengths = np.full(40, 4)
     model = LinearGaussian.make(rho=0.8, lengths=lengths, scales=(1.0, 0.5))
-    posteriors, (prior, params), exact = model.posteriors(), model.priors()["true"], model.exact()
+    posteriors, prior, exact = model.posteriors(), model.priors()["true"], model.exact()
 
     def log_weight(draw):
         z = draw_latents(posteriors, 1, draw)
         log_q = stats.norm(posteriors.mu, np.exp(posteriors.log_var / 2)).logpdf(z).sum(axis=1)
-        return per_song(model.log_x(z) + prior_log_densities(prior, params, z, lengths) - log_q, lengths)
+        return per_song(model.log_x(z) + prior.log_densities(z, lengths) - log_q, lengths)
 
     log_weights = np.stack([log_weight(draw) for draw in range(512)])
     gaps = [float(np.mean(exact - importance_weighted(log_weights[:k]))) for k in (1, 8, 64, 512)]
@@ -145,46 +81,35 @@ def test_importance_weights_on_whole_short_songs_close_the_gap_from_below():
 
 
 def test_sequences_of_any_length_are_scored_as_they_are_one_by_one(monkeypatch):
-    monkeypatch.setattr(scoring, "SEQUENCE_CHUNK", 64)
+    monkeypatch.setattr(sequences, "SEQUENCE_CHUNK", 64)
     lengths = np.array([1, 32, 33, 5, 64, 2, 129])
     z = np.random.default_rng(0).normal(size=(lengths.sum(), 3)).astype(np.float32)
-    prior, rho = AutoregressivePrior(3), jnp.float32(0.7)
-    found = prior_log_densities(prior, rho, z, lengths)
+    found = LatentPrior(AutoregressivePrior(3), jnp.float32(0.7)).log_densities(z, lengths)
     for song, told in zip(*(np.split(a, np.cumsum(lengths)[:-1]) for a in (z, found)), strict=True):
         expected = stats.norm(0.7 * song[:-1], math.sqrt(1 - 0.7**2)).logpdf(song[1:]).sum(axis=1)
         np.testing.assert_allclose(told, [stats.norm.logpdf(song[0]).sum(), *expected], rtol=1e-5)
 
 
-def some_songs(lengths, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, OUTCOMES, (n, 16)).astype(np.uint8) for n in lengths]
-
-
-def a_vae(latent=3):
-    vae = VAE(units=8, latent=latent, layers=1)
-    return vae, random_params(functools.partial(init, vae))
-
-
 def test_the_bound_of_a_vae_against_a_loop(monkeypatch):
     monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 5)
-    vae, params = a_vae()
+    codec = a_codec()
     songs = some_songs([4, 4, 4])
     songs[1][3] = songs[0][0]  # a bar that occurs twice
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2)
     of_net = random_params(functools.partial(mdrnn.init, net))
     of_net["params"]["standard_scale"] = np.array([0.5, 1.0, 2.0], np.float32)
     density = jax.jit(mdrnn.MDRNNPrior(net).log_density)
-    priors = {"mdrnn": (mdrnn.MDRNNPrior(net), of_net), "N(0, I)": (OneGaussian(3), standard_normal(3))}
-    found = scoring.whole_song_bounds(vae, params, priors, songs, draws=2, seed=5)
+    priors = {"mdrnn": LatentPrior(mdrnn.MDRNNPrior(net), of_net), "N(0, I)": STANDARD}
+    found = whole_song_bounds(codec, priors, songs, draws=2, seed=5)
     for s, song in enumerate(songs):
-        mu, log_var = (np.asarray(a, np.float64) for a in apply(vae, "encode", params, song))
+        mu, log_var = (np.asarray(a, np.float64) for a in apply(codec.vae, "encode", codec.params, song))
         sigma = np.exp(log_var / 2)
         reconstruction = rate = standard = 0.0
         for draw in range(2):
             folded = jax.random.fold_in(jax.random.fold_in(jax.random.key(5), s), draw)
             eps = np.stack([jax.random.normal(jax.random.fold_in(folded, t), (3,)) for t in range(len(song))])
             z = (mu + sigma * eps).astype(np.float32)
-            log_p = special.log_softmax(np.asarray(apply(vae, "decode", params, z, song)), axis=-1)
+            log_p = special.log_softmax(np.asarray(apply(codec.vae, "decode", codec.params, z, song)), axis=-1)
             reconstruction -= sum(log_p[t, i, song[t, i]] for t in range(len(song)) for i in range(16)) / 2
             rate -= float(np.asarray(density(of_net, z[None])).sum()) / 2
             standard -= stats.norm.logpdf(z).sum() / 2
@@ -196,16 +121,14 @@ def test_the_bound_of_a_vae_against_a_loop(monkeypatch):
         assert found["kl_nats"][s] == pytest.approx(kl, rel=1e-4)
         assert found["rate_nats"]["mdrnn"][s] == pytest.approx(rate - entropy, rel=1e-4)
         assert found["rate_nats"]["N(0, I)"][s] == pytest.approx(standard - entropy, rel=1e-4)
-    alone = scoring.reconstruction_nats(vae, params, songs, draws=2, seed=5)
-    np.testing.assert_array_equal(alone, found["reconstruction_nats"])
+    alone = whole_song_bounds(codec, {}, songs, draws=2, seed=5)
+    np.testing.assert_array_equal(alone["reconstruction_nats"], found["reconstruction_nats"])
+    assert alone["rate_nats"] == {}
 
 
 def test_a_song_s_figures_do_not_depend_on_the_songs_after_it():
-    vae, params = a_vae()
-    songs = some_songs([20, 3, 40, 2])
-    priors = {"N(0, I)": (OneGaussian(3), standard_normal(3))}
-    many = scoring.whole_song_bounds(vae, params, priors, songs)
-    few = scoring.whole_song_bounds(vae, params, priors, songs[:2])
+    codec, songs = a_codec(), some_songs([20, 3, 40, 2])
+    many, few = (whole_song_bounds(codec, {"N(0, I)": STANDARD}, some) for some in (songs, songs[:2]))
     for name in ("reconstruction_nats", "entropy_nats", "kl_nats"):
         np.testing.assert_allclose(few[name], many[name][:2], rtol=1e-6)
     np.testing.assert_allclose(few["rate_nats"]["N(0, I)"], many["rate_nats"]["N(0, I)"][:2], rtol=1e-6)
@@ -226,21 +149,20 @@ def test_the_summary_weighs_songs_by_their_bars_and_is_in_bits():
         "entropy_nats": np.array([-20.0, -20.0]),
         "rate_nats": {"one": np.array([110.0, 1000.0])},
     }
-    told = summarise(found)
+    told = summarise(found, steps=12)
     assert told["songs"] == 2 and told["bars"] == 40
     assert (told["reconstruction_nats"], told["kl_nats"], told["entropy_nats"]) == (2.5, 30.0, -1.0)
     one = told["priors"]["one"]
     assert one["rate_nats"] == pytest.approx(1110 / 40)
     assert one["bits_per_bar"] == pytest.approx((100 + 1110) / 40 / math.log(2))
-    assert one["bits_per_token"] == pytest.approx(one["bits_per_bar"] / 16)
+    assert one["bits_per_token"] == pytest.approx(one["bits_per_bar"] / 12)
 
 
 def test_long_work_says_where_it_is(monkeypatch):
     monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 4)
     monkeypatch.setattr(bar_codec, "SECONDS_BETWEEN_LINES", 0.0)
-    vae, params = a_vae()
     lines = []
-    scoring.reconstruction_nats(vae, params, some_songs([6]), say=lines.append)
+    whole_song_bounds(a_codec(), {}, some_songs([6]), say=lines.append)
     assert [line for line in lines if "decoding" in line] == ["decoding: 4 of 6 bars", "decoding: 6 of 6 bars"]
     assert any("encoded 6 of 6 distinct bars" in line for line in lines)
 
@@ -250,4 +172,4 @@ def test_nothing_to_score_is_refused(lengths, draws):
     n = sum(lengths)
     posteriors = Posteriors(np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32), np.array(lengths, np.int64))
     with pytest.raises(ValueError, match="at least one"):
-        bounds(posteriors, lambda z: np.zeros(len(z)), {}, draws)
+        bounds(KnownDraws(posteriors, lambda z: np.zeros(len(z))), {}, draws)

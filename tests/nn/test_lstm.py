@@ -9,7 +9,7 @@ import pytest
 
 from mcvae_jax.nn.lstm import lstm, matmul, token_rows
 
-ORACLES = Path(__file__).parent / "oracles"
+ORACLES = Path(__file__).parents[1] / "oracles"
 F32 = jnp.float32
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from mcvae_jax.models.bar_codec import decode_bars, free_run
+from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.events import Events, bars_to_events, events_to_bars, step_log_p
 from mcvae_jax.models.settings import Settings
@@ -153,7 +153,7 @@ def test_drawn_bars_are_as_likely_as_the_model_says(model, z):
     """First tokens, first durations, and the second tokens after the commonest first event, of 4,096 draws."""
     vae, params = model
     keys = jax.random.split(jax.random.key(0), 4096)
-    bars = decode_bars(vae, params, np.repeat(z, 4096, axis=0), keys, Settings(temperature=1.0))
+    bars = BarCodec(vae, params).decode(np.repeat(z, 4096, axis=0), keys, Settings(temperature=1.0))
     assert bars.dtype == np.uint8 and bars.max() < START
     for length in (1, 2, 3):
         starts, counts = np.unique(bars[:, :length], axis=0, return_counts=True)
@@ -167,16 +167,16 @@ def test_drawn_bars_are_as_likely_as_the_model_says(model, z):
 def test_greedy_free_and_drawn_bars(model):
     vae, params = model
     latents = np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32)
-    keys = jax.random.split(jax.random.key(1), 300)
-    greedy = decode_bars(vae, params, latents[:9], keys[:9], Settings(temperature=0.0))
+    keys, codec = jax.random.split(jax.random.key(1), 300), BarCodec(vae, params)
+    greedy = codec.decode(latents[:9], keys[:9], Settings(temperature=0.0))
     assert np.array_equal(greedy, apply(vae, "greedy", params, latents[:9]))
     settings = Settings(temperature=1.0, top_k=5, top_p=0.9)
-    together = decode_bars(vae, params, latents, keys, settings)
+    together = codec.decode(latents, keys, settings)
     for n in (0, 255, 299):
-        assert np.array_equal(decode_bars(vae, params, latents[n : n + 1], keys[n : n + 1], settings)[0], together[n])
-    songs = free_run(vae, params, latents[:3], keys[:3], 4, settings)
+        assert np.array_equal(codec.decode(latents[n : n + 1], keys[n : n + 1], settings)[0], together[n])
+    songs = codec.free_run(latents[:3], keys[:3], 4, settings)
     assert np.array_equal(songs[:, 0], together[:3])
-    assert np.array_equal(free_run(vae, params, latents[1:2], keys[1:2], 2, settings)[0], songs[1, :2])
+    assert np.array_equal(codec.free_run(latents[1:2], keys[1:2], 2, settings)[0], songs[1, :2])
     assert not np.array_equal(songs[:, 1], songs[:, 0])
 
 
@@ -214,6 +214,6 @@ def test_pitches_outside_the_range_have_probability_zero(encoding, z):
     assert np.flatnonzero(p).tolist() == [*range(21, 109), NOTE_OFF, NO_EVENT]
     assert p.sum() == pytest.approx(1, abs=1e-5)
     keys = jax.random.split(jax.random.key(0), 256)
-    drawn = decode_bars(vae, params, np.repeat(z, 256, axis=0), keys, Settings(temperature=1e9))
+    drawn = BarCodec(vae, params).decode(np.repeat(z, 256, axis=0), keys, Settings(temperature=1e9))
     pitches = drawn[drawn < NOTE_OFF]
     assert pitches.min() >= 21 and pitches.max() <= 108 and len(np.unique(pitches)) > 50
