@@ -167,6 +167,11 @@ def test_pickups_repeats_and_parts_keep_their_downbeats():
     assert downbeats.tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_metre_that_changes_before_the_barline_holds_after_it():
+    score = read("X:1\nM:4/4\nL:1/4\nK:C\nC4[M:3/4]|D3|E3|\n")
+    assert (score.time_signatures // [TICKS_PER_QUARTER, 1, 1]).tolist() == [[0, 4, 4], [4, 3, 4]]
+
+
 def test_a_part_that_begins_inside_a_measure():
     score = read("X:1\nM:4/4\nL:1/4\nP:BA\nK:C\nP:A\nC3\nP:B\nD|E4|\n")
     assert pitches(score) == [[62, 64, 60]]
@@ -211,6 +216,7 @@ def test_names_and_drums():
         ("[C2E]C2|", music.UNEQUAL),
         ("C2>D1|", voice.UNEQUAL_BROKEN),
         ("C2 Z2|", voice.INNER_Z),
+        ("[M:none]Z|C4|", voice.FREE_Z),
         ("C4 x|C4|", voice.SIGN_HOLDER),
         ("C4 C0|", voice.NO_NOTE),
         ("C4 c'''''''|", voice.NO_NOTE),

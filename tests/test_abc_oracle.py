@@ -21,7 +21,8 @@ from experiments.readers import abc as readers  # noqa: E402
 from mcvae_jax.music.abc.budget import Budget  # noqa: E402
 from mcvae_jax.music.abc.piece import read_tune  # noqa: E402
 from mcvae_jax.music.abc.voice import INNER_Z, SIGN_HOLDER, UNEQUAL_BROKEN  # noqa: E402
-from mcvae_jax.music.score import Skip  # noqa: E402
+from mcvae_jax.music.score import Reason, Skip  # noqa: E402
+from tests.abc_tunes import random_tune  # noqa: E402
 
 COLLECTIONS = ("ryansMammoth", "oneills1850", "airdsAirs", "miscFolk", "josquin", "essenFolksong")
 CAUSES = {  # what abc2midi does otherwise, where our remarks do not say it; file and number of the tune
@@ -114,6 +115,26 @@ def test_a_sample():
     sample = [tune for name in COLLECTIONS[:5] for tune in chance.sample(list(tunes(name)), 20)]
     written, played = check(sample)
     assert written >= 95 and played >= 85
+
+
+def check_random_tunes(seeds: range) -> None:
+    for seed in seeds:
+        tune = random_tune(seed).encode()
+        try:
+            notes = readers.read(tune)
+        except Skip as skip:
+            assert skip.reason == Reason.NO_NOTES, tune
+        else:
+            assert same_notes(notes, readers.abc2midi(tune)), tune
+
+
+def test_random_tunes():
+    check_random_tunes(range(150))
+
+
+@pytest.mark.slow
+def test_many_random_tunes():
+    check_random_tunes(range(150, 5_000))
 
 
 @pytest.mark.slow

@@ -152,8 +152,8 @@ class Tune:
 
     def _describe(self, text: str) -> None:
         """The properties of V: are the voice's."""
-        name, _, properties = text.partition(" ")
-        staff, _ = parse_staff(properties)
+        name, *properties = text.split(maxsplit=1) or ["1"]
+        staff, _ = parse_staff("".join(properties))
         voice = self.voice()
         voice.settings.apply(staff)
         voice.name = staff.name or voice.name or name

@@ -18,6 +18,7 @@ MAX_LAYERS = 16  # of a measure
 
 NO_NOTE = "notes without a length, or beyond MIDI's pitches"
 UNEQUAL_BROKEN = "broken rhythm between notes of different lengths, which the standard leaves open (4.4)"
+FREE_Z = "Z without a metre, read as a whole note"
 INNER_Z = "Z inside a measure, read as z"
 SIGN_HOLDER = "an invisible rest after a full measure, left out"
 
@@ -94,6 +95,7 @@ class Voice:
         self._written = 0
         self._begins_section, self._repeat_start = True, False
         self._endings: frozenset[int] = frozenset()
+        self._metre: tuple[int, int] | None = None  # of the measure that is being read
         self._carried: list[dict[int, int]] = []  # of each layer: alterations that a tie brings over the barline
         self._layers: list[tuple[list[Event], int]] = []  # of this measure, before its last '&'
         self._begin_layer()
@@ -141,6 +143,8 @@ class Voice:
     def _place(self, event: Event) -> None:
         if event.length > MAX_QUARTERS * QUARTER:
             raise Skip(Reason.TOO_LONG, f"a note of more than {MAX_QUARTERS:,} quarters")
+        if self.is_at_barline():
+            self._metre = self.settings.metre  # a change inside a measure holds from the next one on
         self._layer.append(event)
         self._position += event.length
         self._written += 1 + len(event.heads)
@@ -153,6 +157,8 @@ class Voice:
             self._remarks[INNER_Z] += 1
             self.add([], self.length(count, 1))
             return
+        if not self.settings.metre:
+            self._remarks[FREE_Z] += 1
         bar = bar_ticks(self.settings.metre or (4, 4)) * _FINE
         for k in range(count):
             if k:
@@ -205,7 +211,7 @@ class Voice:
         length = _to_ticks(max(position for _, position in layers))
         if length:
             flags = (self._begins_section, self._repeat_start, barline.repeat_times, self._endings)
-            self.measures.append(Measure(length, self.settings.metre, *flags))
+            self.measures.append(Measure(length, self._metre, *flags))
             self.bars.append(sorted(self._sounding([event for layer, _ in layers for event in layer])))
             self._carried = [
                 {head.natural: head.alteration for head in layer[-1].heads if head.tied} if layer else {}
@@ -227,8 +233,8 @@ class Voice:
     def _drop_sign_holder(self) -> None:
         """Take away an invisible rest after a full measure: it is written to hold a fermata over the barline."""
         last = self._layer[-1] if self._layer else None
-        if last and last.invisible and self.settings.metre and not self._layers:
-            if last.start == bar_ticks(self.settings.metre) * _FINE:
+        if last and last.invisible and self._metre and not self._layers and last.length == self.length(1, 1):
+            if last.start == bar_ticks(self._metre) * _FINE:
                 self._remarks[SIGN_HOLDER] += 1
                 self._layer.pop()
                 self._position = last.start
