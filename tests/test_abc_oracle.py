@@ -42,7 +42,7 @@ PLAYED = {
         "0001-0050.abc 5, 0001-0050.abc 6, 0001-0050.abc 10, 0001-0050.abc 11, 0001-0050.abc 16, 0001-0050.abc 29,"
         " 0001-0050.abc 30, 0001-0050.abc 37, 0001-0050.abc 43, 0001-0050.abc 44, 0001-0050.abc 45"
     ),
-    "':' before an invisible barline is no repeat sign; there: it is": (
+    "':' and an invisible barline '[|]' end a repeat; there: they do not": (
         "AbithaMugginsFavoriteReel.abc 1, DublinLassesReel.abc 1"
     ),
     "'|' at the end of a continued line and '1' on the next are an ending; there: they are not": (

@@ -31,6 +31,7 @@ class _Line:
         self._voice = tune.voice()
         self._chord: list[Head] | None = None  # the notes since '['
         self._chord_length: int | None = None
+        self._owes_repeat = False
 
     def read(self, sign: re.Match) -> None:
         kind = sign.lastgroup
@@ -73,7 +74,8 @@ class _Line:
 
     def _bar(self, sign: re.Match) -> None:
         lines = (sign["lines"] or "").replace("[|]", "|")  # an invisible line
-        lines = lines.replace("[", "|").replace("]", "|")
+        lines = ":" * self._owes_repeat + lines.replace("[", "|").replace("]", "|")
+        self._owes_repeat = False
         ends = re.search(r"(?<!:)(:+)\||^::", lines)
         times = len(ends[1] or ":") + 1 if ends else 0
         starts = lines.endswith(":")
@@ -81,8 +83,10 @@ class _Line:
         self._voice.close(Barline(times, starts, is_border, parse_turns(sign["turns"] or "")))
 
     def _colon(self, sign: re.Match) -> None:
-        """'| :' is written for '|:'."""
-        if self._voice.is_at_barline():
+        """'| :' is written for '|:', and ':"text"|' for ':|'."""
+        if sign["owed"] is not None:
+            self._owes_repeat = True
+        elif self._voice.is_at_barline():
             self._voice.close(Barline(starts_repeat=True, ends_section=True))
         else:
             self._unknown(sign)

@@ -16,11 +16,11 @@ MAX_DIGITS = 6  # of a number
 _MUSIC = r"[A-Ga-gxyzZXuvTHLMPSO~.\s\d/,'^_=<>()\[\]{}:&-]"
 _NOTES = r"[A-Ga-g^_=,'\d/]"
 _SILENT = rf"""
-    "(?:\\.|[^"\\]++)*+" | "[^"]*+"                             # chord symbols and annotations
-  | !(?: f+ | D\.[CS]\.[^!|"]* | \d+[vm][ab][()]?
-       | (?! (?=[^!]*[A-Ga-gxz]) {_MUSIC}*! ) [^!|"\s][^!|"]* )!   # decorations
-  | \+(?: f+ | (?! {_NOTES}+\+ ) [^\s+|"\d][^+|"\s]* | \d )\+      # decorations of 2.0
-  | \{{[^{{}}]*\}}                                          # grace notes
+    "(?:\\.|[^"\\]++)*+" | "[^"]*+"  # chord symbols and annotations
+  # decorations, of 2.1 and of 2.0
+  | !(?: f+ | D\.[CS]\.[^!|"]* | \d+[vm][ab][()]? | (?! (?=[^!]*[A-Ga-gxz]) {_MUSIC}*! ) [^!|"\s][^!|"]* )!
+  | \+(?: f+ | (?! {_NOTES}+\+ ) [^\s+|"\d][^+|"\s]* | \d )\+
+  | \{{[^{{}}]*\}}  # grace notes
   | [~H-WYh-w)`$*!] | \((?!\d) | y\d* | \.(?!\.?[:\[]?\|) | \\["%\\]?
 """
 SIGN = re.compile(
@@ -38,18 +38,15 @@ SIGN = re.compile(
 | (?P<rest> [ZX] (?P<measures>\d*) )
 | (?P<overlay> &+ )
 | (?P<microtone> [\^_]\d*+/?+\d*+(?=[A-Ga-g]) )
-| (?P<colon> : )
+| (?P<colon> : (?P<owed> (?= \s*(?: "[^"]*+" \s*+ )++ \[?\| ) )? )
 | (?P<unclosed> ["{{] .* )
 | (?P<other> \S )
 """,
     re.VERBOSE,
 )
 _JUMP = re.compile(r"\bD\. ?[CS]\b|\bD[CS]\b|\bda ?capo|\bdal ?segno|\bdacoda", re.IGNORECASE)
-
-
-NATURALS = {letter: 60 + step for letter, step in STEPS.items()} | {
-    letter.lower(): 72 + step for letter, step in STEPS.items()
-}
+NATURALS = {letter: 60 + step for letter, step in STEPS.items()}  # MIDI pitches
+NATURALS |= {letter.lower(): 72 + step for letter, step in STEPS.items()}
 
 
 def is_jump(text: str) -> bool:

@@ -143,7 +143,7 @@ class Voice:
     def _place(self, event: Event) -> None:
         if event.length > MAX_QUARTERS * QUARTER:
             raise Skip(Reason.TOO_LONG, f"a note of more than {MAX_QUARTERS:,} quarters")
-        if self.is_at_barline():
+        if not (self._layer or any(layer for layer, _ in self._layers)):
             self._metre = self.settings.metre  # a change inside a measure holds from the next one on
         self._layer.append(event)
         self._position += event.length
@@ -234,7 +234,7 @@ class Voice:
         """Take away an invisible rest after a full measure: it is written to hold a fermata over the barline."""
         last = self._layer[-1] if self._layer else None
         if last and last.invisible and self._metre and not self._layers and last.length == self.length(1, 1):
-            if last.start == bar_ticks(self._metre) * _FINE:
+            if last.start and last.start % (bar_ticks(self._metre) * _FINE) == 0:
                 self._remarks[SIGN_HOLDER] += 1
                 self._layer.pop()
                 self._position = last.start
