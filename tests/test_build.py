@@ -10,7 +10,7 @@ import pytest
 
 from mcvae_jax.command import run_command
 from mcvae_jax.corpus import __main__ as command
-from mcvae_jax.corpus import build
+from mcvae_jax.corpus import build, builtin
 from mcvae_jax.corpus.build import build_corpus, ensure_corpus
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -123,6 +123,17 @@ def test_ensure_builds_once_and_again_when_something_changed(source, tmp_path):
     (place / "tokens.npy").write_bytes(b"")
     assert ensure(max_bars=100) == 1 and "damaged" in lines[0]
     assert ensure(max_bars=100) == 0
+
+
+def test_the_built_in_tunes_are_built_again_when_they_are_read_otherwise(source, tmp_path, monkeypatch):
+    settings = CorpusSettings("builtin")
+    old = ensure_corpus(settings, tmp_path / "corpus")
+    assert ensure_corpus(settings, tmp_path / "corpus").identity == old.identity and source.calls == 1
+    monkeypatch.setattr(builtin, "CACHE_FORMAT", builtin.CACHE_FORMAT + 1)
+    assert Corpus.open(tmp_path / "corpus").identity == old.identity  # what was trained on it can go on
+    lines = []
+    ensure_corpus(settings, tmp_path / "corpus", progress=lines.append)
+    assert source.calls == 2 and "the way to read builtin changed" in lines[0]
 
 
 def test_a_file_that_is_no_music_does_not_change_the_source(source, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("music21")
 
-from mcvae_jax.music.abc_text import simplify  # noqa: E402
+
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, play_order  # noqa: E402
 from mcvae_jax.music.readers import read_scores  # noqa: E402
 from mcvae_jax.music.score import Reason, Score, Skip  # noqa: E402
@@ -167,13 +167,6 @@ def test_voices_become_tracks():
     assert high.pitch.tolist() == [C5, D5, E5, 77]
     assert low.pitch.tolist() == [C, G, F]
     assert low.start.tolist() == [0, 8 * EIGHTH, 16 * EIGHTH]
-
-
-def test_simplify_keeps_barlines_and_text_in_step():
-    text, barlines = simplify('K:C\n|:"D.C."(A>B) Hx :|[2 vc!fine!d {e}f=20\n|]')
-    assert text.split("K:C")[1].split() == ["|", "A>B", "|", "cd", "f", "|"]
-    assert [barline.ends_repeat for barline in barlines] == [False, True, False]
-    assert [set(barline.endings) for barline in barlines] == [set(), {2}, set()]
 
 
 MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>

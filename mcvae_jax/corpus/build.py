@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from mcvae_jax.corpus import builtin
 from mcvae_jax.corpus.clean import Cleaned, clean
 from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
@@ -124,13 +125,19 @@ def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
     old, new = dataclasses.asdict(corpus.settings), dataclasses.asdict(settings)
     changes = [f"{name} was {old[name]!r}, is {new[name]!r}" for name in new if old[name] != new[name]]
     if not changes and source_fingerprint(settings) not in ("", corpus.fingerprint):
-        changes = [f"the files of {settings.source} changed"]
+        what = "the way to read" if settings.source in BUILT_IN else "the files of"
+        changes = [f"{what} {settings.source} changed"]
     return "; ".join(changes)
 
 
 def source_fingerprint(settings: CorpusSettings) -> str:
-    """A hash of the names, sizes and times of the files of the source; '' where it is built in or absent."""
+    """A hash of the names, sizes and times of the files of the source; '' where it is absent, or our own tunes.
+
+    For the tunes of music21, what decides how they are read.
+    """
     source = settings.source
+    if source == "builtin":
+        return builtin.fingerprint()
     if source in BUILT_IN or not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]
@@ -168,7 +175,10 @@ def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
 
 
 def song_records(cleaned: Cleaned) -> list[dict]:
-    """The lines of songs.jsonl; those of songs outside training also name the nearest training song."""
+    """The lines of songs.jsonl; those of songs outside training also name the nearest training song.
+
+    `remarks` say what of a song was not taken as it is written.
+    """
     records = []
     for i, song in enumerate(cleaned.songs):
         record = {
@@ -179,6 +189,8 @@ def song_records(cleaned: Cleaned) -> list[dict]:
             "content": cleaned.contents[i].hex(),
             "checksum": song.checksum.hex(),
         }
+        if song.remarks:
+            record["remarks"] = list(song.remarks)
         if cleaned.nearest[i] >= 0:
             record["similarity"] = round(float(cleaned.similarity[i]), 4)
             record["nearest"] = cleaned.songs[cleaned.nearest[i]].name

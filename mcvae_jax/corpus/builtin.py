@@ -37,7 +37,7 @@ from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Pie
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
-CACHE_FORMAT = 1  # to be raised when the same music21 gives other scores than before
+CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before
 _CHUNK = 32  # files that a worker gets at a time
 _SECONDS = 300.0  # for a chunk, which takes about a second
 
@@ -83,7 +83,7 @@ def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | 
 
 def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
     """The tunes of one ABC file, named after its collection (its folder) and itself."""
-    from mcvae_jax.music.abc import read_abc
+    from mcvae_jax.music.abc.book import read_abc
 
     name = f"{path.parent.name}/{path.name}"
     scores = read_abc(path.read_bytes())
@@ -92,6 +92,14 @@ def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
 
 def _failed(path: Path, how: str) -> list[tuple[str, Skip]]:
     return [(f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))]
+
+
+def fingerprint() -> str:
+    """Changes when `builtin` may give other scores than before; '' where music21 is not installed."""
+    try:
+        return f"music21 {importlib.metadata.version('music21')}, format {CACHE_FORMAT}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 # The cache: JSON, gzipped; onsets as differences and ends as lengths, which packs well.
@@ -120,7 +128,8 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
+        said = {"title": score.title, "pickup": score.pickup, "remarks": score.remarks}
+        rows.append({"name": name, "tracks": tracks, "marks": marks} | said)
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 
@@ -144,6 +153,7 @@ def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
             keys=tuple((tick, key) for tick, key in keys),
             title=row["title"],
             pickup=row["pickup"],
+            remarks=tuple(row["remarks"]),
         )
         entries.append((row["name"], score))
     return entries

@@ -3,6 +3,7 @@
 Everything here is in ticks and knows nothing of file formats; music21 stays in notation.py.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
 class Note(NamedTuple):
@@ -51,6 +53,8 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str]]  # measure index and name ('G', 'Em')
     tempos: list[tuple[int, float]]  # measure index and quarter notes per minute
     title: str
+    order: list[int] | None = None  # of the measures as played, where the source states it; None follows the repeats
+    remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words
 
 
 class Layout(NamedTuple):
@@ -69,6 +73,7 @@ def play_order(measures: list[Measure]) -> list[int]:
     D.S., Fine) are not followed. Raises Skip beyond MAX_PLAYED measures.
     """
     order: list[int] = []
+    last_turns = _last_turns(measures)
     start, turn, start_is_stated = 0, 1, False
     i = 0
     while i < len(measures):
@@ -83,7 +88,7 @@ def play_order(measures: list[Measure]) -> list[int]:
         order.append(i)
         if len(order) > MAX_PLAYED:
             raise Skip(Reason.TOO_LONG, f"its repeats give more than {MAX_PLAYED:,} measures")
-        times = _times(measure, measures[i + 1] if i + 1 < len(measures) else None)
+        times = _times(measure, measures[i + 1] if i + 1 < len(measures) else None, last_turns[i])
         if turn < times:
             i, turn = start, turn + 1
         else:
@@ -93,13 +98,20 @@ def play_order(measures: list[Measure]) -> list[int]:
     return order
 
 
-def _times(measure: Measure, following: Measure | None) -> int:
+def _last_turns(measures: list[Measure]) -> list[int]:
+    """For each measure the last turn of the endings among which it stands, also of later ones; 1 outside endings."""
+    turns: list[int] = []
+    for has_endings, group in itertools.groupby(measures, lambda measure: bool(measure.endings)):
+        group = list(group)
+        turns += [max(max(measure.endings) for measure in group) if has_endings else 1] * len(group)
+    return turns
+
+
+def _times(measure: Measure, following: Measure | None, last_turn: int) -> int:
     """How often the section that ends with `measure` is played; 0 where none ends."""
     next_endings = following.endings if following else frozenset()
     leaves_ending = measure.endings and next_endings != measure.endings
-    if not (measure.repeat_times or leaves_ending):
-        return 0
-    return max(measure.repeat_times, *measure.endings, *(next_endings if leaves_ending else ()), 1)
+    return max(measure.repeat_times, last_turn) if measure.repeat_times or leaves_ending else 0
 
 
 def bar_ticks(metre: tuple[int, int]) -> int:
@@ -256,7 +268,10 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
 
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
-    layout = lay_out(piece, play_order(piece.measures))
+    order = play_order(piece.measures) if piece.order is None else piece.order
+    if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
+        raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
         raise Skip(Reason.NO_NOTES)
@@ -268,4 +283,5 @@ def piece_to_score(piece: Piece) -> Score:
         keys=tuple(_first_played(piece.keys, layout.placed)),
         title=piece.title,
         pickup=layout.pickup,
+        remarks=piece.remarks,
     )

@@ -1,5 +1,6 @@
 """What the readers of notation share: text, ticks, names of keys, and one answer to whatever goes wrong."""
 
+import codecs
 from collections.abc import Callable
 
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Piece, piece_to_score
@@ -17,8 +18,10 @@ def read_piece(reader: Callable[..., Piece], source: str | bytes) -> Score | Ski
 
 
 def text_of(data: bytes) -> str:
-    """UTF-8 where it is valid, else Latin-1, in which most older ABC is written."""
+    """UTF-8 where it is valid, else Latin-1, in which most older ABC is written; UTF-16 where it is marked as such."""
     try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
@@ -30,5 +33,5 @@ def to_ticks(quarters: float) -> int:
 
 def key_name(sharps: int, mode: str | None) -> str:
     """Modes are named after the major or minor key with the same signature, whichever has their third."""
-    fifths = sharps + (4 if mode in ("minor", "aeolian", "dorian", "phrygian") else 1)  # from F
+    fifths = sharps + (4 if mode in ("minor", "aeolian", "dorian", "phrygian", "locrian") else 1)  # from F
     return "FCGDAEB"[fifths % 7] + {-1: "b", 0: "", 1: "#"}[fifths // 7] + ("m" if fifths > sharps + 1 else "")

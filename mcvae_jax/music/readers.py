@@ -21,7 +21,7 @@ FORMATS = {
     ".mid": _MIDI,
     ".midi": _MIDI,
     ".kar": _MIDI,
-    ".abc": Format("ABC", "mcvae_jax.music.abc:read_abc", 900.0, True),
+    ".abc": Format("ABC", "mcvae_jax.music.abc.book:read_abc", 900.0, True),
     ".xml": _XML,
     ".musicxml": _XML,
     ".mxl": Format("packed MusicXML", "mcvae_jax.music.musicxml:read_mxl", 900.0, True),
