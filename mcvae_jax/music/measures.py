@@ -13,6 +13,10 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+_TIE_GAP = TICKS_PER_QUARTER // 32  # a 128th: what rounding may leave between the notes of a tie
+MAX_IRREGULAR = 10  # one measure of so many that does not fit its metre is filled up with silence
+_MAX_UNISON = 8  # notes of one pitch and staff that are tied at a time
+MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
 class Note(NamedTuple):
@@ -22,6 +26,7 @@ class Note(NamedTuple):
     duration: int
     pitch: int
     tied: bool  # holds on into the next note of this pitch
+    joins: bool = True  # goes on from a note that is tied to it, where there is one
 
 
 class Measure(NamedTuple):
@@ -51,6 +56,8 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str]]  # measure index and name ('G', 'Em')
     tempos: list[tuple[int, float]]  # measure index and quarter notes per minute
     title: str
+    order: list[int] | None = None  # of the measures as played, where the source states it; None follows the repeats
+    remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words
 
 
 class Layout(NamedTuple):
@@ -59,6 +66,8 @@ class Layout(NamedTuple):
     placed: list[tuple[int, int]]  # measure index and tick
     time_signatures: list[tuple[int, int, int]]  # tick, numerator, denominator
     pickup: int  # -1 where no metre is stated
+    irregular: list[int]  # the measures that do not fill their metre where they must, as played
+    left_out: list[int]  # the pickups for which there was no room
 
 
 def play_order(measures: list[Measure]) -> list[int]:
@@ -119,19 +128,21 @@ def _metre_of(ticks: int) -> tuple[int, int]:
 class _Grid:
     """The clock of `lay_out`: the next free tick, and how far the bar has gone since its downbeat."""
 
-    def __init__(self) -> None:
+    def __init__(self, fills_up: bool) -> None:
+        self.fills_up = fills_up  # silence fills a bar that does not fit; else it is stated as what it is
         self.position = 0
         self.fill = 0
         self.metre: tuple[int, int] | None = None
         self.time_signatures: list[tuple[int, int, int]] = []
+        self.irregular: list[int] = []
 
     def room(self) -> int:
         """Ticks to the next downbeat; 0 on a downbeat."""
-        return bar_ticks(self.metre) - self.fill if self.fill else 0
+        return -self.fill % bar_ticks(self.metre) if self.fill else 0
 
     def state(self, metre: tuple[int, int]) -> None:
         """From here on (a downbeat) bars have this metre."""
-        if not self.time_signatures or self.time_signatures[-1][1:] != metre:
+        if self.metre is None or self.time_signatures[-1][1:] != metre:
             self.time_signatures.append((self.position, *metre))
         self.metre = metre
 
@@ -140,16 +151,24 @@ class _Grid:
         self.position += self.room()
         self.fill = 0
 
-    def give_up_bar(self) -> None:
-        """The bar is over although the metre says otherwise: state its true length, and begin anew."""
+    def give_up_bar(self, index: int) -> None:
+        """The bar, which ends with measure `index`, is over although the metre says otherwise.
+
+        Either silence fills it up, or its true length is stated, and the metre anew.
+        """
+        self.irregular.append(index)
+        if self.fills_up:
+            self.pad()
+            return
         metre, start = self.metre, self.position - self.fill
-        self.time_signatures = [s for s in self.time_signatures if s[0] < start]
+        while self.time_signatures and self.time_signatures[-1][0] >= start:
+            self.time_signatures.pop()
         self.time_signatures.append((start, *_metre_of(self.fill)))
         self.fill = 0
         self.state(metre)
 
-    def advance(self, length: int) -> None:
-        """A measure of `length` has been placed at `position`."""
+    def advance(self, index: int, length: int) -> None:
+        """Measure `index`, of `length`, has been placed at `position`."""
         self.position += length
         if self.metre is None:
             return
@@ -158,21 +177,32 @@ class _Grid:
         if self.fill % bar == 0:
             self.fill = 0
         elif self.fill > bar:
-            self.give_up_bar()
+            self.give_up_bar(index)
 
 
 def lay_out(piece: Piece, order: list[int]) -> Layout:
     """Place the measures of `order` so that downbeats stay a whole number of bars apart.
 
+    A bar that does not fit its metre, as they come by mistakes and cadenzas, is filled up with silence, so that it
+    does not cost the piece; where these are more than one, and more than one of MAX_IRREGULAR, they are stated as what
+    they are, each by a time signature of its own, so that whoever needs a regular grid can see that there is none.
+    """
+    layout = _lay_out(piece, order, _Grid(fills_up=True))
+    if len(layout.irregular) > max(1, len(order) // MAX_IRREGULAR):
+        return _lay_out(piece, order, _Grid(fills_up=False))
+    return layout
+
+
+def _lay_out(piece: Piece, order: list[int], grid: _Grid) -> Layout:
+    """One pass of `lay_out`.
+
     Transcribers leave the last bar of a section short by its pickup, or full, or short without one. At the
     border of sections (double bars, repeats, changes of ending) a short last bar that the next pickup does
     not complete is filled with silence. A pickup after a full bar takes its time from that bar's last note,
-    as a player does it, and is left out where that note is no longer than itself. Elsewhere a bar that does
-    not fit its metre is stated as what it is, by a time signature of its own, so that whoever needs a regular
-    grid can see that there is none.
+    as a player does it, and is left out where that note is no longer than itself.
     """
-    grid = _Grid()
     placed: list[tuple[int, int]] = []
+    left_out: list[int] = []
     pickup = -1
     for k, index in enumerate(order):
         measure = piece.measures[index]
@@ -192,15 +222,16 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
                 grid.fill = -pickup % bar
             elif begins and leads:
                 if not _squeeze_in(piece, grid, before, measure.length):
+                    left_out.append(index)
                     continue
             elif grid.fill and (grid.fill + measure.length) % bar_ticks(measure.metre):
                 if begins:
                     grid.pad()
                 elif measure.length > grid.room():
-                    grid.give_up_bar()
+                    grid.give_up_bar(before)
         placed.append((index, grid.position))
-        grid.advance(measure.length)
-    return Layout(placed, grid.time_signatures, pickup)
+        grid.advance(index, measure.length)
+    return Layout(placed, grid.time_signatures, pickup, grid.irregular, left_out)
 
 
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
@@ -226,7 +257,7 @@ def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int) -> bool:
 def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
     """The notes of a part as played; ties become one note, a measure cuts what still sounds before it."""
     rows: list[list[int]] = []  # start, end, pitch
-    held: dict[int, list[int]] = {}  # pitch -> the row that a tie leaves open
+    held: dict[int, list[list[int]]] = {}  # pitch -> the rows that ties leave open, in unison more than one
     first = 0  # where the previous measure's rows begin
     for index, start in placed:
         for row in rows[first:]:
@@ -234,13 +265,17 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         first = len(rows)
         for note in part.measures[index]:
             onset = start + note.onset
-            row = held.pop(note.pitch, None)
-            if row is None or row[1] != onset:
+            here = [row for row in held.pop(note.pitch, ()) if abs(row[1] - onset) <= _TIE_GAP or row[1] > onset]
+            if note.joins and here and abs(here[0][1] - onset) <= _TIE_GAP:
+                row = here.pop(0)
+            else:
                 row = [onset, onset, note.pitch]
                 rows.append(row)
             row[1] = onset + note.duration
             if note.tied:
-                held[note.pitch] = row
+                here.append(row)
+            if here:
+                held[note.pitch] = here[-_MAX_UNISON:]
     rows.sort(key=lambda row: (row[0], row[2]))
     table = np.array(rows, np.int64).reshape(-1, 3)
     return Track(part.name, -1, part.is_drum, table[:, 0], table[:, 1], table[:, 2])
@@ -254,12 +289,30 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
     return sorted((ticks[index], value) for index, value in marks if index in ticks)
 
 
+def _misfits(piece: Piece, layout: Layout) -> list[str]:
+    """What did not fit the bars, in words; measures are counted from 1."""
+    remarks = []
+    if layout.irregular:
+        first = layout.irregular[0]
+        length, metre = piece.measures[first].length / TICKS_PER_QUARTER, piece.measures[first].metre
+        remarks.append(
+            f"{len(layout.irregular):,} of {len(layout.placed):,} measures do not fill their metre, the first is"
+            f" measure {first + 1}: {length:g} quarters in {metre[0]}/{metre[1]}"
+        )
+    if layout.left_out:
+        remarks.append(f"pickups without room left out, the first is measure {layout.left_out[0] + 1}")
+    return remarks
+
+
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
-    layout = lay_out(piece, play_order(piece.measures))
+    order = play_order(piece.measures) if piece.order is None else piece.order
+    if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
+        raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
-        raise Skip(Reason.NO_NOTES)
+        raise Skip(Reason.DRUMS_ONLY if any(part.is_drum for part in piece.parts) else Reason.NO_NOTES)
     return Score(
         tracks=tuple(tracks),
         ticks_per_quarter=TICKS_PER_QUARTER,
@@ -268,4 +321,5 @@ def piece_to_score(piece: Piece) -> Score:
         keys=tuple(_first_played(piece.keys, layout.placed)),
         title=piece.title,
         pickup=layout.pickup,
+        remarks=(*piece.remarks, *_misfits(piece, layout)),
     )

@@ -28,6 +28,7 @@ class Score(NamedTuple):
     keys: tuple[tuple[int, str], ...] = ()  # tick and name ('G', 'Em'); empty where none is stated
     title: str = ""
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
+    remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words for the user
 
 
 class Reason(enum.StrEnum):
