@@ -13,7 +13,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
-_TIE_GAP = TICKS_PER_QUARTER // 32  # a 128th: what rounding may leave between the notes of a tie
+TIE_GAP = TICKS_PER_QUARTER // 32  # a 128th: what rounding may leave between the notes of a tie
 MAX_IRREGULAR = 10  # one measure of so many that does not fit its metre is filled up with silence
 _MAX_UNISON = 8  # notes of one pitch and staff that are tied at a time
 MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
@@ -265,8 +265,8 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         first = len(rows)
         for note in part.measures[index]:
             onset = start + note.onset
-            here = [row for row in held.pop(note.pitch, ()) if abs(row[1] - onset) <= _TIE_GAP or row[1] > onset]
-            if note.joins and here and abs(here[0][1] - onset) <= _TIE_GAP:
+            here = [row for row in held.pop(note.pitch, ()) if abs(row[1] - onset) <= TIE_GAP or row[1] > onset]
+            if note.joins and here and abs(here[0][1] - onset) <= TIE_GAP:
                 row = here.pop(0)
             else:
                 row = [onset, onset, note.pitch]

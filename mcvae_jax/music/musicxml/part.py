@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from mcvae_jax.music.measures import MAX_PLAYED, TICKS_PER_QUARTER, Note, bar_ticks
+from mcvae_jax.music.measures import MAX_PLAYED, TICKS_PER_QUARTER, TIE_GAP, Note, bar_ticks
 from mcvae_jax.music.musicxml.attributes import Attributes, Metre
 from mcvae_jax.music.musicxml.instruments import Instruments
 from mcvae_jax.music.musicxml.marks import Marks, read_barline, read_direction, read_sound
@@ -53,6 +53,15 @@ class _Rest(NamedTuple):
     looks_whole: bool  # it looks as such a rest does; so does one of four quarters
 
 
+class _Held(NamedTuple):
+    """A note from which a tie leads on."""
+
+    staff: int
+    voice: tuple[str, str]
+    bar: Bar
+    end: int
+
+
 class Part:
     """Reads the measures of one part, in order."""
 
@@ -61,7 +70,7 @@ class Part:
         self.attributes = Attributes()
         self.bars: list[Bar] = []
         self.oddities: Counter[str] = Counter()  # what was not taken as it is written, in words
-        self._held: dict[int, int] = {}  # pitch -> the staff of the note that a tie leaves open
+        self._held: dict[int, _Held] = {}  # pitch -> the note that a tie leaves open
 
     def read(self, measure: Element, number: str, implicit: bool) -> None:
         """The next measure. Raises Skip where it makes no sense, or there are too many."""
@@ -73,13 +82,23 @@ class Part:
             name = f" of {self.instruments.name!r}" if self.instruments.name else ""
             raise Skip(skip.reason, f"measure {number[:20] or len(self.bars) + 1}{name}: {skip.detail}") from None
 
-    def staff_of(self, pitch: int, staff: int, tied: bool, joins: bool) -> int:
-        """A note that a tie leads to belongs to the staff where the tie began, though it is written on another."""
-        if joins:
-            staff = self._held.pop(pitch, staff)
-        if tied:
-            self._held[pitch] = staff
-        return staff
+    def tie(self, bar: Bar, note: Note, voice: tuple[str, str], staff: int) -> tuple[int, bool]:
+        """The staff where a note belongs, and whether it goes on from a note that is tied to it.
+
+        Many files say where a tie starts and not where it stops: then it leads to the next note of that pitch and
+        voice, if nothing lies between. A note that a tie leads to belongs to the staff where the tie began.
+        """
+        held = self._held.get(note.pitch)
+        joins = note.joins
+        if held and not joins and held.voice == voice:
+            same_bar, before = held.bar is bar, bool(self.bars) and held.bar is self.bars[-1]
+            follows = abs(note.onset - held.end) <= TIE_GAP
+            joins = (same_bar and follows) or (before and note.onset == 0 and held.end >= _extent(held.bar) - TIE_GAP)
+        if held and joins:
+            staff = self._held.pop(note.pitch).staff
+        if note.tied:
+            self._held[note.pitch] = _Held(staff, voice, bar, note.onset + note.duration)
+        return staff, joins
 
 
 class _Measure:
@@ -89,6 +108,7 @@ class _Measure:
         self.part, self.bar, self.attributes = part, bar, part.attributes
         self.cursor: Number = 0  # divisions
         self.chord: Number = 0  # where a <chord/> starts
+        self.chord_end = 0  # ticks
         self.rests: list[_Rest] = []
         self.voices: Counter[tuple[str, str]] = Counter()
 
@@ -159,7 +179,7 @@ class _Measure:
         start = self.chord if "chord" in tags else self.cursor
         if "chord" not in tags:
             self._move(length)
-            self.chord = start
+            self.chord, self.chord_end = start, self._ticks(self.cursor)
         onset, end = self._ticks(start), self._ticks(start + length)
         voice = (words(tags.get("voice")), words(tags.get("staff")))
         self.voices[voice] += 1
@@ -169,9 +189,11 @@ class _Measure:
             return
         self.bar.end = max(self.bar.end, end)
         if "cue" not in tags:
-            self._sound(note, tags, onset, end - onset)
+            self._sound(note, tags, voice, onset, end - onset)
 
-    def _sound(self, note: Element, tags: dict[str, Element], onset: int, duration: int) -> None:
+    def _sound(
+        self, note: Element, tags: dict[str, Element], voice: tuple[str, str], onset: int, duration: int
+    ) -> None:
         """A note that is played, unless it has no length, or is a place for a player's own notes."""
         staff = whole(words(tags.get("staff")), 1)
         oddities, slashes = self.part.oddities, self.attributes.slashes
@@ -183,9 +205,12 @@ class _Measure:
             self.bar.drums.append(Note(onset, duration, drum, False))
         elif "pitch" in tags:
             tied, joins = _ties(note, tags)
+            if tied and "chord" in tags:
+                duration = max(duration, self.chord_end - onset)  # what is tied sounds to the end of its chord
             for pitch in self._pitches(tags["pitch"], staff):
-                place = self.part.staff_of(pitch, staff, tied, joins)
-                self.bar.notes.append((place, Note(onset, duration, pitch, tied, joins)))
+                written = Note(onset, duration, pitch, tied, joins)
+                place, joins = self.part.tie(self.bar, written, voice, staff)
+                self.bar.notes.append((place, written._replace(joins=joins)))
         else:
             raise Skip(Reason.DAMAGED, "a note has no pitch")
 
@@ -238,6 +263,11 @@ class _Measure:
             self.part.oddities["measures of beat repeats, which are not played"] += 1
         bar.notes.sort()
         bar.drums.sort()
+
+
+def _extent(bar: Bar) -> int:
+    """How far what is written in a measure goes."""
+    return max(bar.end, bar.rests)
 
 
 def _looks(note: Element) -> Fraction:
