@@ -26,7 +26,7 @@ class Note(NamedTuple):
     duration: int
     pitch: int
     tied: bool  # holds on into the next note of this pitch
-    joins: bool = True  # goes on from a note that is tied to it, where there is one
+    continues: bool = True  # whether it may be that next note; False where the source says that it is struck anew
 
 
 class Measure(NamedTuple):
@@ -38,6 +38,7 @@ class Measure(NamedTuple):
     repeat_start: bool = False
     repeat_times: int = 0  # how often the section that ends here is played; 0 where no repeat ends
     endings: frozenset[int] = frozenset()  # the turns in which it is played; empty is all
+    is_pickup: bool = False  # the source says so, whatever follows; else what follows decides
 
 
 class Part(NamedTuple):
@@ -237,6 +238,8 @@ def _lay_out(piece: Piece, order: list[int], grid: _Grid) -> Layout:
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
     """Whether measure `index` is a pickup: shorter than a bar, and a full bar goes on from it."""
     measure, bar = measures[index], bar_ticks(measures[index].metre)
+    if measure.is_pickup and 0 < measure.length < bar:
+        return True
     if measure.length >= bar or following != index + 1 or measures[following].length < bar:
         return False
     stands_alone = measure.begins_section and not measure.endings  # a pickup before '|:'
@@ -266,7 +269,7 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         for note in part.measures[index]:
             onset = start + note.onset
             here = [row for row in held.pop(note.pitch, ()) if abs(row[1] - onset) <= TIE_GAP or row[1] > onset]
-            if note.joins and here and abs(here[0][1] - onset) <= TIE_GAP:
+            if note.continues and here and abs(here[0][1] - onset) <= TIE_GAP:
                 row = here.pop(0)
             else:
                 row = [onset, onset, note.pitch]

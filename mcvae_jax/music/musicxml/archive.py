@@ -19,7 +19,7 @@ def unpack(data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _member(archive, _root_file(archive), MAX_XML_BYTES)
-    except Skip:
+    except (Skip, MemoryError):
         raise
     except Exception as error:  # zipfile, zlib and struct raise a dozen kinds on damaged archives
         detail = str(error) or type(error).__name__
@@ -50,7 +50,11 @@ def _root_file(archive: zipfile.ZipFile) -> str:
 def _first_root(container: bytes) -> str:
     """The path that a container.xml states first; '' where it states none."""
     try:
-        roots = [element for event, element in events(container) if event == "start" and local(element) == "rootfile"]
+        roots = [
+            element
+            for event, element in events(container, lambda _: None)
+            if event == "start" and local(element) == "rootfile"
+        ]
     except (ElementTree.ParseError, Skip):
         return ""
     return roots[0].get("full-path", "").removeprefix("./") if roots else ""

@@ -7,7 +7,8 @@ from mcvae_jax.music.jumps import find_jump, jump_order
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Piece, bar_ticks, play_order
 from mcvae_jax.music.measures import Part as Staff
 from mcvae_jax.music.musicxml.attributes import Metre
-from mcvae_jax.music.musicxml.part import Bar, Part
+from mcvae_jax.music.musicxml.bar import Bar
+from mcvae_jax.music.musicxml.part import Part
 from mcvae_jax.music.musicxml.signs import read_signs
 from mcvae_jax.music.score import Reason, Skip
 
@@ -48,8 +49,14 @@ def _measures(
             if before.length + max(bar.end for bar in column) == bar_ticks(before.metre):
                 metre, changes = before.metre, False  # the rest of a bar that was split; what it states comes after it
         at_border = sign.begins_section or changes or i + 1 == len(signs) or signs[i + 1].begins_section
-        begins = sign.begins_section or changes
-        measures.append(sign._replace(metre=metre, length=_length(column, metre, at_border), begins_section=begins))
+        measures.append(
+            sign._replace(
+                metre=metre,
+                length=_length(column, metre, at_border),
+                begins_section=sign.begins_section or changes,
+                is_pickup=i == 0 and any(bar.implicit or bar.number == "0" for bar in column),
+            )
+        )
     return measures
 
 
@@ -74,14 +81,12 @@ def _oddities(parts: Sequence[Part]) -> list[str]:
 
 def _metres(parts: Sequence[Part], count: int, remarks: list[str]) -> list[Metre | None]:
     """The metre of each measure, from the part that states most."""
-    lead = max(parts, key=lambda part: (part.attributes.metres, len(part.bars)))
+    lead = max(parts, key=lambda part: (part.stated_metres, len(part.bars)))
     metres = [bar.metre for bar in lead.bars]
     for part in parts:
         differs = [i for i, (bar, metre) in enumerate(zip(part.bars, metres, strict=False)) if bar.metre != metre]
-        if part.attributes.metres and differs:
-            remarks.append(
-                f"parts in several metres at once (measure {differs[0] + 1}); that of {lead.instruments.name!r} counts"
-            )
+        if part.stated_metres and differs:
+            remarks.append(f"parts in several metres at once (measure {differs[0] + 1}); that of {lead.name!r} counts")
             break
     return metres + metres[-1:] * (count - len(metres))
 
@@ -94,24 +99,24 @@ def _length(column: Sequence[Bar], metre: Metre | None, at_border: bool) -> int:
     (`at_border`) may be a pickup, or what a pickup leaves. Directions, chord symbols and what <forward> skips past the
     metre say nothing.
     """
-    content = max(max(bar.end, bar.rests) for bar in column)
     silence = max(max(bar.forward, bar.whole_rest) for bar in column)
     if metre is None:
-        return content or silence
+        return max(max(bar.end, bar.rests) for bar in column) or silence
     full = bar_ticks(metre)
+    slack = min(_ROUNDING, full // 8)
     ends = [max(bar.end, min(bar.rests, full)) for bar in column]
     content = max(ends)
-    exact = sum(abs(end - full) <= _ROUNDING for end in ends)
-    if exact and exact >= sum(end > full + _ROUNDING for end in ends):
+    exact = sum(abs(end - full) <= slack for end in ends)
+    if exact and exact >= sum(end > full + slack for end in ends):
         return full
     if content > full:
         return content
     implicit = any(bar.implicit for bar in column)
     if content == 0:
-        return min(silence, full) if silence and (implicit or at_border) else full
+        return min(silence, full) if silence and implicit else full
     resting = max(bar.whole_rest for bar in column)
     skipped = max((bar.forward for bar in column if not bar.whole_rest), default=0)
-    if implicit or (at_border and skipped < full - _ROUNDING <= resting):
+    if implicit or (at_border and skipped < full - slack <= resting):
         return content
     return min(max(content, silence), full)
 
@@ -133,12 +138,10 @@ def _staves(part: Part, measures: Sequence[Measure], remarks: list[str]) -> list
         if bar.drums:
             found.setdefault(0, [_SILENT] * count)[i] = [note for note in bar.drums if note.onset < length]
     if beyond:
-        remarks.append(f"{beyond:,} notes of {part.instruments.name!r} beyond the end of their measures left out")
+        remarks.append(f"{beyond:,} notes of {part.name!r} beyond the end of their measures left out")
     for staff, notes in found.items():
         _repeat_measures(part, staff, notes)
-    return [
-        Staff(part.instruments.name, staff == 0, found[staff]) for staff in sorted(found, key=lambda s: (s == 0, s))
-    ]
+    return [Staff(part.name, staff == 0, found[staff]) for staff in sorted(found, key=lambda s: (s == 0, s))]
 
 
 def _repeat_measures(part: Part, staff: int, notes: list[list[Note]]) -> None:

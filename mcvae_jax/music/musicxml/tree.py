@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -11,8 +11,11 @@ from mcvae_jax.music.musicxml.part import Part
 from mcvae_jax.music.musicxml.values import words
 from mcvae_jax.music.score import Reason, Skip
 
-MAX_ELEMENTS = 4_000_000
-_MAX_PENDING = 200_000  # elements of one measure, or of all before the first
+# A movement of 40 staves and 1,000 measures has 40,000 measures, 100,000 notes, and about 2 million tags.
+MAX_TAGS = 5_000_000
+MAX_MEASURES = 100_000
+MAX_WRITTEN = 250_000  # notes
+_MAX_PENDING = 400_000  # tags of one measure, or of all that is none
 _MAX_DEPTH = 100
 _MAX_PARTS = 1024  # as many as tracks in MIDI
 _CHUNK = 1 << 16  # bytes
@@ -26,9 +29,19 @@ _MARKS |= {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 def read_tree(data: bytes) -> tuple[list[Part], str]:
     """The parts of a score, in the order of the file, and its title. Raises Skip where it is none, or too large."""
     walk = _Walk()
+    depth = 0
     try:
-        for event, element in events(data):
-            (walk.start if event == "start" else walk.end)(element)
+        for event, element in events(data, walk.count):
+            if event == "start":
+                depth += 1
+                if depth <= 3:
+                    walk.start(element)
+                elif depth > _MAX_DEPTH:
+                    raise Skip(Reason.DAMAGED, f"its XML is nested over {_MAX_DEPTH} deep")
+            else:
+                depth -= 1
+                if depth <= 2:
+                    walk.end(element)
     except ElementTree.ParseError as error:
         if not walk.kind:
             raise Skip(Reason.NOT_MUSIC, f"it is no XML: {error}") from None
@@ -36,16 +49,18 @@ def read_tree(data: bytes) -> tuple[list[Part], str]:
     return walk.parts, walk.title
 
 
-def events(data: bytes) -> Iterator[tuple[str, Element]]:
-    """'start' and 'end' of every element. Raises Skip for what could grow without bound, or ParseError.
+def events(data: bytes, count: Callable[[int], None]) -> Iterator[tuple[str, Element]]:
+    """'start' and 'end' of every element; `count` is told of elements before they come.
 
-    No honest score declares anything: entities and default attributes grow, and may ask for other files.
+    Raises ParseError, or Skip for what could grow without bound: no honest score declares anything, while entities and
+    default attributes grow, and may ask for other files.
     """
     data = data.lstrip(b" \t\r\n")
     if _DECLARATION.search(data.replace(b"\0", b"")):
         raise Skip(Reason.DAMAGED, "it defines XML entities, or declares elements of its own")
     parser = ElementTree.XMLPullParser(("start", "end"))
     for text in _text(data):
+        count(text.count("<"))
         parser.feed(text)
         yield from parser.read_events()
     parser.close()
@@ -106,30 +121,33 @@ class _Walk:
         self.title = ""
         self.kind = ""  # the name of the root
         self._path: list[Element] = []
-        self._elements = self._pending = 0
+        self._elements = self._pending = 0  # seen; seen since the last that were forgotten
+        self._measures = self._notes = 0
         self._instruments: dict[str, Instruments] = {}
         self._by_id: dict[str, Part] = {}
 
+    def count(self, elements: int) -> None:
+        """Raises Skip where there are too many, in all or at a time; tags count for elements."""
+        self._elements += elements
+        self._pending += elements
+        if self._elements > MAX_TAGS:
+            raise Skip(Reason.TOO_LARGE, f"over {MAX_TAGS:,} XML tags")
+        if self._pending > _MAX_PENDING:
+            raise Skip(Reason.TOO_LARGE, f"over {_MAX_PENDING:,} XML tags in one measure, or outside of any")
+
     def start(self, element: Element) -> None:
-        self._elements += 1
-        self._pending += 1
-        if self._elements > MAX_ELEMENTS or self._pending > _MAX_PENDING:
-            raise Skip(Reason.TOO_LARGE, "it has more XML elements than any score")
+        """An element of the upper three levels begins."""
         self._path.append(element)
-        depth = len(self._path)
-        if depth == 1:
+        if len(self._path) == 1:
             self.kind = local(element)
             _check_root(self.kind)
-        elif depth == 2 and self.kind == "score-partwise" and local(element) == "part":
+        elif len(self._path) == 2 and self.kind == "score-partwise" and local(element) == "part":
             self._add_part(element.get("id", ""))
-        elif depth > _MAX_DEPTH:
-            raise Skip(Reason.DAMAGED, f"its XML is nested over {_MAX_DEPTH} deep")
 
     def end(self, element: Element) -> None:
+        """An element of the upper three levels is complete."""
         path = self._path
         path.pop()
-        if len(path) > 2:
-            return
         name = local(element)
         if len(path) == 2 and name == "measure" and self.kind == "score-partwise":
             self._measure(self.parts[-1] if self.parts else self._add_part(""), element, element)
@@ -143,7 +161,13 @@ class _Walk:
 
     def _measure(self, part: Part, content: Element, attributes: Element) -> None:
         _drop_namespaces(content)
+        self._measures += 1
+        if self._measures > MAX_MEASURES:
+            raise Skip(Reason.TOO_LONG, f"over {MAX_MEASURES:,} measures of all parts")
         part.read(content, attributes.get("number", ""), attributes.get("implicit") == "yes")
+        self._notes += len(part.bars[-1].notes) + len(part.bars[-1].drums)
+        if self._notes > MAX_WRITTEN:
+            raise Skip(Reason.TOO_LONG, f"over {MAX_WRITTEN:,} notes")
         del self._path[1][:]
         self._pending = 0
 

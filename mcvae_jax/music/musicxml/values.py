@@ -6,11 +6,14 @@ from xml.etree.ElementTree import Element
 
 Number = int | Fraction
 _DECIMAL = re.compile(r"\s*([+-]?)(\d{1,18})?(?:\.(\d{0,9}))?\s*")
+_MAX_DIGITS = 18
 _MAX_WORDS = 200  # characters
 
 
 def number(text: str | None) -> Number | None:
     """An exact decimal, as the format has them; None where the text is none, or one of over 18 digits."""
+    if text and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        return int(text)  # as nearly all are, and the quickest way
     match = _DECIMAL.fullmatch(text or "")
     if not match or not (match[2] or match[3]):
         return None
