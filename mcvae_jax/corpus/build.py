@@ -168,7 +168,10 @@ def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
 
 
 def song_records(cleaned: Cleaned) -> list[dict]:
-    """The lines of songs.jsonl; those of songs outside training also name the nearest training song."""
+    """The lines of songs.jsonl; those of songs outside training also name the nearest training song.
+
+    `remarks` say what of a song was not taken as it is written.
+    """
     records = []
     for i, song in enumerate(cleaned.songs):
         record = {
@@ -179,6 +182,8 @@ def song_records(cleaned: Cleaned) -> list[dict]:
             "content": cleaned.contents[i].hex(),
             "checksum": song.checksum.hex(),
         }
+        if song.remarks:
+            record["remarks"] = list(song.remarks)
         if cleaned.nearest[i] >= 0:
             record["similarity"] = round(float(cleaned.similarity[i]), 4)
             record["nearest"] = cleaned.songs[cleaned.nearest[i]].name

@@ -37,7 +37,7 @@ from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Pie
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
-CACHE_FORMAT = 1  # to be raised when the same music21 gives other scores than before
+CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before
 _CHUNK = 32  # files that a worker gets at a time
 _SECONDS = 300.0  # for a chunk, which takes about a second
 

@@ -31,6 +31,7 @@ class Song(NamedTuple):
     bars: np.ndarray  # uint8 (n, 16), n >= 1
     stats: Stats
     title: str
+    remarks: tuple[str, ...] = ()  # what of it was not taken as it is written
 
 
 def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
@@ -73,8 +74,9 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
             raise score
         bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
     except Skip as skip:
-        return Skipped(name, skip.reason, skip.detail)
-    return Song(name, checksum, bars, stats, score.title)
+        remarks = score.remarks if isinstance(score, Score) else ()
+        return Skipped(name, skip.reason, "; ".join(filter(None, [skip.detail, *remarks])))
+    return Song(name, checksum, bars, stats, score.title, score.remarks)
 
 
 def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:

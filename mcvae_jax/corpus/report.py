@@ -47,6 +47,7 @@ def make_report(
             }
             for i in np.flatnonzero(cleaned.sides == EXCLUDED)
         ],
+        "with_remarks": sum(bool(song.remarks) for song in cleaned.songs),
         "left_out": dict(Counter(skip.reason for skip in [*skipped, *cleaned.dropped]).most_common()),
         "quantisation": quantisation([song.stats for song in songs]),
     }
@@ -148,7 +149,10 @@ def _split(report: dict[str, Any]) -> list[str]:
 def _left_out(report: dict[str, Any]) -> list[str]:
     counts = report["left_out"]
     lines = [f"Left out: {sum(counts.values()):,} (each is named in skipped.jsonl)"]
-    return lines + [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
+    lines += [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
+    if report["with_remarks"]:
+        lines.append(f"Not taken just as written: {report['with_remarks']:,} songs (songs.jsonl says what)")
+    return lines
 
 
 def _commonest(report: dict[str, Any]) -> list[str]:
