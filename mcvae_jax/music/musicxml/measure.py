@@ -22,6 +22,7 @@ from mcvae_jax.music.score import Reason, Skip
 
 MAX_QUARTERS = 4096  # of a measure; the longest cadenzas take a few hundred
 _TOO_LONG = f"it is over {MAX_QUARTERS:,} quarters long"
+_MAX_DENOMINATOR = 1 << 20  # of a position; else sums of many kinds of fractions would grow without bound
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _QUARTERS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": Fraction(1, 2)}
 _QUARTERS |= {f"{2**k}th": Fraction(4, 2**k) for k in (4, 6, 7, 8, 9, 10)} | {"32nd": Fraction(1, 8)}
@@ -61,6 +62,8 @@ class MeasureReader:
         """Raises Skip where it makes no sense."""
         bar = self.bar
         bar.metre = self.attributes.metre
+        if self.attributes.divisions is None and measure.find("attributes/divisions") is None:
+            self._guess_divisions(measure)
         for child in measure:
             if child.tag == "note":
                 self._note(child)
@@ -85,13 +88,14 @@ class MeasureReader:
         attributes, before = self.attributes, self.attributes.divisions
         attributes.read(element)
         if before and attributes.divisions != before:
-            self.cursor, self.chord = (Fraction(at * attributes.divisions) / before for at in (self.cursor, self.chord))
+            ratio = Fraction(attributes.divisions) / before
+            self.cursor, self.chord = _bounded(self.cursor * ratio), _bounded(self.chord * ratio)
         if self.cursor == 0:
             self.bar.metre = attributes.metre
         self.bar.key = self.bar.key or (attributes.keys[0] if attributes.keys else "")
 
     def _move(self, by: Number) -> None:
-        self.cursor = self.chord = max(0, self.cursor + by)
+        self.cursor = self.chord = _bounded(max(0, self.cursor + by))
         if self.cursor > MAX_QUARTERS * self._divisions():
             raise Skip(Reason.TOO_LONG, _TOO_LONG)
 
@@ -110,12 +114,15 @@ class MeasureReader:
             raise Skip(Reason.DAMAGED, f"a duration is {words(stated)[:40]!r}")
         if length is not None and length > MAX_QUARTERS * self._divisions():
             raise Skip(Reason.TOO_LONG, _TOO_LONG)
-        looks = _looks(element) if length is None or self.attributes.divisions is None else Fraction(0)
-        if length is None:
-            return looks * self._divisions()
-        if self.attributes.divisions is None and looks and length:
-            self.attributes.divisions = length / looks  # they are not stated; the first note says what they are
-        return length
+        return _looks(element) * self._divisions() if length is None else length
+
+    def _guess_divisions(self, measure: Element) -> None:
+        """Where they are not stated, the first note of a known shape says what they are."""
+        for note in measure.iterfind("note"):
+            looks, length = _looks(note), number(note.findtext("duration"))
+            if looks and length and length > 0:
+                self.attributes.divisions = length / looks
+                return
 
     def _note(self, note: Element) -> None:
         tags = {child.tag: child for child in note}
@@ -208,6 +215,10 @@ class MeasureReader:
             self.state.oddities["measures of beat repeats, which are not played"] += 1
         bar.notes.sort()
         bar.drums.sort()
+
+
+def _bounded(position: Number) -> Number:
+    return position if isinstance(position, int) else position.limit_denominator(_MAX_DENOMINATOR)
 
 
 def _looks(note: Element) -> Fraction:
