@@ -88,7 +88,7 @@ def test_rounding_is_forgiven(last):
 def test_a_part_that_is_too_long_beside_one_that_fits_is_cut():
     found = read(score(part(WHOLE, WHOLE), part(notes("C4 D4 E4 F4 G4"), WHOLE)))
     assert starts(found, 1) == list(range(8))
-    assert found.remarks == ("1 notes of 'Part 2' beyond the end of their measures left out",)
+    assert found.remarks == ("notes of 'Part 2' beyond the end of their measures left out (1)",)
 
 
 def song(found):

@@ -13,8 +13,9 @@ from mcvae_jax.music.musicxml.signs import read_signs
 from mcvae_jax.music.score import Reason, Skip
 
 _ROUNDING = TICKS_PER_QUARTER // 8  # a 32nd, half a step of the grid: less is rounding, not music
-_MAX_CELLS = 1 << 21  # staves times measures
+_MAX_CELLS = 1 << 21  # staves times measures as played
 _SILENT: list[Note] = []
+_DRUMS = 1 << 62  # their staff, behind all others
 
 
 def parts_to_piece(parts: Sequence[Part], title: str) -> Piece:
@@ -29,12 +30,13 @@ def parts_to_piece(parts: Sequence[Part], title: str) -> Piece:
     columns = [[part.bars[i] for part in parts if i < len(part.bars)] for i in range(count)]
     remarks = _oddities(parts)
     measures = _measures(columns, read_signs(parts, remarks), _metres(parts, count, remarks))
-    staves = [staff for part in parts for staff in _staves(part, measures, remarks)]
-    if len(staves) * count > _MAX_CELLS:
-        raise Skip(Reason.TOO_LONG, f"{count:,} measures of {len(staves):,} staves")
-    keys = next((keys for part in parts if (keys := [(i, bar.key) for i, bar in enumerate(part.bars) if bar.key])), [])
     order = _order(columns, measures, remarks)
-    return Piece(measures, staves, keys, _tempos(columns, measures), title, order, tuple(remarks))
+    staves = sum(len({staff for bar in part.bars for staff, _ in bar.notes}) + 1 for part in parts)
+    if staves * len(order) > _MAX_CELLS:
+        raise Skip(Reason.TOO_LONG, f"{len(order):,} measures, as played, of {staves:,} staves")
+    tracks = [track for part in parts for track in _staves(part, measures, remarks)]
+    keys = next((keys for part in parts if (keys := [(i, bar.key) for i, bar in enumerate(part.bars) if bar.key])), [])
+    return Piece(measures, tracks, keys, _tempos(columns, measures), title, order, tuple(remarks))
 
 
 def _measures(
@@ -72,7 +74,7 @@ def _oddities(parts: Sequence[Part]) -> list[str]:
     found: Counter[str] = Counter()
     for part in parts:
         found.update(part.oddities)
-    remarks = [f"{number:,} {what}" for what, number in found.items()]
+    remarks = [f"{what} ({number:,})" for what, number in found.items()]
     lengths = {len(part.bars) for part in parts}
     if len(lengths) > 1:
         remarks.append(f"parts of {min(lengths):,} to {max(lengths):,} measures; the shorter ones end in silence")
@@ -123,31 +125,28 @@ def _length(column: Sequence[Bar], metre: Metre | None, at_border: bool) -> int:
 
 def _staves(part: Part, measures: Sequence[Measure], remarks: list[str]) -> list[Staff]:
     """What each staff plays in each measure, up to its end; drums stand apart."""
-    found: dict[int, list[list[Note]]] = {}  # 0 for drums
-    count, beyond = len(measures), 0
+    found: dict[int, list[list[Note]]] = {}
+    beyond = 0
     for i, bar in enumerate(part.bars):
-        length = measures[i].length
-        for staff, note in bar.notes:
-            if note.onset >= length:
+        for staff, note in [*bar.notes, *((_DRUMS, drum) for drum in bar.drums)]:
+            if note.onset >= measures[i].length:
                 beyond += 1
                 continue
-            found.setdefault(staff, [_SILENT] * count)
-            if found[staff][i] is _SILENT:
-                found[staff][i] = []
-            found[staff][i].append(note)
-        if bar.drums:
-            found.setdefault(0, [_SILENT] * count)[i] = [note for note in bar.drums if note.onset < length]
+            staves = found.setdefault(staff, [_SILENT] * len(measures))
+            if staves[i] is _SILENT:
+                staves[i] = []
+            staves[i].append(note)
     if beyond:
-        remarks.append(f"{beyond:,} notes of {part.name!r} beyond the end of their measures left out")
+        remarks.append(f"notes of {part.name!r} beyond the end of their measures left out ({beyond:,})")
     for staff, notes in found.items():
         _repeat_measures(part, staff, notes)
-    return [Staff(part.name, staff == 0, found[staff]) for staff in sorted(found, key=lambda s: (s == 0, s))]
+    return [Staff(part.name, staff == _DRUMS, found[staff]) for staff in sorted(found)]
 
 
 def _repeat_measures(part: Part, staff: int, notes: list[list[Note]]) -> None:
     """Measures under a repeat sign (%) play what stood before; some programs write that out below the sign."""
     for i, bar in enumerate(part.bars):
-        back = bar.repeats.get(staff) or bar.repeats.get(0)
+        back = bar.repeats.get(staff) or bar.repeats.get(0)  # 0 stands for all staves
         if back and back <= i and not notes[i]:
             notes[i] = notes[i - back]
 
