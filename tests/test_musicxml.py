@@ -109,6 +109,12 @@ def test_missing_divisions_are_what_the_first_note_looks_like():
     assert played(one(note("C4", 8, triplet + "</time-modification>"), metre=""))[0] == (60, 0, pytest.approx(1 / 3))
 
 
+def test_missing_divisions_without_shapes_are_those_of_another_part_or_one():
+    found = read(score(part(WHOLE), part(note("C3", 8), metre="")))
+    assert played(found, 1) == [(48, 0, 2)]
+    assert played(one(note("C4", 2) + note("D4", 2), metre="")) == [(60, 0, 2), (62, 2, 4)]
+
+
 def test_a_note_without_a_duration_is_as_long_as_it_looks():
     looks = "<note><pitch><step>C</step><octave>4</octave></pitch><type>half</type><dot/></note>"
     assert played(one(looks + note("D4"))) == [(60, 0, 3), (62, 3, 4)]

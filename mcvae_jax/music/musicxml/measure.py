@@ -44,6 +44,7 @@ class State:
     attributes: Attributes = field(default_factory=Attributes)
     ties: Ties = field(default_factory=Ties)
     before: Bar | None = None
+    divisions_elsewhere: Number | None = None  # in another part, for one that states none
     oddities: Counter[str] = field(default_factory=Counter)  # what was not taken as it is written, in words
 
 
@@ -117,12 +118,13 @@ class MeasureReader:
         return _looks(element) * self._divisions() if length is None else length
 
     def _guess_divisions(self, measure: Element) -> None:
-        """Where they are not stated, the first note of a known shape says what they are."""
+        """Where they are not stated, the first note of a known shape says what they are, or else another part."""
         for note in measure.iterfind("note"):
             looks, length = _looks(note), number(note.findtext("duration"))
             if looks and length and length > 0:
                 self.attributes.divisions = length / looks
                 return
+        self.attributes.divisions = self.state.divisions_elsewhere
 
     def _note(self, note: Element) -> None:
         tags = {child.tag: child for child in note}

@@ -7,19 +7,27 @@ from mcvae_jax.music.measures import MAX_PLAYED
 from mcvae_jax.music.musicxml.bar import Bar
 from mcvae_jax.music.musicxml.instruments import Instruments
 from mcvae_jax.music.musicxml.measure import MeasureReader, State
+from mcvae_jax.music.musicxml.values import Number
 from mcvae_jax.music.score import Reason, Skip
 
 
 class Part:
     """Reads the measures of one part."""
 
-    def __init__(self, instruments: Instruments | None):
+    def __init__(self, instruments: Instruments | None, before: "Part | None" = None):
+        """`before` is another part of the score: its divisions are the last resort of one that states none."""
         self._state = State(instruments or Instruments())
+        self._before = before
         self.bars: list[Bar] = []
 
     @property
     def name(self) -> str:
         return self._state.instruments.name
+
+    @property
+    def divisions(self) -> Number | None:
+        """Those in force; None where none are known."""
+        return self._state.attributes.divisions
 
     @property
     def stated_metres(self) -> int:
@@ -34,6 +42,8 @@ class Part:
         """The next measure. Raises Skip where it makes no sense, or there are too many."""
         if len(self.bars) == MAX_PLAYED:
             raise Skip(Reason.TOO_LONG, f"more than {MAX_PLAYED:,} measures")
+        if self._before and not self._state.attributes.divisions:
+            self._state.divisions_elsewhere = self._before.divisions
         try:
             bar = MeasureReader(self._state, Bar(number, implicit)).read(measure)
         except Skip as skip:

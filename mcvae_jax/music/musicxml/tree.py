@@ -184,7 +184,7 @@ class _Walk:
     def _add_part(self, number: str) -> Part:
         if len(self.parts) == _MAX_PARTS:
             raise Skip(Reason.TOO_MANY_TRACKS, f"more than {_MAX_PARTS:,} parts")
-        part = Part(self._instruments.get(number))
+        part = Part(self._instruments.get(number), self.parts[0] if self.parts else None)
         self.parts.append(part)
         self._by_id[number] = part
         return part
