@@ -1,6 +1,6 @@
 """Measures as they are written -> notes as they are played: repeats followed, downbeats on a regular grid.
 
-Everything here is in ticks and knows nothing of file formats; music21 stays in notation.py.
+Everything here is in ticks and knows nothing of file formats.
 """
 
 from typing import NamedTuple
