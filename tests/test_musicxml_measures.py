@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 
-from mcvae_jax.corpus.read import score_to_song
-from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.music.score import Reason
 from tests.musicxml import (
     FORWARD,
     attributes,
@@ -91,24 +88,12 @@ def test_a_part_that_is_too_long_beside_one_that_fits_is_cut():
     assert found.remarks == ("notes of 'Part 2' beyond the end of their measures left out (1)",)
 
 
-def song(found):
-    return score_to_song(found, "", b"", CorpusSettings(source=""))
-
-
-def test_one_irregular_measure_does_not_cost_the_piece():
-    found = one(WHOLE, notes("C4 D4 E4 F4 G4"), WHOLE, notes("C4 D4 E4"), *[WHOLE] * 16)
-    assert found.time_signatures.tolist() == [[0, 4, 4]]
-    assert starts(found)[4:13] == [4, 5, 6, 7, 8, 12, 13, 14, 15]
-    assert found.remarks == ("2 of 20 measures do not fill their metre, the first is measure 2: 5 quarters in 4/4",)
-    assert len(song(found).bars) == 21
-
-
-def test_many_irregular_measures_are_named():
-    found = one(*[WHOLE, notes("C4 D4 E4 F4 G4")] * 4)
-    assert len(found.time_signatures) > 1
-    skipped = song(found)
-    assert skipped.reason == Reason.METRE
-    assert "4 of 8 measures do not fill their metre, the first is measure 2: 5 quarters in 4/4" in skipped.detail
+def test_a_measure_that_does_not_fit_is_stated_as_what_it_is():
+    """Whoever cuts bars decides what to do about it; its notes stay where they are."""
+    found = one(WHOLE, notes("C4 D4 E4 F4 G4"), WHOLE, notes("C4 D4 E4"), WHOLE)
+    unit = found.ticks_per_quarter
+    stated = [[0, 4, 4], [4 * unit, 5, 4], [9 * unit, 4, 4], [13 * unit, 3, 4], [16 * unit, 4, 4]]
+    assert found.time_signatures.tolist() == stated and starts(found) == list(range(20))
 
 
 def test_a_measure_split_by_a_repeat_sign_is_one():

@@ -151,7 +151,7 @@ def _left_out(report: dict[str, Any]) -> list[str]:
     lines = [f"Left out: {sum(counts.values()):,} (each is named in skipped.jsonl)"]
     lines += [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
     if report["with_remarks"]:
-        lines.append(f"Songs not taken just as written: {report['with_remarks']:,} (songs.jsonl says what)")
+        lines.append(f"Not taken just as written: {report['with_remarks']:,} songs (songs.jsonl says what)")
     return lines
 
 

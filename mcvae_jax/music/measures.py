@@ -12,10 +12,10 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # 2^5 * 3^2 * 5 * 7: 128th notes, and tuplets of 3, 5, 6, 7 and 9 down to 32nds, are whole ticks, so that
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
+ROUNDING = TICKS_PER_QUARTER // 32  # ticks that lengths may be out, as those of files in 480ths of a quarter are
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
-TIE_GAP = TICKS_PER_QUARTER // 32  # a 128th: what rounding may leave between the notes of a tie
-MAX_IRREGULAR = 10  # one measure of so many that does not fit its metre is filled up with silence
-_MAX_UNISON = 8  # notes of one pitch and staff that are tied at a time
+MAX_CELLS = 2_000_000  # played measures times parts
+MAX_UNISON = 8  # notes of one pitch and staff that are tied at a time
 MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
@@ -67,8 +67,7 @@ class Layout(NamedTuple):
     placed: list[tuple[int, int]]  # measure index and tick
     time_signatures: list[tuple[int, int, int]]  # tick, numerator, denominator
     pickup: int  # -1 where no metre is stated
-    irregular: list[int]  # the measures that do not fill their metre where they must, as played
-    left_out: list[int]  # the pickups for which there was no room
+    left_out: list[int]  # measures that are pickups without room
 
 
 def play_order(measures: list[Measure]) -> list[int]:
@@ -117,6 +116,12 @@ def bar_ticks(metre: tuple[int, int]) -> int:
     return TICKS_PER_QUARTER * 4 * metre[0] // metre[1]
 
 
+def _rounded(measure: Measure) -> Measure:
+    """A measure that is out by no more than ROUNDING has the length that its metre says."""
+    bar = bar_ticks(measure.metre) if measure.metre else measure.length
+    return measure._replace(length=bar) if 0 < abs(measure.length - bar) <= ROUNDING else measure
+
+
 def _metre_of(ticks: int) -> tuple[int, int]:
     """The metre that a bar of `ticks` fills, in the largest note value that divides it (64ths at least)."""
     for denominator in (4, 8, 16, 32, 64):
@@ -129,17 +134,15 @@ def _metre_of(ticks: int) -> tuple[int, int]:
 class _Grid:
     """The clock of `lay_out`: the next free tick, and how far the bar has gone since its downbeat."""
 
-    def __init__(self, fills_up: bool) -> None:
-        self.fills_up = fills_up  # silence fills a bar that does not fit; else it is stated as what it is
+    def __init__(self) -> None:
         self.position = 0
         self.fill = 0
         self.metre: tuple[int, int] | None = None
         self.time_signatures: list[tuple[int, int, int]] = []
-        self.irregular: list[int] = []
 
     def room(self) -> int:
         """Ticks to the next downbeat; 0 on a downbeat."""
-        return -self.fill % bar_ticks(self.metre) if self.fill else 0
+        return bar_ticks(self.metre) - self.fill if self.fill else 0
 
     def state(self, metre: tuple[int, int]) -> None:
         """From here on (a downbeat) bars have this metre."""
@@ -152,15 +155,8 @@ class _Grid:
         self.position += self.room()
         self.fill = 0
 
-    def give_up_bar(self, index: int) -> None:
-        """The bar, which ends with measure `index`, is over although the metre says otherwise.
-
-        Either silence fills it up, or its true length is stated, and the metre anew.
-        """
-        self.irregular.append(index)
-        if self.fills_up:
-            self.pad()
-            return
+    def give_up_bar(self) -> None:
+        """The bar is over although the metre says otherwise: state its true length, and begin anew."""
         metre, start = self.metre, self.position - self.fill
         while self.time_signatures and self.time_signatures[-1][0] >= start:
             self.time_signatures.pop()
@@ -168,8 +164,8 @@ class _Grid:
         self.fill = 0
         self.state(metre)
 
-    def advance(self, index: int, length: int) -> None:
-        """Measure `index`, of `length`, has been placed at `position`."""
+    def advance(self, length: int) -> None:
+        """A measure of `length` has been placed at `position`."""
         self.position += length
         if self.metre is None:
             return
@@ -178,30 +174,20 @@ class _Grid:
         if self.fill % bar == 0:
             self.fill = 0
         elif self.fill > bar:
-            self.give_up_bar(index)
+            self.give_up_bar()
 
 
 def lay_out(piece: Piece, order: list[int]) -> Layout:
     """Place the measures of `order` so that downbeats stay a whole number of bars apart.
 
-    A bar that does not fit its metre, as they come by mistakes and cadenzas, is filled up with silence, so that it
-    does not cost the piece; where these are more than one, and more than one of MAX_IRREGULAR, they are stated as what
-    they are, each by a time signature of its own, so that whoever needs a regular grid can see that there is none.
-    """
-    layout = _lay_out(piece, order, _Grid(fills_up=True))
-    if len(layout.irregular) > max(1, len(order) // MAX_IRREGULAR):
-        return _lay_out(piece, order, _Grid(fills_up=False))
-    return layout
-
-
-def _lay_out(piece: Piece, order: list[int], grid: _Grid) -> Layout:
-    """One pass of `lay_out`.
-
     Transcribers leave the last bar of a section short by its pickup, or full, or short without one. At the
     border of sections (double bars, repeats, changes of ending) a short last bar that the next pickup does
     not complete is filled with silence. A pickup after a full bar takes its time from that bar's last note,
-    as a player does it, and is left out where that note is no longer than itself.
+    as a player does it, and is left out where that note is no longer than itself. Elsewhere a bar that does
+    not fit its metre is stated as what it is, by a time signature of its own, so that whoever needs a regular
+    grid can see that there is none.
     """
+    grid = _Grid()
     placed: list[tuple[int, int]] = []
     left_out: list[int] = []
     pickup = -1
@@ -229,10 +215,10 @@ def _lay_out(piece: Piece, order: list[int], grid: _Grid) -> Layout:
                 if begins:
                     grid.pad()
                 elif measure.length > grid.room():
-                    grid.give_up_bar(before)
+                    grid.give_up_bar()
         placed.append((index, grid.position))
-        grid.advance(index, measure.length)
-    return Layout(placed, grid.time_signatures, pickup, grid.irregular, left_out)
+        grid.advance(measure.length)
+    return Layout(placed, grid.time_signatures, pickup, left_out)
 
 
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
@@ -268,17 +254,14 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         first = len(rows)
         for note in part.measures[index]:
             onset = start + note.onset
-            here = [row for row in held.pop(note.pitch, ()) if abs(row[1] - onset) <= TIE_GAP or row[1] > onset]
-            if note.continues and here and abs(here[0][1] - onset) <= TIE_GAP:
+            here = [row for row in held.pop(note.pitch, ()) if row[1] >= onset - ROUNDING]
+            if note.continues and here and here[0][1] <= onset + ROUNDING:
                 row = here.pop(0)
             else:
                 row = [onset, onset, note.pitch]
                 rows.append(row)
             row[1] = onset + note.duration
-            if note.tied:
-                here.append(row)
-            if here:
-                held[note.pitch] = here[-_MAX_UNISON:]
+            held[note.pitch] = [*here, row][-MAX_UNISON:] if note.tied else here
     rows.sort(key=lambda row: (row[0], row[2]))
     table = np.array(rows, np.int64).reshape(-1, 3)
     return Track(part.name, -1, part.is_drum, table[:, 0], table[:, 1], table[:, 2])
@@ -292,26 +275,14 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
     return sorted((ticks[index], value) for index, value in marks if index in ticks)
 
 
-def _misfits(piece: Piece, layout: Layout) -> list[str]:
-    """What did not fit the bars, in words; measures are counted from 1."""
-    remarks = []
-    if layout.irregular:
-        first = layout.irregular[0]
-        length, metre = piece.measures[first].length / TICKS_PER_QUARTER, piece.measures[first].metre
-        remarks.append(
-            f"{len(layout.irregular):,} of {len(layout.placed):,} measures do not fill their metre, the first is"
-            f" measure {first + 1}: {length:g} quarters in {metre[0]}/{metre[1]}"
-        )
-    if layout.left_out:
-        remarks.append(f"pickups without room left out, the first is measure {layout.left_out[0] + 1}")
-    return remarks
-
-
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
     order = play_order(piece.measures) if piece.order is None else piece.order
+    if len(piece.parts) * len(order) > MAX_CELLS:
+        raise Skip(Reason.TOO_LONG, f"{len(piece.parts):,} parts of {len(order):,} measures as played")
     if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
         raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    piece = piece._replace(measures=[_rounded(measure) for measure in piece.measures])
     layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
@@ -324,5 +295,6 @@ def piece_to_score(piece: Piece) -> Score:
         keys=tuple(_first_played(piece.keys, layout.placed)),
         title=piece.title,
         pickup=layout.pickup,
-        remarks=(*piece.remarks, *_misfits(piece, layout)),
+        remarks=piece.remarks,
+        left_out=sum(len(part.measures[i]) for part in piece.parts for i in layout.left_out),
     )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mcvae_jax.music.jumps import find_jump, jump_order
-from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Piece, bar_ticks, play_order
+from mcvae_jax.music.measures import MAX_CELLS, TICKS_PER_QUARTER, Measure, Note, Piece, bar_ticks, play_order
 from mcvae_jax.music.measures import Part as Staff
 from mcvae_jax.music.musicxml.attributes import Metre
 from mcvae_jax.music.musicxml.bar import Bar
@@ -13,7 +13,6 @@ from mcvae_jax.music.musicxml.signs import read_signs
 from mcvae_jax.music.score import Reason, Skip
 
 _ROUNDING = TICKS_PER_QUARTER // 8  # a 32nd, half a step of the grid: less is rounding, not music
-_MAX_CELLS = 1 << 21  # staves times measures as played
 _SILENT: list[Note] = []
 _DRUMS = 1 << 62  # their staff, behind all others
 
@@ -32,7 +31,7 @@ def parts_to_piece(parts: Sequence[Part], title: str) -> Piece:
     measures = _measures(columns, read_signs(parts, remarks), _metres(parts, count, remarks))
     order = _order(columns, measures, remarks)
     staves = sum(len({staff for bar in part.bars for staff, _ in bar.notes}) + 1 for part in parts)
-    if staves * len(order) > _MAX_CELLS:
+    if staves * len(order) > MAX_CELLS:
         raise Skip(Reason.TOO_LONG, f"{len(order):,} measures, as played, of {staves:,} staves")
     tracks = [track for part in parts for track in _staves(part, measures, remarks)]
     keys = next((keys for part in parts if (keys := [(i, bar.key) for i, bar in enumerate(part.bars) if bar.key])), [])

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mcvae_jax.music.measures import TIE_GAP, Note
+from mcvae_jax.music.measures import ROUNDING, Note
 from mcvae_jax.music.musicxml.bar import Bar
 
 
@@ -29,8 +29,8 @@ class Ties:
         """
         held = self._held.get(note.pitch)
         if held and not note.continues and held.voice == voice:
-            follows = held.bar is bar and abs(note.onset - held.end) <= TIE_GAP
-            crosses = held.bar is before and note.onset == 0 and held.end >= before.extent() - TIE_GAP
+            follows = held.bar is bar and abs(note.onset - held.end) <= ROUNDING
+            crosses = held.bar is before and note.onset == 0 and held.end >= before.extent() - ROUNDING
             note = note._replace(continues=follows or crosses)
         if held and note.continues:
             staff = self._held.pop(note.pitch).staff
