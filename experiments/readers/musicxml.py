@@ -1,6 +1,7 @@
 """Readers of MusicXML: ours, music21, partitura and verovio."""
 
 import base64
+import codecs
 import re
 import tempfile
 import warnings
@@ -131,8 +132,10 @@ def _standard() -> dict[str, tuple[list[str], list[Note]]]:
 
 
 def pieces(data: bytes, with_repeats: bool) -> list[bytes]:
-    """The score of a file as plain XML; without repeats, its repeat signs and jumps are taken out."""
+    """The score of a file as plain XML in UTF-8; without repeats, its repeat signs and jumps are taken out."""
     data = unpack(data) if data.startswith(PACKED) else data
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = re.sub(r"^<\?xml[^>]*>", "", data.decode("utf-16")).encode()
     return [data if with_repeats else _REPEATS.sub(b"", data)]
 
 
