@@ -18,7 +18,7 @@ from experiments.readers import Answer, Peer, ask, same_notes
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
 
-FORMATS = ("abc",)
+FORMATS = ("abc", "musicxml")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -27,6 +27,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--source", nargs="*", default=[], metavar="PATH", help="a file, or a folder of files")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="pieces of each source (default: 100)")
+    parser.add_argument("--reference", default="", metavar="NAME", help="the reader that the others are compared with")
     return parser.parse_args(argv)
 
 
@@ -42,15 +43,18 @@ def compare_cases(peers: list[Peer], module: ModuleType) -> list[str]:
     return lines
 
 
-def compare_source(peers: list[Peer], module: ModuleType, source: Path, limit: int) -> list[str]:
-    """A line for each reader: the pieces whose notes are those of the reference, and the median time of one."""
-    files = sorted(source.rglob(f"*.{module.__name__.rsplit('.', 1)[-1]}")) if source.is_dir() else [source]
+def compare_source(
+    peers: list[Peer], module: ModuleType, source: Path, limit: int, reference_name: str = ""
+) -> list[str]:
+    """A line for each reader: pieces with the notes of the reference, written and played, and the time of one."""
+    suffixes = getattr(module, "SUFFIXES", (f".{module.__name__.rsplit('.', 1)[-1]}",))
+    files = sorted(file for file in source.rglob("*") if file.suffix in suffixes) if source.is_dir() else [source]
     if not files:
         raise UserError(f"{source} holds no files of this format")
     sets = [[p for file in files for p in module.pieces(file.read_bytes(), repeats)] for repeats in (False, True)]
     pairs = list(zip(*sets, strict=True))
     pairs = random.Random(0).sample(pairs, min(limit, len(pairs)))
-    reference = next(peer.read for peer in peers if peer.name == module.REFERENCE)
+    reference = next(peer.read for peer in peers if peer.name == (reference_name or module.REFERENCE))
     right = [[ask(reference, data) for data in pair] for pair in pairs]
     lines = [f"{source}: {len(pairs)} pieces"]
     for peer in peers:
@@ -74,10 +78,10 @@ def main(argv: list[str]) -> None:
     module = importlib.import_module(f"experiments.readers.{options.format}")
     peers = [peer for peer in module.PEERS if all(map(importlib.util.find_spec, peer.packages))]
     for package in {package for peer in peers for package in peer.packages}:
-        importlib.import_module(package)  # once, and not in every child
+        importlib.import_module(package)  # here, once, and not in every child
     say("\n".join(compare_cases(peers, module)))
     for source in options.source:
-        say("\n".join(compare_source(peers, module, Path(source), options.limit)))
+        say("\n".join(compare_source(peers, module, Path(source), options.limit, options.reference)))
 
 
 if __name__ == "__main__":

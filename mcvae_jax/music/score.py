@@ -28,6 +28,7 @@ class Score(NamedTuple):
     keys: tuple[tuple[int, str], ...] = ()  # tick and name ('G', 'Em'); empty where none is stated
     title: str = ""
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
+    left_out: int = 0  # notes of pickups after a bar that has no room for them (notation)
     remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words for the user
 
 
@@ -41,7 +42,6 @@ class Reason(enum.StrEnum):
     EMPTY = "empty file"
     NOT_MUSIC = "not a music file"
     DAMAGED = "damaged or truncated"
-    NOT_UNDERSTOOD = "notation that is not understood"
     SMPTE = "SMPTE time division"
     TOO_MANY_TRACKS = "too many tracks"
     TOO_LONG = "too long"

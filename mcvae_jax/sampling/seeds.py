@@ -127,7 +127,7 @@ def _notes(score: Score, track: Track, covered: int, total: int, wanted: int) ->
         notes.append(f"its melody is taken from {name} of {others + 1}; --melody chooses another")
     if covered:
         notes.append(f"it sounds several notes at once: of each chord the top note is the melody ({covered} left out)")
-    return notes
+    return notes + [f"not taken just as written: {printable(remark)}" for remark in score.remarks]
 
 
 def _setting(score: Score, track: Track, metre: str) -> Setting:
