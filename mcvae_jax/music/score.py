@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     EMPTY = "empty file"
     NOT_MUSIC = "not a music file"
     DAMAGED = "damaged or truncated"
+    NOT_UNDERSTOOD = "notation that is not understood"
     SMPTE = "SMPTE time division"
     TOO_MANY_TRACKS = "too many tracks"
     TOO_LONG = "too long"
