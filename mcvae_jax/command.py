@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.text import for_terminal
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,7 +26,7 @@ def run_command(main: Callable[[list[str]], int | None]) -> None:
     try:
         sys.exit(main(sys.argv[1:]))
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {' '.join(str(error).splitlines())}", sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -35,9 +36,10 @@ def run_command(main: Callable[[list[str]], int | None]) -> None:
         sys.exit(0)
 
 
-def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
-    print(line, flush=True)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
+    stream = stream or sys.stdout
+    print(for_terminal(text, stream.encoding), file=stream, flush=True)
 
 
 def comments_of(settings: type) -> dict[str, str]:

@@ -4,10 +4,9 @@ import argparse
 import dataclasses
 import sys
 
-from mcvae_jax.command import Parser, comments_of, run_command
+from mcvae_jax.command import Parser, comments_of, run_command, say
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
-from mcvae_jax.corpus.sources import printable
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -36,15 +35,8 @@ def main(argv: list[str]) -> None:
     """Builds the corpus and prints its report."""
     flags = parse(argv)
     settings = CorpusSettings(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)})
-    corpus = build_corpus(settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures)
-    show((corpus.folder / "report.txt").read_text("utf-8"), sys.stdout)
-
-
-def show(text: str, stream) -> None:
-    """Prints text in which names of any bytes may stand, on any terminal."""
-    encoding = stream.encoding or "ascii"
-    text = "\n".join(printable(line) for line in text.splitlines())
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    corpus = build_corpus(settings, flags.out, flags.workers, lambda line: say(line, sys.stderr), flags.pictures)
+    say((corpus.folder / "report.txt").read_text("utf-8").rstrip("\n"))
 
 
 if __name__ == "__main__":

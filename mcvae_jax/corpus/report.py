@@ -11,10 +11,11 @@ import numpy as np
 from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import Skipped, printable
+from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES, distinct_bars
 from mcvae_jax.music.bars import Stats
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.text import printable
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

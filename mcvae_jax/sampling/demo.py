@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import results
@@ -14,6 +13,7 @@ from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.text import printable
 from mcvae_jax.trained import Composer, open_corpus
 from mcvae_jax.workdir import read_json
 
