@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 
 from experiments.results import new_figure, save_figure, write_csv
-from mcvae_jax.command import Parser, run_command, say
-from mcvae_jax.errors import UserError
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop, tasks
 from mcvae_jax.training.metrics import read_metrics
@@ -20,6 +19,7 @@ from mcvae_jax.workdir import Workdir
 
 TARGET = 12.0  # nats per bar
 LATENT = 32
+LEAST_STEPS = 600  # capacity rises for 500
 # Name, what the KL is meant to reach, and the fields of config.loss. A large beta makes every nat that is not free
 # dear, so free bits that work leave the KL at their limit.
 RUNS = (
@@ -39,10 +39,8 @@ def main(argv: list[str]) -> None:
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the table and the figure")
     add("--source", default="builtin", metavar="MUSIC", help="builtin, tunes, or a folder of music (default: builtin)")
-    add("--steps", default=1500, type=int, metavar="N", help="of each run (default: 1500)")
+    add_whole(parser, "steps", LEAST_STEPS, 10_000_000, 1500, "of each run")
     options = parser.parse_args(argv)
-    if options.steps < 600:
-        raise UserError(f"--steps={options.steps} says nothing: capacity rises for 500 steps; give at least 600")
     rows = [run(name, target, loss, options) for name, target, loss in RUNS]
     write_csv(options.out / "kl_targets.csv", rows)
     draw(options.out)

@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 import sys
 
-from mcvae_jax.command import Parser, comments_of, run_command, say
-from mcvae_jax.corpus.build import build_corpus
+from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
+from mcvae_jax.corpus.build import MOST_WORKERS, build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 
 
@@ -26,7 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
             help=comments[field.name] + default,
         )
     parser.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced")
-    parser.add_argument("--workers", type=int, help="processes that read (default: one for each core)")
+    add_whole(parser, "workers", 1, MOST_WORKERS, None, "processes that read; one for each core where not said")
     parser.add_argument("--pictures", action=argparse.BooleanOptionalAction, default=True, help="draw report.png")
     return parser.parse_args(argv)
 

@@ -18,13 +18,13 @@ transcribers, or trains on `tunes` or on other files.
 `tunes` is tunes/tunes.txt: melodies in the public domain, written out for this project and under its licence.
 """
 
+import contextlib
 import gzip
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +33,7 @@ import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing_file
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
 from mcvae_jax.music.readers import limits_of, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
@@ -65,7 +66,11 @@ def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
     for entry in read_collections():
         entries.append(entry)
         yield entry
-    _write_atomically(cache, _pack(entries))
+    with (
+        contextlib.suppress(OSError),
+        replacing_file(cache) as file,
+    ):  # without a place for it they are parsed each time
+        file.write(_pack(entries))
 
 
 def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | Skip]]:
@@ -151,17 +156,6 @@ def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
         )
         entries.append((row["name"], score))
     return entries
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Best effort: without a place for a cache the tunes are parsed again next time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        pass
 
 
 # Our own tunes.

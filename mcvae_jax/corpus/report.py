@@ -40,6 +40,7 @@ def make_report(
             for side, name in enumerate(SIDE_NAMES)
             if (here := cleaned.sides == side) is not None
         },
+        "moved": cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else "",
         "excluded": [
             {
                 "name": cleaned.songs[i].name,
@@ -138,6 +139,8 @@ def _overview(report: dict[str, Any]) -> list[str]:
 
 def _split(report: dict[str, Any]) -> list[str]:
     lines = [f"{name:<22}{side['songs']:>10,} songs{side['bars']:>12,} bars" for name, side in report["split"].items()]
+    if report["moved"]:
+        lines.append(f"The hashes put all songs on one side, so {report['moved']} was moved to the other")
     excluded = report["excluded"]
     if excluded:
         lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")
