@@ -3,7 +3,8 @@
 `python -m experiments.benchmark_corpus --source=FOLDER`. One process on one core (pinned where the system
 allows it), the methods in turn, `--rounds` times over, the best round of each; the second rate counts the
 seconds of the processor, which other programs on the machine disturb less. mido and pretty_midi do less (they
-parse, and make no bars) and get every n-th file only, as they are slow.
+parse, and make no bars) and get every n-th file only, as they are slow. What it writes lies in a temporary
+folder, which it removes.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from mcvae_jax.errors import UserError
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0], allow_abbrev=False)
+    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__, **plain)
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")
     add_whole(parser, "rounds", 1, 1000, 3, "the best one of each method counts")

@@ -2,7 +2,7 @@
 
 make writes OUT/index.html, one file to be sent to the listeners or put on a web server; OUT/key.json, which says which
 clip is whose and stays with you; and OUT/songs, the clips as MIDI. analyse reads the files that listeners send back (or
-a folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json.
+a folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json to OUT. Neither writes anything else.
 
 A model is a workdir; DIR:vae takes the VAE of it alone, running free, so that the thesis' own comparison is the first
 example.

@@ -2,7 +2,7 @@
 
 Interpolates between songs of set A and set B by Algorithms 1 to 4 and between the melodies themselves, scores it all
 with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, one figure of them all (overview), tables (CSV)
-and index.html, to be looked at first, to --out.
+and index.html, to be looked at first, to --out, and nothing else.
 
 A and B are held-out songs by default, 100 each or half of those that there are: what a model makes of songs that it
 was trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that, and there the corrected 5-gram

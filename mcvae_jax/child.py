@@ -74,10 +74,14 @@ def serve(parent: int, by_main_thread: bool) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
     try:
-        function = pickle.load(sys.stdin.buffer)
+        function, memory = pickle.load(sys.stdin.buffer), 0
         while True:
             for task, limits in pickle.load(sys.stdin.buffer):
-                _bound(limits)
+                if limits.mebibytes != memory:
+                    memory = limits.mebibytes
+                    _bound(resource.RLIMIT_DATA, memory << 20)
+                    _bound(resource.RLIMIT_AS, (memory + _MAPPED) << 20)
+                _bound(resource.RLIMIT_CPU, math.ceil(time.process_time() + limits.seconds))
                 answer = _do(function, task)
                 answers.write(HEADER.pack(len(answer)) + answer)
                 answers.flush()
@@ -103,17 +107,11 @@ def _do(function: Callable[[Any], Any], task: Any) -> bytes:
     return answer
 
 
-def _bound(limits: Limits) -> None:
-    """Limits of the system for the next task; where the system has none of a kind, it goes without."""
-    bounds = {
-        resource.RLIMIT_CPU: math.ceil(time.process_time() + limits.seconds),
-        resource.RLIMIT_DATA: limits.mebibytes << 20,
-        resource.RLIMIT_AS: (limits.mebibytes + _MAPPED) << 20,
-    }
-    for kind, bound in bounds.items():
-        with contextlib.suppress(ValueError, OSError):
-            hard = resource.getrlimit(kind)[1]
-            resource.setrlimit(kind, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+def _bound(kind: int, bound: int) -> None:
+    """Sets a limit of the system, not above what this process may have; where there is none, it goes without."""
+    with contextlib.suppress(ValueError, OSError):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
 
 
 def _die_with(parent: int, by_main_thread: bool) -> None:

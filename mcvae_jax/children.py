@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 import pickle
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from mcvae_jax.errors import UserError
 
 __all__ = ["Failure", "How", "Limits", "call", "map_chunks", "stream"]
 
-PATIENCE = 5  # seconds by the clock for each of processor time: a machine may be busy
+PATIENCE = 10  # seconds by the clock for each of processor time: a machine may be busy
 STARTING = 10.0  # seconds by the clock until a child has started
 AHEAD = 64  # items that the child of a stream may be ahead
 _PART = 1 << 20  # bytes that pass a pipe at a time
@@ -107,15 +107,13 @@ def wait(children: Sequence["Child"]) -> list["Child"]:
     Time counts for a child while this side waits for it: neither while the caller does other things, nor while both
     are stopped.
     """
-    with selectors.DefaultSelector() as selector:
-        for child in children:
-            child.register(selector)
-        started = time.monotonic()
-        events = selector.select(max(0.0, min(1.0, *(child.left for child in children))))
-        waited = min(time.monotonic() - started, 1.0)
+    poller = select.poll()
+    of = {handle: child for child in children for handle in child.register(poller)}
+    started = time.monotonic()
+    ready = {of[handle] for handle, _ in poller.poll(max(0.0, 1000 * min(1.0, *(child.left for child in children))))}
+    waited = min(time.monotonic() - started, 1.0)
     for child in children:
         child.left -= waited
-    ready = {key.data for key, _ in events}
     return [child for child in children if child in ready or child.left <= 0]
 
 
@@ -141,13 +139,16 @@ class Child:
         if self._process is not None:
             self._hand_over()
 
-    def register(self, selector: selectors.BaseSelector) -> None:
-        """Says what this child waits for; starts it where it is not there."""
+    def register(self, poller: select.poll) -> list[int]:
+        """The handles on which something may happen; starts the process where it is not there."""
         if self._process is None:
             self._start()
-        selector.register(self._process.stdout, selectors.EVENT_READ, self)
+        wanted = [(self._process.stdout.fileno(), select.POLLIN)]
         if self._unsent:
-            selector.register(self._process.stdin, selectors.EVENT_WRITE, self)
+            wanted.append((self._process.stdin.fileno(), select.POLLOUT))
+        for handle, event in wanted:
+            poller.register(handle, event)
+        return [handle for handle, _ in wanted]
 
     def collect(self) -> list[Any]:
         """The results that have come, or Failures, in the order of the tasks; there may be none yet."""

@@ -1,7 +1,7 @@
 """Scores a trained model: held-out songs in bits, composed songs beside held-out ones and controls, and what is copied.
 
-It writes report.json (every number) and report.html (to be read) to --out, for the workdir of a VAE, of an MDRNN, or of
-configs/mcvae.py.
+It writes report.json (every number) and report.html (to be read) to --out, and nothing else, for the workdir of a VAE,
+of an MDRNN, or of configs/mcvae.py.
 
 example:
   python -m mcvae_jax.evaluate --workdir=runs/mcvae-default --out=report

@@ -9,6 +9,8 @@ modes:
   reconstruct  yours, and what the model keeps of it: --seed_file=tune.mid
   vae          what the VAE alone makes, without memory of the bars before: its free run, and bar by bar
 
+It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
+
 compose, continue and infill need an MDRNN (configs/mdrnn.py or configs/mcvae.py); a VAE's workdir does for the others.
 
 examples:

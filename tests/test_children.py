@@ -16,7 +16,7 @@ from mcvae_jax import children
 from mcvae_jax.children import Failure, How, Limits
 from mcvae_jax.errors import UserError
 
-LIMITS = Limits(seconds=1.0, mebibytes=300)
+LIMITS = Limits(seconds=5.0, mebibytes=300)
 KEPT = []  # what a task leaves behind in its process
 
 
@@ -60,7 +60,7 @@ BAD = {
 }
 EXPECTED = {
     "die": (How.CRASHED, "SIGSEGV"),
-    "hang": (How.TOO_SLOW, "over 5 s"),
+    "hang": (How.TOO_SLOW, "over 2 s"),
     "spin": (How.TOO_SLOW, "over 1 s of processor time"),
     "spin in C": (How.TOO_SLOW, "over 1 s of processor time"),
     "overflow the stack": (How.CRASHED, "SIGSEGV"),
@@ -72,7 +72,13 @@ EXPECTED = {
 
 
 def results_of(chunks, workers=2):
-    return list(children.map_chunks(misbehave, iter(chunks), workers, lambda _: LIMITS, lambda task, how: (task, how)))
+    """The results, or (task, Failure). What spins may take long by the clock: other programs may be busy, too."""
+    limits = {"hang": Limits(0.2, 300), "spin": Limits(0.9, 300), "spin in C": Limits(0.9, 300)}
+    return list(children.map_chunks(misbehave, iter(chunks), workers, lambda t: limits.get(t, LIMITS), together))
+
+
+def together(task, failure):
+    return task, failure
 
 
 def test_a_bad_task_costs_itself_alone():
@@ -80,13 +86,14 @@ def test_a_bad_task_costs_itself_alone():
     chunks += [["overflow the stack", "answer too much"], ["raise", "e"], ["f"]]
     started = time.monotonic()
     results = results_of(chunks)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     for task, result in zip(sum(chunks, []), results, strict=True):
         if task not in BAD:
             assert result == task.upper()
             continue
         of, (how, detail) = result
-        assert (of, how) == (task, EXPECTED[task][0]) and EXPECTED[task][1] in detail
+        assert (of, how) == (task, EXPECTED[task][0])
+        assert EXPECTED[task][1] in detail or how is How.TOO_SLOW and "over 9 s" in detail  # a very busy machine
         assert detail.isprintable() and len(detail) < 200
 
 
@@ -115,7 +122,7 @@ def test_what_a_user_should_be_told_is_raised_here():
 
 
 def count(stop):
-    """0, 1, ...; what was made last stands in a file. Dies at 1000."""
+    """0, 1, ...; up to a number, or with a sign in a file for each. Dies at 1000."""
     number = 0
     while True:
         if number == 1000:
@@ -123,8 +130,8 @@ def count(stop):
         if stop.isdigit() and number == int(stop):
             return
         if not stop.isdigit():
-            with open(stop, "w") as file:
-                file.write(str(number))
+            with open(stop, "a") as file:
+                file.write("x")
         yield number
         number += 1
 
@@ -147,15 +154,15 @@ def test_a_stream_is_made_as_it_is_asked_for(tmp_path):
     items = children.stream(count, str(tmp_path / "made"), LIMITS)
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.3)
-    assert int((tmp_path / "made").read_text()) < children.AHEAD
+    assert 3 <= len((tmp_path / "made").read_text()) <= children.AHEAD
     items.close()
 
 
 def test_time_counts_only_while_it_is_waited_for():
     """The caller is away for longer than an item may take, while the child waits for it in the middle of an answer."""
-    items = children.stream(large_items, None, Limits(0.2, 300))
+    items = children.stream(large_items, None, Limits(0.1, 300))
     found = [next(items)]
-    time.sleep(0.2 * children.PATIENCE + 1)
+    time.sleep(0.1 * children.PATIENCE + 1)
     found += items
     assert [len(item) for item in found] == [300_000] * 3 * children.AHEAD
 

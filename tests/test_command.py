@@ -49,7 +49,7 @@ def refused(command, option):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_numbers_beyond_all_use_are_refused_with_the_range(command):
     told = dict(re.findall(r"--(\w+) \w+\s[^-]*?\(([\d,]+ to [\d,]+)", " ".join(help_of(command).split())))
-    options = COUNTED & set(re.findall(r"--(\w+)", help_of(command)))
+    options = COUNTED & set(re.findall(r"--(\w+) (?!\{)", help_of(command)))
     for name in options:
         message = refused(command, f"--{name}=20000000000")
         assert re.match(rf"(--)?{name} is 20000000000; it must be from", message), message
@@ -60,3 +60,13 @@ def test_numbers_beyond_all_use_are_refused_with_the_range(command):
         if name in options:
             assert span in refused(command, f"--{name}=20000000000")
     assert len(options) >= (0 if command == "mcvae_jax.latents" else 1)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "mcvae_jax.main", "mcvae_jax.inspect"])
+def test_help_says_what_is_written_where(command):
+    COMMANDS.get(command)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        main_of(command)(["--help"])
+    words = " ".join(shown.getvalue().split())
+    assert re.search(r"writes .*(nothing|OUT|--out|into the workdir)|writ.*(goes to --out|temporary folder)", words)

@@ -72,7 +72,9 @@ def make_parser(name: str, doc: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         epilog="--config.FIELD=VALUE changes a field of configs/mcvae.py in every run, as in"
-        " --config.vae.train.steps=3000.",
+        " --config.vae.train.steps=3000.\n"
+        "All that is written goes to --out (runs/, corpora/, compiled/, tables and figures); the built-in tunes are\n"
+        "kept in ~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place).",
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the tables and the figures")

@@ -1,4 +1,9 @@
-"""`python -m mcvae_jax.corpus --source=FOLDER --out=CORPUS`: builds a corpus and prints its report."""
+"""Builds a corpus and prints its report: python -m mcvae_jax.corpus --source=FOLDER --out=CORPUS
+
+It writes CORPUS and nothing else, but for --source=builtin, which keeps the tunes that it has read in
+~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place). What cannot be read is skipped and named in
+CORPUS/skipped.jsonl.
+"""
 
 import argparse
 import dataclasses
@@ -11,7 +16,9 @@ from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Every field of CorpusSettings is a flag, and the comment beside it the flag's help."""
-    parser = Parser("python -m mcvae_jax.corpus", description=__doc__)
+    parser = Parser(
+        "python -m mcvae_jax.corpus", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     comments = comments_of(CorpusSettings)
     for field in dataclasses.fields(CorpusSettings):
         required = field.default is dataclasses.MISSING
