@@ -169,6 +169,13 @@ class TestHostileFolders:
         assert read(folder)[0] == Skipped("a.mid", Reason.BROKEN_LINK, "No such file or directory")
 
 
+def test_titles_and_details_are_bounded(tmp_path):
+    (tmp_path / "a.abc").write_text(f"X:1\nT:{'long ' * 10_000}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
+    (tmp_path / "b.mid").write_bytes(raw.midi(raw.melody([60]))[:-5] + b"\x1b" * 10**5)
+    song, skipped = read(tmp_path)
+    assert len(song.title) == 200 and len(skipped.detail) <= 200 and skipped.detail.isprintable()
+
+
 class TestChildren:
     def test_callers_need_no_main_guard_and_no_jax(self, tmp_path, folder):
         script = tmp_path / "script.py"

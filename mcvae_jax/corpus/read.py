@@ -17,8 +17,10 @@ from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.text import printable
 
 BUILT_IN = ("builtin", "tunes")
+_LONGEST = 200  # characters of a title or of a detail: a file may hold any number
 _CHUNK = 64  # files that a worker gets at a time
 _CHUNK_BYTES = 4 << 20  # of files in memory
 
@@ -59,7 +61,7 @@ def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Ski
         data = file.read()
         scores = read_scores(data, file.suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
-        return [Skipped(file.name, skip.reason, skip.detail)]
+        return [_skipped(file.name, skip)]
     except OSError as error:
         reason = Reason.BROKEN_LINK if isinstance(error, FileNotFoundError) else Reason.UNREADABLE
         return [Skipped(file.name, reason, error.strerror or type(error).__name__)]
@@ -75,8 +77,12 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
             raise score
         bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
     except Skip as skip:
-        return Skipped(name, skip.reason, skip.detail)
-    return Song(name, checksum, bars, stats, score.title)
+        return _skipped(name, skip)
+    return Song(name, checksum, bars, stats, score.title[:_LONGEST])
+
+
+def _skipped(name: str, skip: Skip) -> Skipped:
+    return Skipped(name, skip.reason, printable(skip.detail[:_LONGEST]))
 
 
 def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:
@@ -120,8 +126,7 @@ def _limits(file: File | Skipped) -> Limits:
 
 
 def _failed(file: File, failure: Failure) -> list[Skipped]:
-    skip = skip_of(failure)
-    return [Skipped(file.name, skip.reason, skip.detail)]
+    return [_skipped(file.name, skip_of(failure))]
 
 
 def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:
