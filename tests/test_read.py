@@ -15,6 +15,7 @@ from mcvae_jax.corpus import sources
 from mcvae_jax.corpus.read import Skipped, Song, read_file, read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
+from mcvae_jax.music import readers
 from mcvae_jax.music.bars import bars_to_tokens, tokens_to_bars
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Reason, Score, Track
@@ -221,3 +222,28 @@ def test_random_bytes_in_every_format_are_skipped(tmp_path):
     results = read(tmp_path)
     assert len(results) == 200
     assert all(isinstance(r, Song) or r.reason in Reason for r in results)
+
+
+def odd(data):
+    """A reader that raises what the data say, as a library may."""
+    if data == b"memory":
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise ValueError("cannot allocate") from None
+    raise {b"key": KeyError("x\x1b"), b"recursion": RecursionError(), b"system": SystemError("null")}[data]
+
+
+@pytest.mark.parametrize("data", [b"key", b"recursion", b"system"])
+def test_whatever_a_reader_raises_is_the_reason_of_its_file(tmp_path, monkeypatch, data):
+    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    monkeypatch.setitem(readers.FORMATS, ".krn", form)
+    (skipped,) = read_file(sources.File("a.krn", ".krn", data=data), CorpusSettings(""))
+    assert skipped.reason == Reason.DAMAGED and skipped.detail.isprintable() and "Error" in skipped.detail
+
+
+def test_a_lack_of_memory_is_no_damage_whatever_a_library_calls_it(monkeypatch):
+    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    monkeypatch.setitem(readers.FORMATS, ".krn", form)
+    with pytest.raises(MemoryError):
+        read_file(sources.File("a.krn", ".krn", data=b"memory"), CorpusSettings(""))
