@@ -70,6 +70,8 @@ def main(argv: list[str]) -> int:
     add("--latents", default="", metavar="N,N", help=f"latent sizes; default {_text(LATENTS)}")
     parser.set_defaults(seeds=1)
     flags = runs.parse(parser, argv)
+    if not 0 < flags.budget < 1e6:
+        raise UserError(f"--budget is {flags.budget}; it must be above 0 and below a million minutes")
     savgol_filter()  # whose absence is known now
     sizes = _numbers("sizes", flags.sizes) or (SIZES_CPU if on_cpu else SIZES)
     latents = _numbers("latents", flags.latents) or LATENTS
@@ -324,7 +326,7 @@ def _name(cell: Cell) -> str:
 def _numbers(name: str, text: str) -> tuple[int, ...]:
     """'64,128' -> (64, 128); UserError for anything but whole numbers above 0."""
     parts = text.split(",") if text else []
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and len(part) < 10 and int(part) > 0 for part in parts):
         raise UserError(f"--{name}={text}: give whole numbers with commas between them, as --{name}=64,128")
     return tuple(dict.fromkeys(map(int, parts)))
 

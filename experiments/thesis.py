@@ -2,7 +2,7 @@
 
 Interpolates between songs of set A and set B by Algorithms 1 to 4 and between the melodies themselves, scores it all
 with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, one figure of them all (overview), tables (CSV)
-and index.html, to be looked at first, to --out.
+and index.html, to be looked at first, to --out, and nothing else.
 
 A and B are held-out songs by default, 100 each or half of those that there are: what a model makes of songs that it
 was trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that, and there the corrected 5-gram
@@ -28,13 +28,13 @@ from experiments.published.musicvae import draw_paths, finding, follow_paths
 from experiments.published.page import write_page
 from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, composed, without_model
 from experiments.results import write_csv
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing
-from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS, Settings
+from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS, MOST_SEED, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone
@@ -56,22 +56,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--workdir", required=True, metavar="DIR", help="of an MCVAE; a VAE alone makes Algorithms 1 and 2")
     add("--out", required=True, metavar="DIR", help="folder of the results; earlier ones there are replaced")
     add("--uncleaned", default="", metavar="DIR", help="of an MCVAE trained on the uncleaned corpus, for Fig 6.11")
-    add("--songs", type=int, default=100, metavar="N", help="of A and of B, at most (default: 100)")
+    add_whole(parser, "songs", 2, 10_000, 100, "of A and of B, at most")
     add("--songs_from", choices=("held_out", "all"), default="held_out", help="see above (default: held_out)")
-    add("--seed", type=int, default=0, metavar="N", help="of the choice of songs and all draws (default: 0)")
+    add_whole(parser, "seed", 0, MOST_SEED, 0, "of the choice of songs and all draws")
     add("--as_printed", action="store_true", help="Algorithms 3 and 4 without the first bar (64 tokens)")
     add("--as_trained", action="store_true", help="draw with all temperatures at 1")
     add("--corpus", default="", metavar="DIR", help="where the corpus is now (default: where training found it)")
     add("--checkpoint", default="best", metavar="WHICH", help="of --workdir: best, newest or a step (default: best)")
-    flags = parser.parse_args(argv)
-    if flags.songs < 2:
-        raise UserError(f"--songs is {flags.songs}; it must be 2 or more")
-    settings_of(flags)  # which says what is wrong with a seed
-    return flags
+    return parser.parse_args(argv)
 
 
 def settings_of(flags: argparse.Namespace) -> Settings:
-    """How melodies are drawn; UserError for a seed that cannot be."""
+    """How melodies are drawn."""
     return dataclasses.replace(AS_TRAINED if flags.as_trained else DEFAULTS, seed=flags.seed)
 
 

@@ -7,15 +7,19 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.text import brief, for_terminal
+
+_LONGEST = 300  # characters of what argparse says, which repeats the user's words
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are one line, like all others."""
 
     def error(self, message: str) -> NoReturn:
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
         raise UserError(f"{message}; --help lists the options")
 
 
@@ -25,7 +29,7 @@ def run_command(main: Callable[[list[str]], int | None]) -> None:
     try:
         sys.exit(main(sys.argv[1:]))
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {' '.join(str(error).splitlines())}", sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -35,9 +39,30 @@ def run_command(main: Callable[[list[str]], int | None]) -> None:
         sys.exit(0)
 
 
-def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
-    print(line, flush=True)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
+    stream = stream or sys.stdout
+    print(for_terminal(text, stream.encoding), file=stream, flush=True)
+
+
+def add_whole(
+    parser: argparse._ActionsContainer, name: str, low: int, high: int, default: int | None, text: str
+) -> None:
+    """Adds the option --NAME, a whole number from low to high, to a parser or a group; its help tells both."""
+
+    def number(given: str) -> int:
+        return check_range(f"--{name}", int(given), low, high)
+
+    number.__name__ = "whole number"  # argparse says so where it is none
+    told = f"{text} ({low:,} to {high:,}" + ("" if default is None else f"; default: {default}") + ")"
+    parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=told)
+
+
+def check_range(name: str, value: int, low: int, high: int) -> int:
+    """The value; UserError where it does not lie from low to high, before anything is tried with it."""
+    if not low <= value <= high:
+        raise UserError(f"{name} is {brief(value)}; it must be from {low:,} to {high:,}")
+    return value
 
 
 def comments_of(settings: type) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Scores a trained model: held-out songs in bits, composed songs beside held-out ones and controls, and what is copied.
 
-It writes report.json (every number) and report.html (to be read) to --out, for the workdir of a VAE, of an MDRNN, or of
-configs/mcvae.py.
+It writes report.json (every number) and report.html (to be read) to --out, and nothing else, for the workdir of a VAE,
+of an MDRNN, or of configs/mcvae.py.
 
 example:
   python -m mcvae_jax.evaluate --workdir=runs/mcvae-default --out=report
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
@@ -32,7 +32,7 @@ from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.evaluation.songs import encode_songs, scored_songs
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import AS_TRAINED, Settings
+from mcvae_jax.sampling.settings import AS_TRAINED, MOST_SEED, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 Songs = list[np.ndarray]
@@ -58,16 +58,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--out", required=True, metavar="DIR", help="folder of the report; an earlier report there is replaced")
     add("--corpus", default="", metavar="DIR", help="where the corpus is now (default: where training found it)")
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
-    add("--songs", type=int, default=100, metavar="N", help="songs of each composed set (default: 100)")
-    add("--bars", type=int, default=32, metavar="N", help="bars of each song of the sets (default: 32)")
-    add("--draws", type=int, default=4, metavar="N", help="of whole songs, for the bounds (default: 4)")
-    add("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
-    flags = parser.parse_args(argv)
-    for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1)):
-        if getattr(flags, name) < least:
-            raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
-    Settings(seed=flags.seed)  # which says what is wrong with a seed
-    return flags
+    add_whole(parser, "songs", FOLDS, 10_000, 100, "songs of each composed set")
+    add_whole(parser, "bars", PASSAGE, 1000, 32, "bars of each song of the sets")
+    add_whole(parser, "draws", 1, 1000, 4, "of whole songs, for the bounds")
+    add_whole(parser, "seed", 0, MOST_SEED, 0, "of everything that is drawn")
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Says what a workdir holds, finished or not: python -m mcvae_jax.inspect WORKDIR"""
+"""Says what a workdir holds, finished or not: python -m mcvae_jax.inspect WORKDIR. It writes nothing."""
 
 import math
 from pathlib import Path
@@ -16,6 +16,9 @@ BOOKKEEPING = ("step", "split", "seconds")
 
 def main(argv: list[str]) -> int:
     """Prints the report on the one workdir named."""
+    if {"--help", "-h"} & set(argv):
+        say(__doc__)
+        return 0
     if len(argv) != 1 or argv[0].startswith("-"):
         raise UserError("Give one workdir: python -m mcvae_jax.inspect runs/vae-default")
     say("\n".join(describe(argv[0])))

@@ -10,6 +10,9 @@ numpy.load, for songs i = 0, 1, ...:
   sides            uint8 (songs,): 0 training, 1 held out, 2 excluded from the scores
   names            text (songs,): the file of each song
   vae, corpus      text (): the identities of both
+
+The command writes this file and nothing else; it reads the latents that the training of an MDRNN has kept in the VAE's
+workdir, where they are those asked for.
 """
 
 import argparse
@@ -27,7 +30,7 @@ from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing
+from mcvae_jax.files import replacing, replacing_file
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
@@ -72,6 +75,7 @@ def corpus_latents(
     highest_shift: int = 0,
     say: Say = lambda line: None,
     folder: Path | str | None = None,
+    keep: bool = True,
 ) -> Latents:
     """The latents of a corpus at all shifts from lowest to highest, encoded once and then kept on disk.
 
@@ -80,6 +84,7 @@ def corpus_latents(
       say: takes lines about the progress.
       folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
         this VAE is replaced. Where nothing can be written, nothing is kept.
+      keep: False reads what is kept, and writes nothing.
     """
     place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
     facts = {"vae": trained.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
@@ -89,10 +94,11 @@ def corpus_latents(
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
     mu, log_var = encode_bars(trained.vae, trained.params, bars, say)
     latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
-    try:
-        _write(place, facts, latents)
-    except UserError as error:
-        say(f"the latents are not kept: {error}")
+    if keep:
+        try:
+            _write(place, facts, latents)
+        except UserError as error:
+            say(f"the latents are not kept: {error}")
     return latents
 
 
@@ -165,8 +171,7 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "corpus": np.array(corpus.identity),
     }
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as file:
+        with replacing_file(Path(path)) as file:
             np.savez(file, **arrays)
     except OSError as error:
         raise UserError(f"Cannot write {path}: {error.strerror}.") from error
@@ -184,7 +189,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     trained = open_vae(flags.workdir, flags.checkpoint)
     corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(trained)
-    latents = corpus_latents(trained, corpus, say=say_at_once)
+    latents = corpus_latents(trained, corpus, say=say_at_once, keep=False)
     write_npz(flags.out, trained, corpus, latents)
     say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {trained.vae.latent}: {flags.out}")
 

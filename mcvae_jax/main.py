@@ -9,6 +9,11 @@ python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDR
   --init_from=WORKDIR    starts from the best parameters of another run
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
 
+It writes into the workdir; the corpus into config.corpus_folder, by default a folder in corpora/, with a hidden lock
+beside it; and, for an MDRNN, the latents of the corpus into the VAE's workdir. The built-in tunes are kept as they were
+read in ~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place). While a folder is being written it lies
+beside its place as .NAME.xxxxxxxx.part; what a killed process leaves of it, the next one clears.
+
 python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 """
 

@@ -115,7 +115,10 @@ def test_where_nothing_can_be_kept_they_are_there_all_the_same(small, tmp_path):
 
 def test_the_npz_holds_every_song(small, tmp_path):
     trained, corpus = small
+    before = sorted(trained.folder.rglob("*"))
     main([f"--workdir={trained.folder}", f"--out={tmp_path / 'new' / 'latents.npz'}"])
+    assert sorted(trained.folder.rglob("*")) == before  # it writes its file alone
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["latents.npz"]
     latents = corpus_latents(trained, corpus)
     with np.load(tmp_path / "new" / "latents.npz", allow_pickle=False) as file:
         for i in range(len(corpus)):

@@ -193,7 +193,12 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ("songs.bars=0", "config.songs.bars is 0; it must be at least 1"),
+        ("songs.bars=0", "config.songs.bars is 0; it must be from 1 to 1,000"),
+        ("songs.bars=2000000000", "config.songs.bars is 2000000000; it must be from 1 to 1,000"),
+        ("songs.composed=2000000000", "config.songs.composed is 2000000000; it must be from 0 to 10,000"),
+        ("mdrnn.data.window=2000000000", "config.mdrnn.data.window is 2000000000; it must be from 0 to"),
+        ("vae.held_out.importance_samples=2000000000", "config.vae.held_out.importance_samples is 2000000000; it"),
+        ("vae.corpus.max_bars=2000000000", "max_bars is 2000000000; it must be from 0 to"),
         ("songs.seed_bars=-1", "config.songs.seed_bars is -1"),
         ("songs.composed=-1", "config.songs.composed is -1"),
         ("songs.temperature=-1.0", "config.songs.temperature is -1.0"),
@@ -204,7 +209,7 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
         ("mdrnn.model.units=0", "config.mdrnn.model.units is 0"),
         ("mdrnn.data.lowest_shift=3", "config.mdrnn.data.lowest_shift must not be above 0"),
         ("mdrnn.dropout.hidden=1.0", "config.mdrnn.dropout.hidden is 1.0"),
-        ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws must be at least 1"),
+        ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws is 0; it must be from 1 to"),
         ("mdrnn.vae_workdir=elsewhere", "the config has no field 'vae_workdir' there"),
         ("songs.seed_bars=500", "no held-out song of .* is longer than 500 bars; lower config.songs.seed_bars"),
         (

@@ -175,8 +175,8 @@ def test_processes_side_by_side_stop_when_asked_and_go_on(finished, corpus, tmp_
 
 def test_mistakes_are_one_line_before_any_training(corpus, tmp_path):
     for more, fields, message in (
-        (["--seeds=0"], [], "--seeds is 0; it must be 1 or more"),
-        (["--songs=1"], [], "--songs is 1; it must be 2 or more"),
+        (["--seeds=0"], [], "--seeds is 0; it must be from 1 to"),
+        (["--songs=1"], [], "--songs is 1; it must be from 2 to"),
         (["--scale=huge"], [], "invalid choice: 'huge'"),
         ([], ["vae.loss.beta=0.3"], "--config.vae.loss.beta=0.3: this experiment sets that field itself"),
         ([], ["vae.model.unit=3"], "no field 'unit' there. Did you mean units"),

@@ -1,7 +1,6 @@
 """The results of a listening test as a folder: figures, tables, summary.json, and results.md to be read."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from experiments.listening.clips import MCVAE, REAL, VAE
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.text import for_markdown
 
 FORMAT, VERSION = "mcvae_jax listening results", 1
 LEAST = 2  # listeners; fewer have no spread
@@ -134,7 +134,7 @@ def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[
     ]
     write_csv(folder / "ratings.csv", ratings)
     if remarks := _remarks(listeners):
-        write_csv(folder / "remarks.csv", [row | {"remark": _plain(row["remark"])} for row in remarks])
+        write_csv(folder / "remarks.csv", remarks)
 
 
 def _remarks(listeners: Sequence[Listener]) -> Rows:
@@ -145,11 +145,6 @@ def _remarks(listeners: Sequence[Listener]) -> Rows:
     ]
 
 
-def _plain(text: str) -> str:
-    """A remark that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
 def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -> str:
     listeners = summary["listeners"]
     music = sum(each["makes music"] != "no" for each in listeners)
@@ -157,9 +152,9 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
     lines = [
         "# Listening test",
         f"{len(listeners)} listeners (who make music: {music}); the median took {minutes:.1f} min and"
-        f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is"
-        " corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
-        "\n".join(f"- {line}" for line in findings(summary)),
+        f" heard {heard:.0%} of the clips. Test {for_markdown(summary['test'])}. The listener is the unit of all tests;"
+        " p is corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
+        "\n".join(f"- {for_markdown(line)}" for line in findings(summary)),
         f"Answers to the statements, as the figures name them: {figures.EXPLAINED}.",
         *(f"![{name}]({name}.png)" for name in drawn),
     ]
@@ -169,21 +164,20 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
     if remarks:
         lines += ["## Remarks", _table(remarks), "remarks.csv has them with their line breaks."]
     if summary["left out"]:
-        lines += ["## Files left out", "\n".join(f"- {each['file']}: {each['reason']}" for each in summary["left out"])]
+        lines += ["## Files left out", _left_out(summary["left out"])]
     return "\n\n".join(lines) + "\n"
+
+
+def _left_out(files: Rows) -> str:
+    return "\n".join(f"- {for_markdown(each['file'])}: {for_markdown(each['reason'])}" for each in files)
 
 
 def _table(rows: Rows) -> str:
     head = list(rows[0])
     cells = [
-        [f"{value:.3g}" if isinstance(value, float) else _escaped(str(value)) for value in row.values()] for row in rows
+        [f"{value:.3g}" if isinstance(value, float) else for_markdown(value) for value in row.values()] for row in rows
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
-
-
-def _escaped(text: str) -> str:
-    """Text that stays in its cell and is shown as it is written, in one line."""
-    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(text.split()))
 
 
 def _check_folder(folder: Path) -> None:

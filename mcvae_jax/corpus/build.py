@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus import builtin
 from mcvae_jax.corpus.clean import Cleaned, clean
+from mcvae_jax.corpus.few import warning
 from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
-from mcvae_jax.corpus.store import HELD_OUT, SIDE_NAMES, TRAIN, Corpus, check_place, write_corpus
+from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
+MOST_WORKERS = 1024
 
 
 def build_corpus(
@@ -40,16 +43,16 @@ def build_corpus(
     """
     say = progress or (lambda _: None)
     check_place(Path(folder).resolve())
-    if workers is not None and workers < 1:
-        raise UserError(f"workers={workers} must be 1 or more")
+    if workers is not None:
+        check_range("workers", workers, 1, MOST_WORKERS)
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
     cleaned = clean(songs, settings)
     if not cleaned.songs:
         raise UserError(nothing_left(settings, [*skipped, *cleaned.dropped]))
-    for side in (TRAIN, HELD_OUT):
-        if side not in cleaned.sides:
-            say(f"warning: no song of {len(cleaned.songs)} is {SIDE_NAMES[side]}; try another split_seed")
+    moved = cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else ""
+    if line := warning(cleaned.sides, settings, moved):
+        say(f"warning: {line}")
     report = make_report(songs, cleaned, skipped, settings)
     corpus = write_corpus(
         folder,
@@ -97,6 +100,8 @@ def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, 
     except UserError as error:
         reason = str(error)
     if not reason:
+        if line := warning(corpus.sides, settings):
+            say(f"warning: {line}")
         return corpus
     say(f"building the corpus {folder} again: {reason}")
     return build_corpus(settings, folder, workers, say)
@@ -191,6 +196,8 @@ def song_records(cleaned: Cleaned) -> list[dict]:
         }
         if song.remarks:
             record["remarks"] = list(song.remarks)
+        if i == cleaned.moved:
+            record["moved"] = "the hashes put all songs on one side"
         if cleaned.nearest[i] >= 0:
             record["similarity"] = round(float(cleaned.similarity[i]), 4)
             record["nearest"] = cleaned.songs[cleaned.nearest[i]].name

@@ -11,10 +11,11 @@ import numpy as np
 from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import Skipped, printable
+from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES, distinct_bars
 from mcvae_jax.music.bars import Stats
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.text import printable
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -39,6 +40,7 @@ def make_report(
             for side, name in enumerate(SIDE_NAMES)
             if (here := cleaned.sides == side) is not None
         },
+        "moved": cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else "",
         "excluded": [
             {
                 "name": cleaned.songs[i].name,
@@ -138,6 +140,8 @@ def _overview(report: dict[str, Any]) -> list[str]:
 
 def _split(report: dict[str, Any]) -> list[str]:
     lines = [f"{name:<22}{side['songs']:>10,} songs{side['bars']:>12,} bars" for name, side in report["split"].items()]
+    if report["moved"]:
+        lines.append(f"The hashes put all songs on one side, so {report['moved']} was moved to the other")
     excluded = report["excluded"]
     if excluded:
         lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")

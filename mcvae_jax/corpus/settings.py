@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mcvae_jax.command import check_range
 from mcvae_jax.errors import UserError
 
 CHOICES = {
@@ -9,6 +10,9 @@ CHOICES = {
     "dedupe": ("tune", "file", "none"),
     "split": ("content", "name"),
 }
+
+
+MOST_BARS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,5 +43,4 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:
             raise UserError(f"split_seed={self.split_seed} is too large; it must fit into 64 bits")
-        if self.max_bars < 0:
-            raise UserError(f"max_bars={self.max_bars} must be 0 (no limit) or more")
+        check_range("max_bars", self.max_bars, 0, MOST_BARS)

@@ -4,17 +4,23 @@ import codecs
 from collections.abc import Callable
 
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Piece, piece_to_score
-from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.music.score import Reason, Score, Skip, lacks_memory
+from mcvae_jax.text import brief
 
 
 def read_piece(reader: Callable[..., Piece], source: str | bytes) -> Score | Skip:
-    """Whatever goes wrong inside music21 on a damaged source is that source's failure, not ours."""
+    """Whatever goes wrong inside music21 on a damaged source is that source's failure, not ours.
+
+    Raises MemoryError, which is about the process and not about one piece.
+    """
     try:
         return piece_to_score(reader(source))
-    except Skip as error:
-        return error
     except Exception as error:
-        return Skip(Reason.DAMAGED, f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        if lacks_memory(error):
+            raise MemoryError from error
+        if isinstance(error, Skip):
+            return error
+        return Skip(Reason.DAMAGED, brief(f"{type(error).__name__}: {error}"))
 
 
 def text_of(data: bytes) -> str:

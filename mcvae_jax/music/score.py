@@ -54,6 +54,9 @@ class Reason(enum.StrEnum):
     MIXED_METRES = "metre changes off the bar line"
     CRASHED = "crashed the reader"
     TOO_SLOW = "took too long to read"
+    TOO_MUCH_MEMORY = "took too much memory to read"
+    LINK = "link or device in an archive"
+    NESTED = "archive within the source"
 
 
 class Skip(Exception):
@@ -66,6 +69,13 @@ class Skip(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is that of memory: readers give names of their own to what they meet."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def columns(tracks: Sequence[Track]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.sources import printable
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import results
@@ -14,6 +14,7 @@ from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.text import printable
 from mcvae_jax.trained import Composer, open_corpus
 from mcvae_jax.workdir import read_json
 
@@ -26,14 +27,15 @@ OWN_FIELDS = ("composed", "continued", "seed_bars", "bars")  # of config.songs; 
 def check_settings(config: Any) -> None:
     """UserError for a field of config.songs that cannot work."""
     _sampling_settings(config)
-    for name in ("composed", "continued"):
-        if config[name] < 0:
-            raise UserError(f"config.songs.{name} is {config[name]}; it must be 0 or more")
+    for name, low, high in (
+        ("composed", 0, 10_000),
+        ("continued", 0, 10_000),
+        ("seed_bars", 1, 1000),
+        ("bars", 1, 1000),
+    ):
+        check_range(f"config.songs.{name}", config[name], low, high)
     if config.composed + config.continued < 1:
         raise UserError("config.songs.composed and continued are both 0; ask for one song at least")
-    for name in ("seed_bars", "bars"):
-        if config[name] < 1:
-            raise UserError(f"config.songs.{name} is {config[name]}; it must be at least 1")
 
 
 def check_folder(folder: Path) -> None:
@@ -74,7 +76,10 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     """The first bars of held-out songs, which are spread evenly over those that are longer than that."""
     songs = [i for i in corpus.songs(HELD_OUT) if corpus.lengths[i] > bars]
     if not songs:
-        raise UserError(f"no held-out song of {corpus.folder} is longer than {bars} bars; lower config.songs.seed_bars")
+        raise UserError(
+            f"no held-out song of {corpus.folder} is longer than {bars} bars; lower config.songs.seed_bars, or"
+            " set config.songs.continued=0"
+        )
     chosen = np.unique(np.linspace(0, len(songs) - 1, min(count, len(songs))).astype(np.int64))
     records = corpus.records()
     seeds = []

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.music.bars import bars_to_tokens
@@ -21,6 +20,7 @@ from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
+from mcvae_jax.text import for_figure, printable
 
 FORMAT, VERSION = "mcvae_jax songs", 1
 HEARD = 60  # songs with a preview, at most
@@ -146,7 +146,7 @@ def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
         for bar in np.flatnonzero(song.given[:SEEN_BARS]).tolist():
             axis.axvspan(bar * BAR, (bar + 1) * BAR, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
         more = f" (the first {SEEN_BARS} of {len(song.bars):,} bars)" if len(song.bars) > SEEN_BARS else ""
-        axis.set_title(printable(song.title) + more, fontsize=8, parse_math=False)  # a title may hold dollar signs
+        axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""
     figure.supxlabel(f"bar; shaded: given, not composed{part}", fontsize=8)
     figure.savefig(path, dpi=90)

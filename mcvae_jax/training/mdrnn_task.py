@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
@@ -100,8 +101,7 @@ def read_settings(config: Any) -> tuple[SongSettings, Dropout]:
     settings = SongSettings(config.train.batch_size, config.seed, **config.data)
     dropout = Dropout(**config.dropout)
     make_mdrnn(config.model, 1)
-    if config.held_out.draws < 1:
-        raise UserError("config.held_out.draws must be at least 1")
+    check_range("config.held_out.draws", config.held_out.draws, 1, 10_000)
     return settings, dropout
 
 
@@ -206,7 +206,7 @@ def choose_songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.n
         if not len(songs):
             raise UserError(
                 f"the corpus {corpus.folder} has no {side} song {limits}; change config.data.min_bars and max_bars, or"
-                " train the VAE on more music"
+                " train the VAE on more music: an MDRNN needs a song to learn from and one held out of such lengths"
             )
     short, long = left_out["too_short"], left_out["too_long"]
     say(

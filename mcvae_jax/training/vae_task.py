@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.few import lacking
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -41,13 +43,13 @@ def make_task(config: Any, say: Say) -> Task:
     token_weights = _token_weights(config.token_weights)
     check_shifts(data, vae)
     corpus_settings = CorpusSettings(**config.corpus)
-    if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
-        raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
+    for name, most in (("bars", 10_000_000), ("importance_samples", 100_000), ("importance_bars", 10_000_000)):
+        check_range(f"config.held_out.{name}", config.held_out[name], 1, most)
     folder = config.corpus_folder or default_folder(corpus_settings)
     corpus = ensure_corpus(corpus_settings, folder, progress=say)
+    if missing := lacking(corpus.sides, corpus.settings):
+        raise UserError(f"no VAE can be trained on the corpus {corpus.folder}: {missing}")
     held_out = len(corpus.bars(HELD_OUT))
-    if not held_out:
-        raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
     _check_pitches(vae, corpus)
     size = min(1024, config.held_out.bars, held_out)
     say(
