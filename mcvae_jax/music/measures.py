@@ -13,6 +13,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
 class Note(NamedTuple):
@@ -22,6 +23,7 @@ class Note(NamedTuple):
     duration: int
     pitch: int
     tied: bool  # holds on into the next note of this pitch
+    continues: bool = True  # whether it may be that next note; False where the source says that it is struck anew
 
 
 class Measure(NamedTuple):
@@ -51,6 +53,7 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str]]  # measure index and name ('G', 'Em')
     tempos: list[tuple[int, float]]  # measure index and quarter notes per minute
     title: str
+    order: list[int] | None = None  # of the measures as played, where the source states it; None follows the repeats
 
 
 class Layout(NamedTuple):
@@ -235,7 +238,7 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         for note in part.measures[index]:
             onset = start + note.onset
             row = held.pop(note.pitch, None)
-            if row is None or row[1] != onset:
+            if row is None or row[1] != onset or not note.continues:
                 row = [onset, onset, note.pitch]
                 rows.append(row)
             row[1] = onset + note.duration
@@ -256,10 +259,13 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
 
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
-    layout = lay_out(piece, play_order(piece.measures))
+    order = play_order(piece.measures) if piece.order is None else piece.order
+    if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
+        raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
-        raise Skip(Reason.NO_NOTES)
+        raise Skip(Reason.DRUMS_ONLY if any(part.is_drum for part in piece.parts) else Reason.NO_NOTES)
     return Score(
         tracks=tuple(tracks),
         ticks_per_quarter=TICKS_PER_QUARTER,
