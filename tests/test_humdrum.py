@@ -241,6 +241,11 @@ BAD = {
     "a list for ever": (kern(f"*>[{'A,' * 20_001}A]", "*>A", "4c"), Reason.TOO_LONG, "measures"),
     "a list of notes for ever": (kern(f"*>[{'A,' * 10_000}A]", "*>A", *["4c"] * 100), Reason.TOO_LONG, "notes"),
     "notes across thousands of bar lines": (kern("**kern **kern", *LONG * 2), Reason.TOO_LONG, "notes"),
+    "a chord of thousands": (kern("4c" + "~c" * 2000), Reason.DAMAGED, "characters"),
+    "20,000 measures of 500 parts": (
+        kern(" ".join(["**kern"] * 500), " ".join(["4c"] * 500), " ".join(["*-"] * 499 + ["*"]), *["=", "4c"] * 19_000),
+        Reason.TOO_LONG, "500 parts of 19,001 measures",
+    ),
     "lines for ever": (b"**kern\n" + b"4r\n" * MAX_LINES, Reason.TOO_LONG, "lines"),
     "pieces for ever": (b"**kern\n4c\n*-\n" * (MAX_SEGMENTS + 1), Reason.TOO_LONG, "pieces"),
 }  # fmt: skip

@@ -111,7 +111,7 @@ class _Reader:
             self._interpret(fields)
             return
         tokens = [(spine, token) for spine, token in zip(self.spines.now, fields, strict=True) if spine.is_kern]
-        if any(token.startswith("=") for _, token in tokens):
+        if "=" in line and any(token.startswith("=") for _, token in tokens):
             self._barline(tokens)
         else:
             self._sound([(spine, kern.parse_token(token)) for spine, token in tokens if token != "."])
@@ -283,4 +283,4 @@ def _in_measures(sounds: list[Sound], starts: list[float]) -> list[list[Note]]:
             if sound.end <= end + CLOSE:
                 break
             i, start, continues = i + 1, end, True
-    return [sorted(notes) for notes in measures]
+    return [sorted(notes) if notes else none for notes in measures]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mcvae_jax.music.notation import key_name
 from mcvae_jax.music.score import Reason, Skip
 
+MAX_CHARACTERS = 4_000  # of one token
 MAX_QUARTERS = 128  # of one note; the longest that **kern can name, a maxima, has 32
 _PITCH = re.compile(r"([a-gA-G])\1*")
 _RECIP = re.compile(r"(\d+)(?:%(\d+))?")
@@ -33,6 +34,8 @@ def parse_token(text: str) -> Event:
     Grace notes (q) and groupettos (Q) take no time and are dropped; a note of a chord that states no duration
     has that of the note before it. Raises Skip where a note has none at all, or no music could hold it.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise Skip(Reason.DAMAGED, f"a token of {len(text):,} characters")
     quarters, lasts, unpitched = 0.0, 0.0, False
     notes = []
     for part in text.split():

@@ -13,6 +13,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+MAX_CELLS = 2_000_000  # played measures times parts
 MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
@@ -260,6 +261,8 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
     order = play_order(piece.measures) if piece.order is None else piece.order
+    if len(piece.parts) * len(order) > MAX_CELLS:
+        raise Skip(Reason.TOO_LONG, f"{len(piece.parts):,} parts of {len(order):,} measures as played")
     if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
         raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
     layout = lay_out(piece, order)

@@ -15,12 +15,14 @@ class Format(NamedTuple):
     is_notation: bool  # its metre, pickups and titles are stated, and not guessed from ticks
 
 
-_MIDI = Format("MIDI", "mcvae_jax.music.midi:read_midi", 30.0, False)
+_MIDI = Format("MIDI", "mcvae_jax.music.midi:read_midi_file", 30.0, False)
 _XML = Format("MusicXML", "mcvae_jax.music.musicxml:read_musicxml", 900.0, True)
 FORMATS = {
     ".mid": _MIDI,
     ".midi": _MIDI,
     ".kar": _MIDI,
+    ".rmi": _MIDI,
+    ".rmid": _MIDI,
     ".abc": Format("ABC", "mcvae_jax.music.abc:read_abc", 900.0, True),
     ".xml": _XML,
     ".musicxml": _XML,
@@ -40,7 +42,7 @@ def read_scores(data: bytes, suffix: str, channels: bool = False) -> list[Score 
         raise Skip(Reason.EMPTY)
     module, function = FORMATS[suffix].reader.split(":")
     read = getattr(importlib.import_module(module), function)
-    scores = read(data) if FORMATS[suffix].is_notation else [read(data, channels)]
+    scores = read(data) if FORMATS[suffix].is_notation else read(data, channels)
     if not scores:
         raise Skip(Reason.NO_NOTES)
     if len(scores) == 1 and isinstance(scores[0], Skip):
