@@ -37,7 +37,7 @@ from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Pie
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
-CACHE_FORMAT = 1  # to be raised when the same music21 gives other scores than before
+CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before
 _CHUNK = 32  # files that a worker gets at a time
 _SECONDS = 300.0  # for a chunk, which takes about a second
 
@@ -120,7 +120,8 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
+        row = {"title": score.title, "pickup": score.pickup, "left_out": score.left_out}
+        rows.append({"name": name, "tracks": tracks, "marks": marks, **row})
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 
@@ -144,6 +145,7 @@ def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
             keys=tuple((tick, key) for tick, key in keys),
             title=row["title"],
             pickup=row["pickup"],
+            left_out=row["left_out"],
         )
         entries.append((row["name"], score))
     return entries

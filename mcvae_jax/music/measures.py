@@ -12,6 +12,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # 2^5 * 3^2 * 5 * 7: 128th notes, and tuplets of 3, 5, 6, 7 and 9 down to 32nds, are whole ticks, so that
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
+ROUNDING = TICKS_PER_QUARTER // 32  # ticks that lengths may be out, as those of files in 480ths of a quarter are
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
 MAX_CELLS = 2_000_000  # played measures times parts
 MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
@@ -63,6 +64,7 @@ class Layout(NamedTuple):
     placed: list[tuple[int, int]]  # measure index and tick
     time_signatures: list[tuple[int, int, int]]  # tick, numerator, denominator
     pickup: int  # -1 where no metre is stated
+    left_out: list[int]  # measures that are pickups without room
 
 
 def play_order(measures: list[Measure]) -> list[int]:
@@ -109,6 +111,12 @@ def _times(measure: Measure, following: Measure | None) -> int:
 def bar_ticks(metre: tuple[int, int]) -> int:
     """Length of a full bar of `metre` in ticks."""
     return TICKS_PER_QUARTER * 4 * metre[0] // metre[1]
+
+
+def _rounded(measure: Measure) -> Measure:
+    """A measure that is out by no more than ROUNDING has the length that its metre says."""
+    bar = bar_ticks(measure.metre) if measure.metre else measure.length
+    return measure._replace(length=bar) if 0 < abs(measure.length - bar) <= ROUNDING else measure
 
 
 def _metre_of(ticks: int) -> tuple[int, int]:
@@ -177,6 +185,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
     """
     grid = _Grid()
     placed: list[tuple[int, int]] = []
+    left_out: list[int] = []
     pickup = -1
     for k, index in enumerate(order):
         measure = piece.measures[index]
@@ -196,6 +205,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
                 grid.fill = -pickup % bar
             elif begins and leads:
                 if not _squeeze_in(piece, grid, before, measure.length):
+                    left_out.append(index)
                     continue
             elif grid.fill and (grid.fill + measure.length) % bar_ticks(measure.metre):
                 if begins:
@@ -204,7 +214,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
                     grid.give_up_bar()
         placed.append((index, grid.position))
         grid.advance(measure.length)
-    return Layout(placed, grid.time_signatures, pickup)
+    return Layout(placed, grid.time_signatures, pickup, left_out)
 
 
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
@@ -239,7 +249,7 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         for note in part.measures[index]:
             onset = start + note.onset
             row = held.pop(note.pitch, None)
-            if row is None or row[1] != onset or not note.continues:
+            if row is None or abs(row[1] - onset) > ROUNDING or not note.continues:
                 row = [onset, onset, note.pitch]
                 rows.append(row)
             row[1] = onset + note.duration
@@ -265,6 +275,7 @@ def piece_to_score(piece: Piece) -> Score:
         raise Skip(Reason.TOO_LONG, f"{len(piece.parts):,} parts of {len(order):,} measures as played")
     if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
         raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    piece = piece._replace(measures=[_rounded(measure) for measure in piece.measures])
     layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
@@ -277,4 +288,5 @@ def piece_to_score(piece: Piece) -> Score:
         keys=tuple(_first_played(piece.keys, layout.placed)),
         title=piece.title,
         pickup=layout.pickup,
+        left_out=sum(len(part.measures[i]) for part in piece.parts for i in layout.left_out),
     )

@@ -28,6 +28,7 @@ class Score(NamedTuple):
     keys: tuple[tuple[int, str], ...] = ()  # tick and name ('G', 'Em'); empty where none is stated
     title: str = ""
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
+    left_out: int = 0  # notes of pickups after a bar that has no room for them (notation)
 
 
 class Reason(enum.StrEnum):
@@ -49,6 +50,7 @@ class Reason(enum.StrEnum):
     NO_NOTES_IN_RANGE = "no notes in the pitch range"
     METRE = "metre does not fill 16 steps"
     MIXED_METRES = "metre changes off the bar line"
+    OFF_GRID = "too many onsets off the grid"
     CRASHED = "crashed the reader"
     TOO_SLOW = "took too long to read"
 
