@@ -106,6 +106,7 @@ SPINES = {
     "several tabs for one": (["**kern  **kern", "4C  4c", "*-  *-"], [(48, 0, 1), (60, 0, 1)]),
 }  # fmt: skip
 A, B, C, D, E = (f"1{letter}" for letter in "abcde")
+PITCHES = dict(zip("abcde", (69, 71, 60, 62, 64), strict=True))
 PLAYED = {
     "an expansion list": (["*>[A,B,A,C]", "*>A", A, "=", "*>B", B, "=", "*>C", C, "=="], "abac"),
     "the list without a name, not the others": (
@@ -113,7 +114,7 @@ PLAYED = {
     ),
     "what stands before the first section": (["*>[A,A]", E, "=", "*>A", A, "=="], "eaa"),
     "an excerpt of a longer piece": (["*>[A,A,B,B]", "*>A", A, "=", B, "=="], "abab"),
-    "a section that begins within a bar": (["*>[A,A,B]", "*>A", "*M4/4", "2a", "*>B", "2b", "=="], "aab"),
+    "a section that begins within a bar": (["*>[A,A,B]", "*>A", "*M4/2", A, "*>B", B, "=="], "aab"),
     "no list: repeat signs": (["=!|:", A, "=:|!|:", B, "=:||:", C, "=:|!", D, "=="], "aabbccd"),
     "no list, other repeat signs": (["=1:|", A, "=2", B, "=3:|", C, "=4|:", D, "=5:|", E, "=|!"], "ababcdde"),
     "no list: endings by their labels": (
@@ -133,8 +134,7 @@ def test_notes(lines, expected):
 
 @pytest.mark.parametrize(("lines", "order"), PLAYED.values(), ids=PLAYED)
 def test_sections_and_repeats(lines, order):
-    pitches = dict(zip("abcde", (69, 71, 60, 62, 64), strict=True))
-    assert [note[0] for note in notes(read(*lines))] == [pitches[letter] for letter in order]
+    assert [note[0] for note in notes(read(*lines))] == [PITCHES[letter] for letter in order]
 
 
 def test_line_ends_and_encodings():
