@@ -255,12 +255,13 @@ def test_a_million_track_chunks_behind_an_honest_header():
     assert len(score.tracks) == 1
 
 
-def test_mutations_raise_nothing_but_skip():
+@pytest.mark.parametrize("trials", [600, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_mutations_raise_nothing_but_skip(trials):
     """Flipped, deleted, inserted and doubled bytes in files that exercise every kind of event."""
     seeds = [raw.midi(raw.chunk(events), raw.melody(range(50, 70), channel=2)) for events in SEMANTICS.values()]
     seeds += [data for data, _ in UNUSUAL.values()]
     rng = np.random.default_rng(0)
-    for trial in range(600):
+    for trial in range(trials):
         data = bytearray(seeds[trial % len(seeds)])
         for _change in range(rng.integers(1, 6)):
             at = int(rng.integers(0, len(data)))

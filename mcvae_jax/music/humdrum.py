@@ -84,7 +84,8 @@ class _Reader:
         self.strophes: dict[int, str] = {}  # which of them counts, by part
         self.sounds: dict[int, list[Sound]] = {}  # by part
         self.count = 0  # of them
-        self.soonest = 0.0  # quarters from the beginning to where the first of the notes that sound now ends
+        self.now = 0.0  # quarters from the beginning to the last line of data
+        self.soonest = 0.0  # and to where the first of the notes that sound there ends
         self.measures: list[Measure] = []
         self.starts = [0.0]  # of the measures, in quarters, and the end of the last
         self.labels: list[str] = []  # of the section that each measure stands in
@@ -180,7 +181,7 @@ class _Reader:
         tokens = [(spine, event) for spine, event in tokens if event.quarters]
         if not tokens:
             return
-        start = self._time([spine.until for spine, _ in tokens if spine.until >= 0])
+        self.now = start = max(self.now, self._time([spine.until for spine, _ in tokens if spine.until >= 0]))
         for spine, event in tokens:
             for sound in spine.last:  # a spine is one voice, so that a token that is too long ends here
                 sound.end = min(sound.end, start)
