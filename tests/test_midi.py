@@ -156,7 +156,6 @@ UNUSUAL = {
     "chunks of another kind and too few tracks claimed": (raw.midi(ALIEN, PAIR, ALIEN, PAIR, tracks=1), 2),
     "running status after a system exclusive message": (between(b"\xf0\x03\x01\x02\xf7"), 1),
     "running status after a packet": (between(b"\xf7\x01\xfa"), 1),
-    "running status after a clock": (between(b"\xf8"), 1),
     "running status after a long text, and a packet": (between(b"\xff\x01\x81\x00" + bytes(128) + b"\0\xf7\0"), 1),
 }  # fmt: skip
 

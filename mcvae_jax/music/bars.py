@@ -86,8 +86,8 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
         out_of_range=len(in_range) - len(start),
         covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
         shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
-        padded=sum(edit.is_bar and edit.by > 0 for edit in edits),
-        cut=sum(edit.is_bar and edit.by < 0 for edit in edits),
+        padded=len([edit for edit in edits if edit.is_bar and edit.by > 0]),
+        cut=len([edit for edit in edits if edit.is_bar and edit.by < 0]),
         left_out=score.left_out,
     )
     return tokens_to_bars(tokens), stats

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.regular import Edit, Signature, bar_length, find_edits, main_metre
+from mcvae_jax.music.regular import BAR, Edit, Signature, bar_length, fills_bar, find_edits, main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
 
-BAR = 16  # steps
 _TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are music in three (BUILD_NOTES.md)
 
 
@@ -41,22 +40,22 @@ def find_bars(score: Score, melody: Track, metre: str = "") -> Bars:
     only_beats = 4 * stated[0][1] <= stated[0][2]
     signatures = stated if score.pickup >= 0 else _from_first_bar(stated, 4 * score.ticks_per_quarter)
     signatures = [(0, *parse_metre(metre))] if metre else signatures
-    origin, end = signatures[0][0], int(melody.end.max())
-    _, numerator, denominator = main_metre(signatures, origin, end)
-    if not fills_bar(numerator, denominator):
-        raise Skip(Reason.METRE, f"{numerator}/{denominator}")
+    origin = score.pickup if score.pickup >= 0 else signatures[0][0]
+    if False in [fills_bar(numerator, denominator) for _, numerator, denominator in signatures]:
+        _, numerator, denominator = main_metre(signatures, origin, int(melody.end.max()))
+        if not fills_bar(numerator, denominator):
+            raise Skip(Reason.METRE, f"{numerator}/{denominator}")
     if score.pickup >= 0:
-        origin = score.pickup
-        return Bars(origin, find_edits(signatures, origin, melody.start, end, score.ticks_per_quarter))
+        return Bars(origin, find_edits(signatures, origin, melody, score.ticks_per_quarter))
     notes = columns([track for track in score.tracks if not track.is_drum])
     shift = _grid_shift(notes[0] - origin, score.ticks_per_quarter)
     if shift or only_beats:
-        if find_edits(signatures, origin, melody.start, end, score.ticks_per_quarter):
+        if find_edits(signatures, origin, melody, score.ticks_per_quarter):
             raise Skip(Reason.MIXED_METRES, "and its notes keep to no metre")
         origin += shift
         return Bars(origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre))
     origin = _first_bar(origin, bar_length(signatures[0], score.ticks_per_quarter), score, melody)
-    return Bars(origin, find_edits(signatures, origin, melody.start, end, score.ticks_per_quarter))
+    return Bars(origin, find_edits(signatures, origin, melody, score.ticks_per_quarter))
 
 
 def _from_first_bar(stated: list[Signature], whole: int) -> list[Signature]:
@@ -75,11 +74,6 @@ def parse_metre(metre: str) -> tuple[int, int]:
     if not match:
         raise UserError(f"metre={metre!r} is no metre; say for example '4/4', or '' for what each file states")
     return int(match[1]), int(match[2])
-
-
-def fills_bar(numerator: int, denominator: int) -> bool:
-    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8)."""
-    return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
 
 
 def _in_force(score: Score, melody: Track) -> list[Signature]:

@@ -32,12 +32,28 @@ def read_midi_file(data: bytes, channels: bool = False) -> list[Score | Skip]:
 
     Args and exceptions are those of read_midi.
     """
-    data = midi_bytes.find_header(data)
-    header = midi_bytes.read_header(data)
+    data, header = _begin(data)
     if header.kind != 2:
-        return [read_midi(data, channels)]
+        return [_read(data, header, channels)]
     header, tracks = header._replace(kind=1), midi_bytes.find_tracks(data, header)
     return [_read_or_skip(midi_bytes.with_tracks(data, header, [track]), channels) for track in tracks]
+
+
+def read_midi(data: bytes, channels: bool = False) -> Score:
+    """The score that the bytes of a MIDI file hold, all tracks together.
+
+    Args: channels fills in Track.channel, which costs a second pass over the bytes.
+    Raises Skip with its reason; nothing else.
+    """
+    return _read(*_begin(data), channels)
+
+
+def _begin(data: bytes) -> tuple[bytes, midi_bytes.Header]:
+    """A MIDI file from its header on, and what that says."""
+    if len(data) > MAX_BYTES:
+        raise Skip(Reason.TOO_LARGE, f"{len(data):,} bytes, over {MAX_BYTES:,}")
+    data = midi_bytes.find_header(data)
+    return data, midi_bytes.read_header(data)
 
 
 def _read_or_skip(data: bytes, channels: bool) -> Score | Skip:
@@ -47,16 +63,8 @@ def _read_or_skip(data: bytes, channels: bool) -> Score | Skip:
         return skip
 
 
-def read_midi(data: bytes, channels: bool = False) -> Score:
-    """The score that the bytes of a MIDI file hold, all tracks together.
-
-    Args: channels fills in Track.channel, which costs a second pass over the bytes.
-    Raises Skip with its reason; nothing else.
-    """
-    if len(data) > MAX_BYTES:
-        raise Skip(Reason.TOO_LARGE, f"{len(data):,} bytes, over {MAX_BYTES:,}")
-    data = midi_bytes.find_header(data)
-    header = midi_bytes.read_header(data)
+def _read(data: bytes, header: midi_bytes.Header, channels: bool) -> Score:
+    """The score of a file that begins with its header."""
     tracks = midi_bytes.find_tracks(data, header)
     if header.size != 14 or len(tracks) > header.claimed:  # symusic would refuse it, or pass over tracks
         data = midi_bytes.with_tracks(data, header, tracks)
@@ -84,19 +92,22 @@ def _parse_tracks(
     data: bytes, header: midi_bytes.Header, tracks: list[midi_bytes.Span], channels: bool
 ) -> tuple[list[int], symusic.core.ScoreTick]:
     """What symusic reads, of bytes written anew where it would misread these, and then the channels of its tracks."""
-    if midi_bytes.has_packets(data, tracks):
+    parsed = damage = None
+    try:
+        parsed = _parse(data)
+    except Skip as skip:
+        damage = skip
+    has_packets = midi_bytes.has_packets(data, tracks)  # asked when the bytes are in the processor's cache
+    if damage and not has_packets:
+        raise damage
+    if has_packets or channels or _may_overflow(data) or _may_split(parsed, data):
         try:
             numbers, plain = midi_bytes.rewrite(data, header, tracks)
         except (IndexError, ValueError) as error:
-            raise Skip(Reason.DAMAGED, str(error)) from None
-        return numbers, _parse(plain)
-    parsed = _parse(data)
-    if channels or _may_overflow(data) or _may_split(parsed, data):
-        try:
-            numbers, plain = midi_bytes.rewrite(data, header, tracks)
-        except (IndexError, ValueError):  # damaged in a way that symusic forgives
-            return [], parsed
-        return numbers, _parse(plain)
+            if has_packets:
+                raise Skip(Reason.DAMAGED, str(error)) from None
+        else:  # otherwise it is damaged in a way that symusic forgives
+            return numbers, _parse(plain)
     return [], parsed
 
 

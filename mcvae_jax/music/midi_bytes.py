@@ -24,8 +24,6 @@ _META = rb"\xff[\x00-\x7f](?:" + _LENGTHS + rb")"
 _TWO = rb"[\x80-\xbf\xe0-\xef][\x00-\x7f]{2}(?:" + _DELTA + rb"(?:[\x00-\x7f]{2}|" + _META + rb"))*+"
 _ONE = rb"[\xc0-\xdf][\x00-\x7f](?:" + _DELTA + rb"(?:[\x00-\x7f]|" + _META + rb"))*+"
 _PLAIN = re.compile(rb"(?:" + _DELTA + rb"(?:" + _TWO + rb"|" + _ONE + rb"|" + _META + rb"))*+")
-_SYSTEM = (b"\xf0", b"\xf7", b"\xf8", b"\xfe")  # exclusive, packet, clock, sensing: what recorders leave in files
-
 Span = tuple[int, int]  # where the events of a track begin and end
 
 
@@ -97,8 +95,10 @@ def with_tracks(data: bytes, header: Header, tracks: list[Span]) -> bytes:
 
 
 def has_packets(data: bytes, tracks: list[Span]) -> bool:
-    """Whether a track holds what symusic misreads: an F7 packet, or running status after a system message."""
-    suspects = [at for status in _SYSTEM if status in data for at in _places(data, status)]
+    """Whether a track holds what symusic misreads: an F7 packet, or running status after a system exclusive message."""
+    if b"\xf0" not in data and b"\xf7" not in data:
+        return False
+    suspects = [at for status in (0xF0, 0xF7) for at in _places(data, status)]
     for begin, end in tracks if suspects else ():
         last = max((at for at in suspects if begin < at < end), default=begin)
         if _has_packets(data, begin, last + 1):
@@ -106,11 +106,11 @@ def has_packets(data: bytes, tracks: list[Span]) -> bool:
     return False
 
 
-def _places(data: bytes, status: bytes) -> Iterator[int]:
+def _places(data: bytes, status: int) -> Iterator[int]:
     """Where `status` may begin a message that symusic misreads, rather than stand within another, or in a delta."""
     at = data.find(status, 1)
     while at > 0:
-        if data[at - 1] < 0x80 and (status == b"\xf7" or _is_running(data, at)):
+        if data[at - 1] < 0x80 and (status == 0xF7 or _is_running(data, at)):
             yield at
         at = data.find(status, at + 1)
 

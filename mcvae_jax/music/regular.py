@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcvae_jax.music.score import Reason, Skip
+from mcvae_jax.music.score import Reason, Skip, Track
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER
 
+BAR = 16  # steps
 MAX_SHARE = 1 / 8  # of a song's bars that may be padded or cut; one always may
 MAX_IRREGULAR = 20_000  # bars that a metre does not fill; more are no music
 
@@ -21,6 +22,11 @@ class Edit(NamedTuple):
     is_bar: bool  # whether a bar was irregular, rather than half a step or less out by rounding
 
 
+def fills_bar(numerator: int, denominator: int) -> bool:
+    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8)."""
+    return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
+
+
 def bar_length(signature: Signature, per_quarter: int) -> int:
     """Ticks of a bar, at least one."""
     _, numerator, denominator = signature
@@ -29,6 +35,8 @@ def bar_length(signature: Signature, per_quarter: int) -> int:
 
 def main_metre(signatures: list[Signature], start: int, end: int) -> Signature:
     """The metre that holds for most of the ticks from `start` to `end`, where it is first stated."""
+    if len(signatures) == 1:
+        return signatures[0]
     spans: dict[tuple[int, int], int] = {}
     stops = [tick for tick, _, _ in signatures[1:]] + [max(end, signatures[-1][0] + 1)]
     for (tick, *metre), stop in zip(signatures, stops, strict=True):
@@ -37,22 +45,22 @@ def main_metre(signatures: list[Signature], start: int, end: int) -> Signature:
     return next(row for row in signatures if row[1:] == longest)
 
 
-def find_edits(
-    signatures: list[Signature], origin: int, starts: np.ndarray, end: int, per_quarter: int
-) -> tuple[Edit, ...]:
+def find_edits(signatures: list[Signature], origin: int, melody: Track, per_quarter: int) -> tuple[Edit, ...]:
     """What must be padded and cut for the bars from `origin` on to be regular in the metre that holds longest.
 
     Neighbours that make up a bar together, as a bar that a repeat sign splits, are one. Of what goes on after the
     last full bar, the smaller change is made: it is cut where no note starts in it, or else filled with silence.
 
-    Args:
-      signatures: those in force up to `end`, the first of them at `origin` or before.
-      starts: of the notes, int64 (N,), sorted; end: of the last of them.
+    Args: signatures are those in force while the melody sounds; that which holds longest fills bars of 16 steps.
     Raises Skip where more than MAX_SHARE of the bars would change.
     """
     if len(signatures) == 1:
         return ()
-    walk = _Walk(signatures, origin, starts, end, per_quarter)
+    whole = 4 * per_quarter
+    if not any((row[0] - origin) % whole for row in signatures[1:]) and all(fills_bar(*row[1:]) for row in signatures):
+        return ()
+    end = int(melody.end.max())
+    walk = _Walk(signatures, origin, melody.start, end, per_quarter)
     for row, stop in zip(signatures, [tick for tick, _, _ in signatures[1:]] + [end], strict=True):
         walk.add(max(row[0], origin), stop, bar_length(row, per_quarter), is_last=row is signatures[-1])
     changed = [edit for edit in walk.edits if edit.is_bar]
