@@ -18,7 +18,7 @@ from experiments.readers import Answer, Peer, ask, same_notes
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
 
-FORMATS = ("abc", "musicxml")
+FORMATS = ("abc", "humdrum", "midi", "musicxml")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -89,6 +89,16 @@ class TestSources:
                 archive.writestr(name, data)
         assert_is_everything(read(tmp_path / "m.zip"))
 
+    def test_songs_off_the_grid_are_left_out_where_that_is_asked_for(self, tmp_path):
+        free = raw.midi(raw.melody(range(60, 76), 611))
+        (tmp_path / "free.mid").write_bytes(free)
+        (tmp_path / "strict.mid").write_bytes(raw.midi(raw.melody(range(60, 76), 480)))
+        kept = [type(item) for item in read_songs(CorpusSettings(str(tmp_path)), 1)]
+        assert kept == [Song, Song]
+        first, second = read_songs(CorpusSettings(str(tmp_path), max_moved=0.3), 1)
+        assert first == Skipped("free.mid", Reason.OFF_GRID, "38% move by a quarter of a step or more")
+        assert isinstance(second, Song)
+
     @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
     @pytest.mark.parametrize("workers", [1, 2])
     def test_tar(self, tmp_path, suffix, workers):

@@ -53,6 +53,14 @@ def test_round_trip(tmp_path):
     assert sorted(os.listdir(tmp_path / "a")) == ["corpus"]
 
 
+def test_a_corpus_from_before_a_setting_opens_with_its_default(tmp_path):
+    write(tmp_path / "corpus")
+    header = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
+    del header["settings"]["max_moved"]
+    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(header))
+    assert Corpus.open(tmp_path / "corpus").settings == SETTINGS
+
+
 def test_distinct_bars_against_a_loop():
     bars = np.random.default_rng(1).integers(0, 2, (300, 16)).astype(np.uint8) * np.array([0] * 9 + [127] * 7, np.uint8)
     distinct, ids = distinct_bars(bars)

@@ -24,6 +24,7 @@ from mcvae_jax.errors import UserError
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
 MOST_WORKERS = 1024
+FREE_TEMPO = 0.25  # share of onsets far from the grid from which a song may be a performance in free tempo
 
 
 def build_corpus(
@@ -47,6 +48,8 @@ def build_corpus(
         check_range("workers", workers, 1, MOST_WORKERS)
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
+    if free := free_tempo(songs):
+        say(f"warning: {free}")
     cleaned = clean(songs, settings)
     if not cleaned.songs:
         raise UserError(nothing_left(settings, [*skipped, *cleaned.dropped]))
@@ -169,6 +172,20 @@ def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[l
     done, seconds = len(songs) + len(skipped), time.monotonic() - start
     say(f"read {done:,} files, {len(skipped):,} skipped, in {seconds:.1f} s")
     return songs, skipped
+
+
+def free_tempo(songs: list[Song]) -> str:
+    """The line about songs that keep to no tempo, as performances do that were recorded without a click; or ''."""
+    free = [song for song in songs if song.stats.share_far > FREE_TEMPO]
+    if not free:
+        return ""
+    onsets = sum(song.stats.onsets for song in songs)
+    share = sum(song.stats.share_far * song.stats.onsets for song in songs) / onsets
+    return (
+        f"{share:.1%} of all onsets move by a quarter of a step or more to the grid; in {len(free):,} of {len(songs):,}"
+        f" songs over {FREE_TEMPO:.0%} do ({free[0].name!r} for one), as where players keep no tempo;"
+        f" max_moved={FREE_TEMPO} leaves these out"
+    )
 
 
 def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:

@@ -137,7 +137,8 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        said = {"title": score.title, "pickup": score.pickup, "remarks": score.remarks}
+        said = {"title": score.title, "pickup": score.pickup, "left_out": score.left_out}
+        said |= {"remarks": score.remarks}
         rows.append({"name": name, "tracks": tracks, "marks": marks} | said)
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
@@ -162,6 +163,7 @@ def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
             keys=tuple((tick, key) for tick, key in keys),
             title=row["title"],
             pickup=row["pickup"],
+            left_out=row["left_out"],
             remarks=tuple(row["remarks"]),
         )
         entries.append((row["name"], score))

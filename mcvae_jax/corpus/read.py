@@ -77,6 +77,8 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
         if isinstance(score, Skip):
             raise score
         bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
+        if settings.max_moved < 1 and stats.share_far > settings.max_moved:
+            raise Skip(Reason.OFF_GRID, f"{stats.share_far:.0%} move by a quarter of a step or more")
     except Skip as skip:
         remarks = score.remarks if isinstance(score, Score) else ()
         return _skipped(name, Skip(skip.reason, "; ".join(filter(None, [skip.detail, *remarks]))))

@@ -176,6 +176,8 @@ def _quantisation(counts: dict[str, Any]) -> list[str]:
         f" {far / onsets:.1%} by a quarter of a step or more.",
         f"Notes lost to another in the same step: {counts['covered']:,}; cut by the next onset:"
         f" {counts['shortened']:,}; outside the pitch range: {counts['out_of_range']:,}.",
+        f"Bars made regular: {counts['padded']:,} too short, filled with silence; {counts['cut']:,} too long, cut where"
+        f" no note starts. Notes of pickups without room, left out: {counts['left_out']:,}.",
     ]
 
 

@@ -25,6 +25,7 @@ class CorpusSettings:
     metre: str = ""  # '' takes the metre that each file states; '4/4' says it for every file
     min_pitch: int = 0  # notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)
     max_pitch: int = 127  # notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)
+    max_moved: float = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
     max_bars: int = 339  # songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit
     dedupe: str = "tune"  # 'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'
     held_out: float = 0.1  # share of the songs that is held out, 0 to 1
@@ -38,7 +39,7 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise UserError(f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127")
-        for name in ("held_out", "max_similarity"):
+        for name in ("max_moved", "held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:

@@ -25,12 +25,14 @@ class Format(NamedTuple):
     is_notation: bool  # its metre, pickups and titles are stated, and not guessed from ticks
 
 
-_MIDI = Format("MIDI", "mcvae_jax.music.midi:read_midi", 4 << 20, 10.0, 0.0, 512, False)
+_MIDI = Format("MIDI", "mcvae_jax.music.midi:read_midi_file", 4 << 20, 10.0, 0.0, 512, False)
 _XML = Format("MusicXML", "mcvae_jax.music.musicxml:read_musicxml", 32 << 20, 10.0, 10.0, 1024, True)
 FORMATS = {
     ".mid": _MIDI,
     ".midi": _MIDI,
     ".kar": _MIDI,
+    ".rmi": _MIDI,
+    ".rmid": _MIDI,
     ".abc": Format("ABC", "mcvae_jax.music.abc.book:read_abc", 16 << 20, 10.0, 30.0, 1024, True),
     ".xml": _XML,
     ".musicxml": _XML,
@@ -84,7 +86,7 @@ def read_scores(data: bytes, suffix: str, channels: bool = False) -> list[Score 
     module, function = FORMATS[suffix].reader.split(":")
     read = getattr(importlib.import_module(module), function)
     try:
-        scores = read(data) if FORMATS[suffix].is_notation else [read(data, channels)]
+        scores = read(data) if FORMATS[suffix].is_notation else read(data, channels)
     except Exception as error:
         if lacks_memory(error):
             raise MemoryError from error

@@ -52,6 +52,7 @@ class Reason(enum.StrEnum):
     NO_NOTES_IN_RANGE = "no notes in the pitch range"
     METRE = "metre does not fill 16 steps"
     MIXED_METRES = "metre changes off the bar line"
+    OFF_GRID = "too many onsets off the grid"
     CRASHED = "crashed the reader"
     TOO_SLOW = "took too long to read"
     TOO_MUCH_MEMORY = "took too much memory to read"

@@ -12,9 +12,11 @@ from mcvae_jax.corpus.read import score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
+from mcvae_jax.music.bars import Stats
 from mcvae_jax.music.melody import choose_melody, parse_how
-from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.metre import fills_bar, parse_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
+from mcvae_jax.music.regular import main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.song import Setting
@@ -104,7 +106,7 @@ def _read(asked: _Asked) -> Seed:
     song, score = songs[usable[0]], scores[number]
     chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
     track = choose_melody(score, settings.melody)
-    notes = _notes(score, track, song.stats.covered, len(song.bars), asked.bars)
+    notes = _notes(score, track, song.stats, len(song.bars), asked.bars)
     if len(scores) > 1:
         notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
@@ -151,7 +153,7 @@ def _refused(path: str | os.PathLike, skip: Skip) -> UserError:
     return UserError(f"{path} cannot be a seed ({printable(str(skip))}); {advice}")
 
 
-def _notes(score: Score, track: Track, covered: int, total: int, wanted: int) -> list[str]:
+def _notes(score: Score, track: Track, stats: Stats, total: int, wanted: int) -> list[str]:
     notes = []
     if total < wanted:
         notes.append(f"it has {total} bar{'s' if total > 1 else ''}, fewer than the {wanted} asked for: all are taken")
@@ -159,8 +161,11 @@ def _notes(score: Score, track: Track, covered: int, total: int, wanted: int) ->
     if others:
         name = f"track {brief(track.name)!r}" if track.name else "one track"
         notes.append(f"its melody is taken from {name} of {others + 1}; --melody chooses another")
-    if covered:
-        notes.append(f"it sounds several notes at once: of each chord the top note is the melody ({covered} left out)")
+    if stats.covered:
+        chords = f"of each chord the top note is the melody ({stats.covered} left out)"
+        notes.append(f"it sounds several notes at once: {chords}")
+    if irregular := stats.padded + stats.cut:
+        notes.append(f"{irregular} of its bars do not fit its metre: they are filled with silence, or cut")
     return notes + [f"not taken just as written: {printable(remark)}" for remark in score.remarks]
 
 
@@ -168,6 +173,8 @@ def _setting(score: Score, track: Track, metre: str) -> Setting:
     """The tempo that holds longest, and the metre and key at the first note of the melody."""
     stated = [tuple(row) for row in score.time_signatures.tolist()]
     signature = _at(stated, int(track.start[0]))
+    if signature and not fills_bar(*signature[1:]):  # a first bar that is split, for one
+        signature = main_metre(stated, int(track.start[0]), int(track.end.max()))
     key = _at(list(score.keys), int(track.start[0]))
     return Setting(
         _commonest_tempo(score, int(track.end.max())) or Setting().quarters_per_minute,

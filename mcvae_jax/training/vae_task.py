@@ -81,9 +81,12 @@ def _check_pitches(vae: VAE, corpus: Corpus) -> None:
 
 
 def default_folder(settings: CorpusSettings) -> Path:
-    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings."""
+    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings.
+
+    A field that came later changes no name where it has its default, so that earlier runs find their corpus.
+    """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
-    digest = hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(repr(settings).replace(", max_moved=1.0", "").encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
 
 
