@@ -70,11 +70,11 @@ def test_a_corpus_holds_what_was_read(source, tmp_path):
 def test_songs_in_free_tempo_are_a_warning(source, tmp_path):
     lines = []
     build_corpus(settings_of(source), tmp_path / "corpus", progress=lines.append, pictures=False)
-    assert not any(line.startswith("warning") for line in lines)
+    assert not any("onsets" in line for line in lines)
     free = Stats(onsets=16, moved=16, moves=(0,) * 4 + (8, 8, 0, 0), out_of_range=0, covered=0, shortened=0)
     source.items = [*fake_songs(), fake_songs()[0]._replace(name="free.mid", stats=free)]
     build_corpus(settings_of(source), tmp_path / "corpus", progress=lines.append, pictures=False)
-    (warning,) = [line for line in lines if line.startswith("warning")]
+    (warning,) = [line for line in lines if line.startswith("warning") and "onsets" in line]
     assert "3.2% of all onsets" in warning and "in 1 of 31 songs" in warning and "'free.mid'" in warning
 
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -157,17 +158,22 @@ def dying(asked):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def sleeping(asked):
+    time.sleep(60)
+
+
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "reader", "told"),
     [
-        (Limits(20.0, 50), "took too much memory to read: over 50 MiB"),
-        (Limits(0.0, 512), "took too long to read: over 0 s"),
+        (Limits(20.0, 50), seeds._read, "took too much memory to read: over 50 MiB"),
+        (Limits(0.1, 512), sleeping, "took too long to read: over 1 s"),
     ],
 )
-def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypatch, limits, told):
+def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypatch, limits, reader, told):
     path = tmp_path / "a.abc"
-    path.write_text("".join(ABC.replace("X:1", f"X:{n}") for n in range(400)))
+    path.write_text("".join(ABC.replace("X:1", f"X:{n}") for n in range(4000)))
     monkeypatch.setattr(sources.File, "limits", lambda self: limits)
+    monkeypatch.setattr(seeds, "_read", reader)
     message = refused(path)
     assert told in message and "cut it to a single piece" in message
 

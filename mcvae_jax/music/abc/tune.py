@@ -73,7 +73,7 @@ class Tune:
 
     def _read(self, reader: Callable[[str], None], line: Line) -> None:
         try:
-            if len(line.text) > MAX_FIELD:
+            if len(line.text) > MAX_FIELD and line.field != "T":
                 raise ValueError(f"longer than {MAX_FIELD:,} characters")
             reader(line.text)
         except ValueError as error:
@@ -86,7 +86,7 @@ class Tune:
         return Mark(self._voice, len(self._voice.measures) if self._voice else 0, value)
 
     def _title(self, text: str) -> None:
-        self.title = self.title or plain_text(text)
+        self.title = self.title or plain_text(text[:MAX_FIELD])
 
     def _metre(self, text: str) -> None:
         self._settings().metre = parse_metre(text)
