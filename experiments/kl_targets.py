@@ -7,12 +7,12 @@ OUT/kl_targets.png and .pdf. A run that is done is not trained again.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import read_json
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop, tasks
 from mcvae_jax.training.metrics import read_metrics
@@ -66,7 +66,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     outcome = loop.train(tasks.make_task(config, say), config, folder, say)
     if outcome.signal:
         raise KeyboardInterrupt
-    scores = json.loads((Workdir(folder).results / "held_out.json").read_text())
+    scores = read_json(Workdir(folder).results / "held_out.json")
     values = (
         target,
         scores["kl_nats"],

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcvae_jax.errors import UserError
+from mcvae_jax.disk import CannotWrite, cannot_write
 
 
 def names_in(folder: Path, advice: str) -> set[str]:
-    """The names in a folder that is to be written, empty where it is not there yet; UserError where it cannot be.
+    """The names in a folder that is to be written, empty where it is not there yet; CannotWrite where it cannot be.
 
     Tried by making a folder beside it, so that nobody waits for an hour for what then cannot be written.
     """
@@ -19,7 +19,7 @@ def names_in(folder: Path, advice: str) -> set[str]:
         above = next((path for path in folder.parents if path.exists()), folder)
         tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
     except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); {advice}") from error
+        raise CannotWrite(f"{cannot_write(folder, error)}; or {advice}") from error
     return names
 
 
@@ -30,7 +30,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     except OSError as error:
-        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
+        raise CannotWrite(f"{cannot_write(folder, error)}; or choose another folder") from error
     try:
         new, old = work / "new", work / "old"
         new.mkdir()
@@ -44,6 +44,6 @@ def replacing(folder: Path) -> Iterator[Path]:
                 old.rename(folder)
             raise
     except OSError as error:
-        raise UserError(f"cannot write {folder} ({error.strerror})") from error
+        raise cannot_write(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -28,7 +28,7 @@ def saved(tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
         for step, objective in enumerate([3.0, 2.0, None, 2.0, 2.5], 1):
             metrics = None if objective is None else {"objective": objective, "kl": 0.5}
-            checkpoints.save(step, items(step), metrics)
+            checkpoints.save(step, items(float(step)), metrics)
             checkpoints.wait()
     return tmp_path / "c"
 
@@ -75,7 +75,7 @@ def test_half_written_checkpoints_are_ignored_and_cleared_away(saved):
         assert checkpoints.newest() == 5 and half.exists()
     with Checkpoints(saved) as checkpoints:
         assert checkpoints.newest() == 5
-        checkpoints.save(6, items(6))
+        checkpoints.save(6, items(6.0))
     assert not half.exists()
 
 
@@ -99,7 +99,7 @@ def lose_data(folder):
 def test_a_damaged_checkpoint_says_so_and_can_be_removed(saved, damage):
     damage(saved / "5")
     with Checkpoints(saved) as checkpoints:
-        with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* cannot be read"):
+        with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* is damaged: it cannot be read"):
             checkpoints.restore("newest", wanted())
         if damage is not truncate:
             with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* cannot be read(?!.*tensorstore_spec)"):
@@ -130,5 +130,6 @@ def test_no_checkpoint_is_one_clear_line(tmp_path, saved):
             checkpoints.restore(3, wanted())
 
 
-def test_metrics_are_plain_json(saved):
-    assert json.loads((saved / "2" / "metrics" / "metrics").read_text())["objective"] == 2.0
+def test_the_record_is_plain_json_with_the_metrics(saved):
+    record = json.loads((saved / "2" / "identity" / "identity.json").read_text())
+    assert record["metrics"]["objective"] == 2.0 and record["step"] == 2

@@ -8,10 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
+
+from msgspec import Meta
 
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import Count, DamagedFile, conform, read_json
 
 FORMAT, VERSION = "mcvae_jax listening answers", 1
 KEY_FORMAT, KEY_VERSION = "mcvae_jax listening test", 1
@@ -46,6 +49,28 @@ class LeftOut(NamedTuple):
     reason: str
 
 
+class _Model(TypedDict):
+    name: str
+    kind: str
+
+
+class _Clip(TypedDict):
+    model: str
+    seed: int
+
+
+class _Key(TypedDict):
+    """What is read back of key.json."""
+
+    test: str
+    models: Annotated[list[_Model], Meta(min_length=1)]
+    groups: dict[str, str]
+    clips: Annotated[dict[str, _Clip], Meta(min_length=1)]
+    statements: list[str]
+    seeds_per_pair: Count
+    seconds: Annotated[float, Meta(gt=0, le=1e6)]
+
+
 class _Unusable(Exception):
     """The reason why a file is left out."""
 
@@ -53,19 +78,20 @@ class _Unusable(Exception):
 def read_key(path: Path) -> dict[str, Any]:
     """The key.json of a test; UserError where it is none."""
     try:
-        key = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"the key {path} cannot be read ({error.strerror}); give --key=OUT/key.json") from error
-    except ValueError as error:
-        raise UserError(f"the key {path} is damaged ({error}); take it from where the test was made") from error
-    if not isinstance(key, dict) or key.get("format") != KEY_FORMAT:
-        raise UserError(f"{path} is no key of a listening test; give the key.json that was written with the page")
-    if key.get("version") != KEY_VERSION:
-        raise UserError(f"{path} has version {key.get('version')}, and this program reads {KEY_VERSION}")
-    missing = {"test", "models", "groups", "clips", "statements", "seeds_per_pair", "seconds"} - set(key)
-    if missing:
-        raise UserError(f"the key {path} is damaged (it lacks {', '.join(sorted(missing))}); take it from its test")
-    return key
+        key = read_json(path)
+        if key is None:
+            raise UserError(f"there is no key {path}; give --key=OUT/key.json")
+        if key.get("format") != KEY_FORMAT:
+            raise UserError(f"{path} is no key of a listening test; give the key.json that was written with the page")
+        if key.get("version") != KEY_VERSION:
+            raise UserError(f"{path} has version {key.get('version')}, and this program reads {KEY_VERSION}")
+        conform(path, key, _Key)
+        names = {model["name"] for model in key["models"]}
+        if not {*key["groups"].values(), *(clip["model"] for clip in key["clips"].values())} <= names:
+            raise DamagedFile(path, "it names models that it does not have")
+        return key
+    except DamagedFile as error:
+        raise UserError(f"the key {error}; take it from where the test was made") from error
 
 
 def read_answers(paths: Sequence[str], key: Mapping[str, Any]) -> tuple[list[Listener], list[LeftOut]]:
