@@ -16,7 +16,7 @@ LOGGED = (
     "Checkpointer failed: one or more items may not be finalized",
     "Failed to json parse Metadata file",  # of a checkpoint, of which only the time is taken from there
     "Failed to read Metadata file",
-    "Task exception was never retrieved",  # arrays of a damaged checkpoint, of which Orbax awaits the first
+    "exception was never retrieved",  # of several arrays that cannot be read or written, Orbax awaits the first
 )
 
 
@@ -26,7 +26,9 @@ def silence() -> None:
     for name in ("absl", asyncio.log.logger.name):
         logging.getLogger(name).addFilter(lambda record: not any(text in record.getMessage() for text in LOGGED))
     sys.excepthook = _but(sys.excepthook, lambda kind, error, trace: _is_closed_loop(error))
-    sys.unraisablehook = _but(sys.unraisablehook, lambda about: _is_abandoned_read(about.object))
+    sys.unraisablehook = _but(
+        sys.unraisablehook, lambda about: _is_closed_loop(about.exc_value) or _is_abandoned_read(about.object)
+    )
 
 
 def _but(hook: Callable[..., None], is_no_news: Callable[..., bool]) -> Callable[..., None]:

@@ -15,15 +15,19 @@ from typing import Any
 
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
+from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
 from mcvae_jax.jsonfile import Seconds, read_or_none, write_json
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
-from mcvae_jax.trained import open_composer
+from mcvae_jax.trained import LostCorpus, find_corpus, open_composer
 from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
 from mcvae_jax.training.data import check_shifts
 from mcvae_jax.training.results import is_finished
+from mcvae_jax.training.vae_task import default_folder
 from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
@@ -104,6 +108,7 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
         return 0
     if name == "mdrnn":
         _check_pair(config, folder)
+        model_config.corpus_folder = _corpus_folder(config, folder, watch.say)
     with _in_our_terms(name, model_config):
         with watch.stage(MODELS[name]):
             task = tasks.make_task(model_config, watch.say)
@@ -119,9 +124,26 @@ def _make_songs(config: Any, folder: Path, watch: "Stopwatch") -> None:
         watch.say(f"{songs} is done. Nothing is left to do.")
     else:
         with watch.stage("songs"):
-            demo.write_demo(composer, config.songs, songs, watch.say, config.mdrnn.corpus_folder)
+            corpus = _corpus_folder(config, folder, watch.say) if config.songs.continued else ""
+            demo.write_demo(composer, config.songs, songs, watch.say, corpus)
     watch.say(f"Time by stage: {times(folder, watch.say)}.")
     watch.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+
+
+def _corpus_folder(config: Any, folder: Path, say: Say) -> str:
+    """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
+    given = config.mdrnn.corpus_folder
+    try:
+        find_corpus(Workdir(folder / "vae").read(), folder / "vae", given)
+    except LostCorpus as error:
+        if given:
+            raise
+        settings = CorpusSettings(**config.vae.corpus)
+        place = config.vae.corpus_folder or str(default_folder(settings))
+        say(f"{error.reason}; {place} is taken, and built if need be.")
+        ensure_corpus(settings, place, progress=say)
+        return place
+    return given
 
 
 def _model_config(config: Any, name: str, folder: Path) -> Any:
@@ -227,10 +249,16 @@ class Stopwatch:
         started = time.perf_counter()
         try:
             yield
-        finally:
-            if parallel.is_first_process():
-                self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
-                write_json(self.path, self.seconds)
+        except BaseException:
+            with contextlib.suppress(CannotWrite):  # what ended the stage is to be said, and may be the same
+                self._note(name, started)
+            raise
+        self._note(name, started)
+
+    def _note(self, name: str, started: float) -> None:
+        if parallel.is_first_process():
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
+            write_json(self.path, self.seconds)
 
 
 def times(folder: Path, say: Say) -> str:

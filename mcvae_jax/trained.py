@@ -3,6 +3,8 @@
 Nothing here needs training code.
 """
 
+import dataclasses
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
-from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.identity import tree_identity
 from mcvae_jax.models import mdrnn, vae
@@ -29,6 +32,14 @@ class DamagedModel(UserError):
         """damage: what it is; train_on: how its training makes another; advice: where there are other ways."""
         super().__init__(" ".join(filter(None, (str(damage), advice, train_on))))
         self.damage, self.train_on = damage, train_on
+
+
+class LostCorpus(UserError):
+    """The corpus on which a VAE was trained is gone or damaged, for a reason."""
+
+    def __init__(self, reason: str, advice: str):
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
 
 
 class TrainedVAE(NamedTuple):
@@ -83,7 +94,7 @@ def open_composer(folder: Path | str, which: str | int = "best") -> Composer:
     if task == "vae":
         return Composer(open_vae(folder, which), None)
     trained = open_mdrnn(folder, which)
-    given = Path(_recorded(trained, trained.record.config, "vae_workdir"))
+    given = Path(_recorded(trained.folder, trained.record.config, "vae_workdir"))
     return Composer(_vae_of(trained, [given, folder.absolute().parent / given.name]), trained)
 
 
@@ -118,24 +129,40 @@ def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
       folder: where it is; '' is where the VAE's training found it, seen from here or from a folder above its workdir.
 
     Raises:
-      UserError: it is gone, damaged, or no longer the same.
+      LostCorpus: it is gone, or damaged.
+      UserError: it is no longer the same.
     """
-    place = Path(folder or _recorded(trained, trained.record.data, "corpus"))
-    above = [] if folder else [parent / place for parent in trained.folder.absolute().parents]
+    return find_corpus(trained.record, trained.folder, folder)
+
+
+def find_corpus(record: Record, vae: Path, folder: Path | str = "") -> Corpus:
+    """The same by the record of the VAE in the workdir `vae`."""
+    place = Path(folder or _recorded(vae, record.data, "corpus"))
+    above = [] if folder else [parent / place for parent in vae.absolute().parents]
     place = next((path for path in [place, *above] if (path / "corpus.json").is_file()), place)
+    again = f"this builds it again: {_corpus_command(record, place)}"
     if not (place / "corpus.json").is_file():
-        raise UserError(
-            f"The corpus {place} of {trained.folder} is gone; say where it is (--corpus=FOLDER, when training"
-            " --config.corpus_folder=FOLDER), or build it again with the command that"
-            " python -m mcvae_jax.inspect shows."
-        )
-    corpus, identity = Corpus.open(place), _recorded(trained, trained.record.data, "identity")
+        elsewhere = "if it is elsewhere, say where (--corpus=FOLDER, when training --config.corpus_folder=FOLDER)"
+        raise LostCorpus(f"The corpus {place} of {vae} is gone", f"{elsewhere}; {again}")
+    try:
+        corpus = Corpus.open(place)
+    except DamagedCorpus as error:
+        raise LostCorpus(f"The corpus {place} is damaged ({error.reason})", again) from error
+    identity = _recorded(vae, record.data, "identity")
     if corpus.identity != identity:
         raise UserError(
-            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {trained.folder} was trained"
+            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {vae} was trained"
             f" ({identity[:12]}); give that one, or train another VAE on this one."
         )
     return corpus
+
+
+def _corpus_command(record: Record, place: Path) -> str:
+    """The command that builds the corpus of a VAE, by what its config says."""
+    settings = record.config.get("corpus", {})
+    defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
+    flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
+    return shlex.join(["python", "-m", "mcvae_jax.corpus", *flags, f"--out={place}"])
 
 
 def provenance(trained: TrainedVAE | TrainedMDRNN) -> dict[str, Any]:
@@ -154,10 +181,10 @@ def _read(folder: Path | str, task: str) -> Record:
     return record
 
 
-def _recorded(trained: TrainedVAE | TrainedMDRNN, section: dict[str, Any], name: str) -> Any:
-    """A field of config.json, which a file edited by hand may lack."""
+def _recorded(folder: Path, section: dict[str, Any], name: str) -> Any:
+    """A field of a workdir's config.json, which a file edited by hand may lack."""
     if name not in section:
-        raise UserError(f"{Workdir(trained.folder).config} has no {name!r}; restore it, or train in another workdir.")
+        raise UserError(f"{Workdir(folder).config} has no {name!r}; restore it, or train in another workdir.")
     return section[name]
 
 

@@ -53,6 +53,17 @@ FILES = {"corpus.json", "songs.jsonl", "skipped.jsonl", "report.json", "report.t
 }
 
 
+class DamagedCorpus(UserError):
+    """A corpus that is there but is not what was written, for a reason."""
+
+    def __init__(self, folder: Path, reason: Exception):
+        super().__init__(
+            f"the corpus {folder} is damaged ({reason}); build it again: python -m mcvae_jax.corpus --source=MUSIC"
+            f" --out={folder}, with the settings that it had"
+        )
+        self.reason = str(reason)
+
+
 @dataclasses.dataclass(frozen=True)
 class Header:
     """What is read back of corpus.json."""
@@ -101,7 +112,7 @@ class Corpus:
             _records(folder, header, len(arrays["sides"]))
             return cls(folder, header.settings, header.fingerprint, header.identity, **arrays)
         except (DamagedFile, ValueError, KeyError) as error:
-            raise UserError(_build_again(folder, error)) from error
+            raise DamagedCorpus(folder, error) from error
 
     def __len__(self) -> int:
         return len(self.sides)
@@ -132,7 +143,7 @@ class Corpus:
         try:
             return _records(self.folder, read_header(self.folder), len(self))
         except (DamagedFile, ValueError) as error:
-            raise UserError(_build_again(self.folder, error)) from error
+            raise DamagedCorpus(self.folder, error) from error
 
 
 class _Counts(TypedDict, total=False):
@@ -194,14 +205,7 @@ def read_header(folder: Path) -> Header:
             )
         return read_json(path, Header)
     except DamagedFile as error:
-        raise UserError(_build_again(folder, error)) from error
-
-
-def _build_again(folder: Path, error: Exception) -> str:
-    return (
-        f"the corpus {folder} is damaged ({error}); build it again: give the command of the training that uses it, or"
-        f" python -m mcvae_jax.corpus --source=MUSIC --out={folder} with the settings that it had"
-    )
+        raise DamagedCorpus(folder, error) from error
 
 
 def _records(folder: Path, header: Header, songs: int) -> list[dict[str, Any]]:
