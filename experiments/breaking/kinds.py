@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.breaking.runs import Ending, Running, bits, files_of, run
+from experiments.breaking.runs import NAMED, Ending, Running, bits, files_of, run
 from mcvae_jax.pipeline import MODELS, STAGES
 
 TRAINED = tuple(MODELS)  # stages that save checkpoints
