@@ -1,12 +1,13 @@
 """Breaks runs in every way that machines do, and shows what becomes of them.
 
-    python -m experiments.faults --out=DIR [--kills=200] [--stops=40] [--fills=40] [--flips=300] [--minutes=60]
+    python -m experiments.faults --out=DIR [--kills=200] [--flips=300] [--damages=60] [--stops=20] [--fills=20]
 
 A tiny run of configs/mcvae.py (corpus, VAE, latents, MDRNN, songs) is killed (SIGKILL, in half of the cases while a
-checkpoint is saved, where one is), asked to stop (SIGINT, SIGTERM), run on a disk that is too small, and has one bit
-flipped in one of its files. Then the same command is given again. It must end with equal bits (parameters, optimiser
-states, held_out.json of both models, MIDI files of the songs); after a flip it may instead tell in a line what is
-damaged. No stack trace may be printed.
+checkpoint is saved, where one is), asked to stop (SIGINT, SIGTERM), run on a disk that is too small, and damaged: one
+bit is flipped in one of its files. Then the same command is given again. It must end with equal bits (parameters,
+optimiser states, held_out.json of both models, MIDI files of the songs); after a flipped bit it may instead tell in a
+line what is damaged. No stack trace may be printed. Further bits are flipped in checkpoints that are then restored,
+without the command: each must be noticed, or change nothing.
 
 Each fault is a line of OUT/outcomes.jsonl, so that the same command goes on where it was; table.csv and table.txt hold
 what is printed at the end. The exit status is 1 where something is wrong. Filling a disk needs the right to mount one;
@@ -33,11 +34,13 @@ from mcvae_jax.jsonfile import read_json, read_json_lines
 from mcvae_jax.pipeline import STAGES, Times
 from mcvae_jax.workdir import Workdir
 
-CHAIN = 5  # kills of one run
+CHAIN = 8  # kills of one run
 COLUMNS = ("stage", "fault", "count", "noticed", "equal bits", "named", "most lines", "stack traces", "wrong")
 STATES = {"vae": "stopped-in-vae", "mdrnn": "stopped-in-mdrnn", "done": "reference"}  # and the folders that keep them
 OURS = {"outcomes.jsonl", "table.csv", "table.txt", "compiled", "case", "lock", "output.log", "errors.log"}
 OURS |= set(STATES.values())
+
+GROUPS = ("kills", "flips", "damages", "stops", "fills")  # options, each a number of faults
 
 Case = Callable[[], list[Outcome]]
 
@@ -54,15 +57,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the outcomes and the table")
     for name, default, what in (
         ("kills", 200, "kills"),
-        ("stops", 40, "signals that ask to stop"),
-        ("fills", 40, "disks that are too small"),
-        ("flips", 300, "flipped bits"),
+        ("flips", 300, "flipped bits of checkpoints that are restored"),
+        ("damages", 60, "flipped bits of all files, before the command is given again"),
+        ("stops", 20, "signals that ask to stop"),
+        ("fills", 20, "disks that are too small"),
     ):
         add(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default: {default})")
     add("--minutes", type=float, default=0.0, metavar="M", help="to end after, if not all is done (default: no limit)")
     add("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: 0)")
     flags = parser.parse_args(argv)
-    for name in ("kills", "stops", "fills", "flips", "minutes"):
+    for name in (*GROUPS, "minutes"):
         if getattr(flags, name) < 0:
             raise UserError(f"--{name} is {getattr(flags, name)}; it must not be negative")
     return flags
@@ -146,7 +150,8 @@ def plan(place: Place, flags: argparse.Namespace, done: Sequence[Outcome]) -> It
             "kills": partial(kinds.kill_chain, place, seed, stages),
             "stops": partial(kinds.stop_chain, place, seed, stages),
             "fills": partial(kinds.full_disk, place, seed, mounts),
-            "flips": partial(kinds.flip, place, seed, stage, state),
+            "damages": partial(kinds.flip, place, seed, stage, state),
+            "flips": partial(kinds.flip_checkpoint, place, seed, state, rng.choice(kinds.models_of_state(state))),
         }[name]
 
 
@@ -154,7 +159,7 @@ def _group(outcome: Outcome) -> str:
     """The option that asks for such a fault."""
     if outcome.kind.startswith("kill"):
         return "kills"
-    return {"full disk": "fills", "flip": "flips"}.get(outcome.kind, "stops")
+    return {"full disk": "fills", "flip": "damages", "flip, restored": "flips"}.get(outcome.kind, "stops")
 
 
 def write_table(outcomes: Sequence[Outcome], out: Path) -> None:

@@ -109,7 +109,7 @@ class Checkpoints:
     def identity(self, step: int, item: str) -> str:
         """The identity of an item, see `tree_identity`; UserErrors as `restore` has them."""
         recorded = self.about(step).identities.get(item)
-        return recorded or tree_identity(self.restore(step, {item: self._stored(step, item)}).items[item])
+        return recorded or tree_identity(self.restore(step, {item: self.stored(step, item)}).items[item])
 
     def damage(self, step: int, items: Sequence[str] = ()) -> DamagedCheckpoint | None:
         """What is wrong with the items of a checkpoint, which are read for it; None where nothing is.
@@ -118,7 +118,7 @@ class Checkpoints:
         """
         items = items or (ITEMS if step == self.newest() else ITEMS[:1])
         try:
-            self.restore(step, {name: self._stored(step, name) for name in items})
+            self.restore(step, {name: self.stored(step, name) for name in items})
         except DamagedCheckpoint as error:
             return error
         return None
@@ -186,7 +186,7 @@ class Checkpoints:
                 raise DamagedCheckpoint(step, self.folder, f"its {name} are not those that were saved")
         return Restored(step, {name: restored[name] for name in targets}, about.metrics or None)
 
-    def _stored(self, step: int, item: str) -> Any:
+    def stored(self, step: int, item: str) -> Any:
         """The `target` of an item as it was saved, on the first device."""
         return target(self._metadata(step, item), jax.sharding.SingleDeviceSharding(jax.local_devices()[0]))
 

@@ -20,7 +20,7 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import Seconds, read_or_none, write_json
+from mcvae_jax.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import LostCorpus, find_corpus, open_composer
@@ -240,7 +240,13 @@ class Stopwatch:
 
     def __init__(self, folder: Path, say: Say):
         self.path, self.say = folder / TIMES, say
-        self.seconds = read_or_none(self.path, Times, say, "the times are counted anew") or {}
+        try:
+            self.seconds = read_json(self.path, Times) or {}
+        except DamagedFile as error:
+            say(f"{error}; the times are counted anew")
+            self.seconds = {}
+            if parallel.is_first_process():
+                write_json(self.path, {})
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.breaking.runs import NAMED, Ending, Running, bits, files_of, run
+from experiments.breaking.runs import NAMED, WORKDIR, Ending, Running, bits, files_of, run
+from mcvae_jax.checkpoints import ITEMS, Checkpoints, DamagedCheckpoint
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.pipeline import MODELS, STAGES
 
 TRAINED = tuple(MODELS)  # stages that save checkpoints
@@ -24,7 +26,7 @@ SAVED = 4  # step of a checkpoint, with which a run is stopped to be damaged
 class Outcome(NamedTuple):
     """What became of one fault."""
 
-    kind: str  # 'kill', 'kill in a save', 'SIGINT', 'SIGTERM', 'full disk', 'flip'
+    kind: str  # 'kill', 'kill in a save', 'SIGINT', 'SIGTERM', 'full disk', 'flip', 'flip, restored'
     stage: str  # during which, or whose files
     where: str  # the file of a flip, the size of a disk
     noticed: bool  # a line told of it
@@ -120,17 +122,47 @@ def _strike(
 
 
 def flip(place: Place, seed: str, stage: str, state: str) -> list[Outcome]:
-    """One bit of one file of a stage, of a run that was stopped in a state: half of the files by size, half alike."""
-    rng, folder = random.Random(seed), place.case
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(place.states[state], folder)
-    files = files_of(folder, stage)
+    """One bit of one file of a stage, of a run that was stopped in a state, before the command is given again."""
+    shutil.rmtree(place.case, ignore_errors=True)
+    shutil.copytree(place.states[state], place.case)
+    chosen = flip_one_bit(files_of(place.case, stage), random.Random(seed))
+    last = run(place.case, place.compiled)
+    return [judge("flip", stage, str(chosen.relative_to(place.case)), place, [], last)]
+
+
+def flip_checkpoint(place: Place, seed: str, state: str, model: str) -> list[Outcome]:
+    """One bit of the newest checkpoint of a model, which this process then reads whole, without the command."""
+    rng, kept = random.Random(seed), place.states[state] / WORKDIR / model / "checkpoints"
+    step = max(int(path.name) for path in kept.iterdir() if path.name.isdecimal())
+    shutil.rmtree(place.case, ignore_errors=True)
+    shutil.copytree(kept / str(step), place.case / str(step))
+    where = flip_one_bit([path for path in sorted(place.case.rglob("*")) if path.is_file()], rng).relative_to(
+        place.case
+    )
+    with Checkpoints(kept, read_only=True) as checkpoints:
+        expected = {item: checkpoints.identity(step, item) for item in ITEMS}
+    said, equal, wrong = "", False, ""
+    try:
+        with Checkpoints(place.case, read_only=True) as checkpoints:
+            stored = {item: checkpoints.stored(step, item) for item in ITEMS}
+            found = checkpoints.restore(step, stored).items
+            equal = {item: tree_identity(found[item]) for item in ITEMS} == expected
+            wrong = "" if equal else "other bits"
+    except DamagedCheckpoint as error:
+        said = str(error)
+    except Exception as error:  # whatever else a flipped bit brings about is a mistake of ours
+        wrong = f"{type(error).__name__}: {error}"[:200]
+    return [Outcome("flip, restored", model, str(where), bool(said), equal, bool(said), 0, 0, wrong, said)]
+
+
+def flip_one_bit(files: list[Path], rng: random.Random) -> Path:
+    """Flips a bit in one of the files, chosen by their size or, as often, all alike."""
+    files = [path for path in files if path.stat().st_size]
     chosen = rng.choices(files, [path.stat().st_size for path in files] if rng.random() < 0.5 else None)[0]
     data = bytearray(chosen.read_bytes())
     data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
     chosen.write_bytes(data)
-    last = run(folder, place.compiled)
-    return [judge("flip", stage, str(chosen.relative_to(folder)), place, [], last)]
+    return chosen
 
 
 def full_disk(place: Place, seed: str, mounts: bool) -> list[Outcome]:
@@ -201,6 +233,11 @@ def stop_in(place: Place, stage: str, keep: Path) -> None:
     running.send(signal.SIGKILL)
     running.end()
     place.case.rename(keep)
+
+
+def models_of_state(state: str) -> list[str]:
+    """The models that have checkpoints in it."""
+    return ["vae"] if state == "vae" else list(MODELS)
 
 
 def stages_of_state(state: str) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,8 +156,8 @@ def bits(folder: Path) -> dict[str, str]:
     return found | {path.name: digest_of(path) for path in sorted((folder / WORKDIR / "songs").glob("*.mid"))}
 
 
-def files_of(folder: Path, stage: str) -> Sequence[Path]:
-    """The files that a stage of a run left behind, but for empty ones; of the stage 'run' those of none."""
+def files_of(folder: Path, stage: str) -> list[Path]:
+    """The files that a stage of a run left behind; of the stage 'run' those of none."""
     run = folder / WORKDIR
     found = {
         "corpus": [folder / CORPUS],
@@ -170,4 +170,4 @@ def files_of(folder: Path, stage: str) -> Sequence[Path]:
     paths = [path for place in found for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
     if stage == "vae":
         paths = [path for path in paths if run / "vae" / "latents" not in path.parents]
-    return [path for path in paths if path.is_file() and path.stat().st_size]
+    return [path for path in paths if path.is_file()]

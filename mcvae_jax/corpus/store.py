@@ -56,12 +56,12 @@ FILES = {"corpus.json", "songs.jsonl", "skipped.jsonl", "report.json", "report.t
 class DamagedCorpus(UserError):
     """A corpus that is there but is not what was written, for a reason."""
 
-    def __init__(self, folder: Path, reason: Exception):
+    def __init__(self, folder: Path, error: Exception):
+        self.reason = f"{error.path.name}: {error.reason}" if isinstance(error, DamagedFile) else str(error)
         super().__init__(
-            f"the corpus {folder} is damaged ({reason}); build it again: python -m mcvae_jax.corpus --source=MUSIC"
+            f"the corpus {folder} is damaged ({self.reason}); build it again: python -m mcvae_jax.corpus --source=MUSIC"
             f" --out={folder}, with the settings that it had"
         )
-        self.reason = str(reason)
 
 
 @dataclasses.dataclass(frozen=True)
