@@ -36,6 +36,22 @@ def writing(path: Path | str, needs: int = 0) -> Iterator[None]:
         raise cannot_write(path, error, needs) from error
 
 
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path beside `path` to be written, which takes its place when the block ends well, and else vanishes.
+
+    Raises CannotWrite where the disk refuses.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 def cannot_write(path: Path | str, error: BaseException, needs: int = 0) -> CannotWrite:
     """The one line for an error that ended the writing of `path`, of about `needs` bytes (0: not known)."""
     path = Path(path).absolute()

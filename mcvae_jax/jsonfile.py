@@ -5,7 +5,6 @@ one is read for what it says: those of earlier versions have none, and who edits
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from mcvae_jax.disk import writing
+from mcvae_jax.disk import whole_file
 from mcvae_jax.errors import UserError
 
 T = TypeVar("T")
@@ -45,11 +44,8 @@ def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 1) -> 
     Raises CannotWrite where the disk does not take it.
     """
     plain = json.loads(json.dumps(value))  # as it is read back: tuples are lists, keys are text
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(plain | {CHECK: check_of(plain)}, indent=indent) + "\n", "ascii")
-        os.replace(partial, path)
 
 
 def read_json(path: Path, shape: type[T] = Object) -> T | None:
@@ -57,9 +53,10 @@ def read_json(path: Path, shape: type[T] = Object) -> T | None:
 
     Raises DamagedFile where it cannot be read, is no JSON, is not what was written, or is of another shape.
     """
-    value = parse(path, _bytes_of(path))
-    if value is None:
+    data = _bytes_of(path)
+    if data is None:
         return None
+    value = parse(path, data)
     if not isinstance(value, dict):
         raise DamagedFile(path, "it holds no object")
     check = value.pop(CHECK, None)
@@ -81,14 +78,14 @@ def conform(path: Path, value: Any, shape: type[T]) -> T:
     """A value as `shape`; DamagedFile, naming the path that it came from, where it is none."""
     try:
         return msgspec.convert(value, shape)
-    except (msgspec.ValidationError, RecursionError, UserError) as error:
+    except (msgspec.ValidationError, ValueError, RecursionError, UserError) as error:
         raise DamagedFile(path, _one_line(error)) from error
 
 
-def parse(path: Path, data: bytes | None) -> Any:
-    """The value of JSON text in UTF-8, None for None; DamagedFile, naming the path, where it is none."""
+def parse(path: Path, data: bytes) -> Any:
+    """The value of JSON text in UTF-8; DamagedFile, naming the path that it came from, where it is none."""
     try:
-        return None if data is None else json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise DamagedFile(path, _one_line(error)) from error
 

@@ -26,7 +26,7 @@ import numpy as np
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars, load_arrays
-from mcvae_jax.disk import writing
+from mcvae_jax.disk import whole_file
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
 from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
@@ -177,10 +177,9 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "vae": np.array(trained.identity),
         "corpus": np.array(corpus.identity),
     }
-    with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as file:
-            np.savez(file, **arrays)
+    path = Path(path)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def main(argv: list[str]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ def silence() -> None:
     """From now on, for the whole process; what others print is left as it is."""
     for name in ("absl", asyncio.log.logger.name):
         logging.getLogger(name).addFilter(lambda record: not any(text in record.getMessage() for text in LOGGED))
+    warnings.filterwarnings(
+        "ignore", r"coroutine '\w+Handler\.metadata' was never awaited"
+    )  # of a damaged list of arrays
     sys.excepthook = _but(sys.excepthook, lambda kind, error, trace: _is_closed_loop(error))
     sys.unraisablehook = _but(
         sys.unraisablehook, lambda about: _is_closed_loop(about.exc_value) or _is_abandoned_read(about.object)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -13,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mcvae_jax.disk import writing
+from mcvae_jax.disk import whole_file, writing
 from mcvae_jax.errors import UserError
 from mcvae_jax.jsonfile import Count, DamagedFile, Lines, Seconds, read_json_lines
 
@@ -52,11 +51,10 @@ class MetricsLog:
         if lines.damaged:
             say(f"{path}: {len(lines.damaged)} damaged lines are left out.")
         kept = [line for line in lines.rows if line["step"] <= last_step]
-        partial = path.with_name(path.name + ".partial")
         self._path = path
-        with writing(path):
+        with whole_file(path) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-            os.replace(partial, path)
+        with writing(path):
             self._file = path.open("ab", buffering=0)  # what a full disk does not take is kept in no buffer
         self.seconds = max((line["seconds"] for line in kept), default=0.0)  # training time of earlier starts
         self._tensorboard = _tensorboard_writer(tensorboard, last_step) if tensorboard else None
