@@ -17,7 +17,7 @@ from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, Preservat
 
 from mcvae_jax.disk import cannot_write, is_of_disk, refusal
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import ITEM, OBJECTIVE, About, named_leaves, read_about, tree_identity, write_about
+from mcvae_jax.identity import ITEM, OBJECTIVE, About, has_about, named_leaves, read_about, tree_identity, write_about
 from mcvae_jax.jsonfile import DamagedFile, check_of
 from mcvae_jax.noise import silence
 
@@ -78,8 +78,12 @@ class Checkpoints:
                 self._not_written(error)
 
     def steps(self) -> list[int]:
-        """The steps whose checkpoints are complete, oldest first."""
-        return sorted(self._manager.all_steps())
+        """The steps whose checkpoints are complete, oldest first.
+
+        What a process left that was killed while it removed one, since better ones were there, is none.
+        """
+        found = sorted(self._manager.all_steps())
+        return [step for step in found if step == found[-1] or has_about(self.folder / str(step))]
 
     def newest(self) -> int | None:
         """The last step, None where there is none."""

@@ -49,6 +49,11 @@ def write_about(folder: Path, about: About) -> None:
     write_json(folder / FILE, dataclasses.asdict(about))
 
 
+def has_about(checkpoint: Path) -> bool:
+    """Whether a checkpoint's folder holds a record, whole or damaged."""
+    return (checkpoint / ITEM / FILE).exists() or (checkpoint / BEFORE.parent).is_dir()
+
+
 def read_about(checkpoint: Path, step: int) -> About:
     """The record in a checkpoint's folder; of one of earlier versions what is known of it.
 
@@ -61,7 +66,7 @@ def read_about(checkpoint: Path, step: int) -> About:
             raise DamagedFile(path, f"it is of step {about.step}")
         return about
     old = checkpoint / BEFORE
-    if not old.parent.is_dir():
+    if not has_about(checkpoint):
         raise DamagedFile(path, "it is gone")
     try:
         metrics = parse(old, old.read_bytes())

@@ -175,8 +175,16 @@ def test_damaged_metrics_do_not_change_silently_which_is_the_best(saved):
                 with pytest.raises(DamagedCheckpoint, match="Checkpoint 2 in .* is damaged: identity.json"):
                     ask()
             assert checkpoints.restore("newest", wanted()).step == 5
-    path.unlink()
-    assert "it is gone" in str(damage_of(saved, 2))
+
+
+def test_what_is_left_of_a_checkpoint_that_was_being_removed_is_none(saved):
+    (saved / "2" / "identity" / "identity.json").unlink()
+    with Checkpoints(saved) as checkpoints:
+        assert checkpoints.steps() == [5] and checkpoints.best() == 5
+        checkpoints.save(6, items(6.0), {"objective": 1.0})
+    assert not (saved / "2").exists()
+    (saved / "6" / "identity" / "identity.json").unlink()
+    assert "identity.json: it is gone" in str(damage_of(saved, 6))  # the newest is none that was to be removed
 
 
 def as_before(checkpoint, metrics):

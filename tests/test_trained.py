@@ -249,7 +249,7 @@ def other_corpus(runs):
         (vae_gone, "VAE of .* is gone.*put its workdir back"),
         (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train the MDRNN again"),
         (vae_trained_on, "no longer holds \\(it has step 6\\)"),
-        (corpus_gone, "is gone; say where it is"),
+        (corpus_gone, "is gone; if it is elsewhere, say where .*--corpus=FOLDER.*; this builds it again: python -m"),
         (other_corpus, "is not the one on which"),
     ],
 )

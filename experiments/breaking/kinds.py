@@ -56,7 +56,9 @@ class Place(NamedTuple):
 
 def judge(kind: str, stage: str, where: str, place: Place, hurt: list[Ending], last: Ending) -> Outcome:
     """hurt: how the runs ended that the fault met; last: the run of the same command after it."""
-    equal = last.status == 0 and bits(place.case) == place.expected
+    found = bits(place.case) if last.status == 0 else {}
+    other = [name for name, value in place.expected.items() if found.get(name) != value]
+    equal = not other
     named = last.named and (last.status == 0 or (last.status == 2 and len(last.errors) <= MOST_LINES))
     traces = sum(each.traces for each in [*hurt, last])
     lines = max(len(each.errors) for each in [*hurt, last])
@@ -67,7 +69,7 @@ def judge(kind: str, stage: str, where: str, place: Place, hurt: list[Ending], l
     elif last.status not in (0, 2):
         wrong = f"exit status {last.status}"
     elif not equal and (kind != "flip" or not named):
-        wrong = "other bits" if last.status == 0 else "an error that is none of damage"
+        wrong = f"other bits: {', '.join(other)}" if last.status == 0 else "an error that is none of damage"
     elif lines > MOST_LINES:
         wrong = f"{lines} lines of errors"
     return Outcome(kind, stage, where, last.named, equal, named, lines, traces, wrong, said)

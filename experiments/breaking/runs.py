@@ -139,6 +139,7 @@ def run(folder: Path, compiled: Path, prepare: Callable[[], None] | None = None)
 def bits(folder: Path) -> dict[str, str]:
     """What must be equal: identities of parameters and optimiser states, held-out results, and songs, by name.
 
+    There may be more: what a run that is killed does not remove any more stays until the next checkpoint is saved.
     The arrays are read and hashed, so a checkpoint counts for what it holds and not for what it says.
     """
     found = {}
