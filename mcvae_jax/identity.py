@@ -64,7 +64,7 @@ def read_about(checkpoint: Path, step: int) -> About:
     if about is not None:
         if about.step != step:
             raise DamagedFile(path, f"it is of step {about.step}")
-        return about
+        return _with_objective(path, about)
     old = checkpoint / BEFORE
     if not has_about(checkpoint):
         raise DamagedFile(path, "it is gone")
@@ -72,10 +72,14 @@ def read_about(checkpoint: Path, step: int) -> About:
         metrics = parse(old, old.read_bytes())
     except OSError as error:
         raise DamagedFile(old, str(error.strerror)) from error
-    metrics = conform(old, metrics, dict[str, float])
-    if metrics and not math.isfinite(metrics.get(OBJECTIVE, math.nan)):
-        raise DamagedFile(old, f"it has no {OBJECTIVE}")
-    return About(step, {}, {}, metrics)
+    return _with_objective(old, About(step, {}, {}, conform(old, metrics, dict[str, float])))
+
+
+def _with_objective(path: Path, about: About) -> About:
+    """The same; DamagedFile where there are metrics without what 'best' is chosen by."""
+    if about.metrics and not math.isfinite(about.metrics.get(OBJECTIVE, math.nan)):
+        raise DamagedFile(path, f"it has no {OBJECTIVE}")
+    return about
 
 
 def recorded_run(checkpoints: Path) -> Mapping[str, Any]:

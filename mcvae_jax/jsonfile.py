@@ -109,9 +109,12 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "ascii")
 
 
-def read_json_lines(path: Path, shape: type[T] = Object, also: Any = Any) -> Lines:
-    """The rows of a file that can be read as `shape`, and are of the shape `also`, in order; none where no file is.
+def read_json_lines(
+    path: Path, shape: type[T] = Object, also: Callable[[Path, T], Any] = lambda path, row: row
+) -> Lines:
+    """The rows of a file that can be read as `shape`, in order; none where no file is.
 
+    also: raises DamagedFile for rows that are not right for another reason.
     A last line without its end, which a killed process leaves, is no damage. Raises DamagedFile where the file itself
     cannot be read.
     """
@@ -119,10 +122,10 @@ def read_json_lines(path: Path, shape: type[T] = Object, also: Any = Any) -> Lin
     *lines, _ = (_bytes_of(path) or b"").split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(conform(path, parse(path, line), shape))
-            conform(path, rows[-1], also)
+            row = conform(path, parse(path, line), shape)
+            also(path, row)
+            rows.append(row)
         except DamagedFile:
-            del rows[number - 1 - len(damaged) :]
             damaged.append(number)
     return Lines(rows, damaged)
 

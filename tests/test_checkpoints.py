@@ -142,6 +142,21 @@ def test_of_a_checkpoint_that_is_kept_as_the_best_the_parameters_alone_are_neede
         assert "opt_state" in str(checkpoints.damage(2, ("params", "opt_state")))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("PERMISSION_DENIED: Error opening file [OS error 13: EACCES]"), OSError(5, "Input/output error")],
+)
+def test_what_the_system_does_not_let_us_read_is_not_taken_for_damaged(saved, monkeypatch, error):
+    def refuse(*args, **kwargs):
+        raise error
+
+    with Checkpoints(saved) as checkpoints:
+        monkeypatch.setattr(checkpoints._manager, "restore", refuse)
+        with pytest.raises(UserError, match="Checkpoint 5 in .* cannot be read: .*; mend that") as caught:
+            checkpoints.damage(5)
+        assert not isinstance(caught.value, DamagedCheckpoint)
+
+
 def test_random_flips_are_named_or_change_nothing(saved):
     """The whole of it: `python -m experiments.faults`."""
     rng, named = random.Random(0), 0

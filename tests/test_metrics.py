@@ -14,13 +14,18 @@ def test_one_bad_byte_stops_no_run(tmp_path):
     path, said = tmp_path / "metrics.jsonl", []
     rows = [json.dumps(line).encode() for line in LINES]
     rows[1] = b"\xff" + rows[1][1:]
-    odd = [b'{"step": "10", "split": "train", "seconds": 1}', b'{"step": 10, "split": "else", "seconds": 1}', b"[]"]
+    odd = [
+        b'{"step": "10", "split": "train", "seconds": 1}',
+        b'{"step": 10, "split": "else", "seconds": 1}',
+        b"[]",
+        b'{"step": 10, "split": "train", "seconds": 1, "kl": "x"}',
+    ]
     path.write_bytes(b"\n".join([*rows, *odd, b'{"step": 40, "spl']))
     assert read_metrics(path) == [LINES[0], LINES[2]]
     log = MetricsLog(path, 20, said.append)
     log.write(21, "held_out", {"objective": float("nan"), "seconds": 2.5})
     log.close()
-    assert said == [f"{path}: 4 damaged lines are left out."] and log.seconds == 1.0
+    assert said == [f"{path}: 5 damaged lines are left out."] and log.seconds == 1.0
     assert read_metrics(path) == [LINES[0], {"step": 21, "split": "held_out", "objective": None, "seconds": 2.5}]
 
 

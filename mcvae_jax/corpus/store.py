@@ -213,7 +213,7 @@ def _records(folder: Path, header: Header, songs: int) -> list[dict[str, Any]]:
     path = folder / "songs.jsonl"
     if header.digests.get(path.name, digest := digest_of(path)) != digest:
         raise DamagedFile(path, "it is not what was written")
-    lines = read_json_lines(path, dict[str, Any], SongRecord)
+    lines = read_json_lines(path, also=lambda path, row: conform(path, row, SongRecord))
     if lines.damaged or len(lines.rows) != songs:
         raise ValueError("songs.jsonl has not a line for each song")
     return lines.rows

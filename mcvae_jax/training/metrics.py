@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from mcvae_jax.disk import whole_file, writing
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import Count, DamagedFile, Lines, Seconds, read_json_lines
+from mcvae_jax.jsonfile import Count, DamagedFile, Lines, Object, Seconds, conform, read_json_lines
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
@@ -83,7 +83,12 @@ def read_metrics(path: Path) -> list[dict]:
 
 def read_lines(path: Path) -> Lines:
     """The same with the numbers of the lines that are damaged; DamagedFile where the file cannot be read."""
-    return read_json_lines(path, dict[str, int | float | str | None], _Line)
+    return read_json_lines(path, Object, _check_line)
+
+
+def _check_line(path: Path, line: Object) -> None:
+    conform(path, line, _Line)
+    conform(path, {name: value for name, value in line.items() if name != "split"}, dict[str, int | float | None])
 
 
 def add_sums(total: dict[str, np.ndarray] | None, sums: dict[str, Any]) -> dict[str, np.ndarray]:
