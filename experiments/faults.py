@@ -134,9 +134,7 @@ def plan(place: Place, flags: argparse.Namespace, done: Sequence[Outcome]) -> It
     if flags.fills and not mounts:
         say("no disk can be mounted here: the size of files is limited instead")
     while True:
-        count = {
-            name: sum(_group(outcome) == name for outcome in done) for name in ("kills", "stops", "fills", "flips")
-        }
+        count = {name: sum(_group(outcome) == name for outcome in done) for name in GROUPS}
         left = {name: getattr(flags, name) - number for name, number in count.items() if getattr(flags, name) > number}
         if not left:
             return
