@@ -159,7 +159,7 @@ def find_corpus(record: Record, vae: Path, folder: Path | str = "") -> Corpus:
 
 def _corpus_command(record: Record, place: Path) -> str:
     """The command that builds the corpus of a VAE, by what its config says."""
-    settings = record.config.get("corpus", {})
+    settings = {"source": "MUSIC"} | record.config.get("corpus", {})
     defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
     flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
     return shlex.join(["python", "-m", "mcvae_jax.corpus", *flags, f"--out={place}"])
