@@ -30,7 +30,8 @@ from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, comp
 from experiments.results import write_csv
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
-from mcvae_jax.corpus.store import TRAIN, Corpus, read_report
+from mcvae_jax.corpus.pictures import read_report
+from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing

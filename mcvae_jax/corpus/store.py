@@ -16,9 +16,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-import msgspec
 import numpy as np
 
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -26,7 +25,6 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
 from mcvae_jax.jsonfile import (
     CHECK,
-    Count,
     DamagedFile,
     conform,
     digest_of,
@@ -144,47 +142,6 @@ class Corpus:
             return _records(self.folder, read_header(self.folder), len(self))
         except (DamagedFile, ValueError) as error:
             raise DamagedCorpus(self.folder, error) from error
-
-
-class _Counts(TypedDict, total=False):
-    """Of report.json: of the songs as read, cleaned, or shorter than a limit."""
-
-    songs: Count
-    bars: Count
-    songs_of_length: dict[Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}$")], Count]
-    token_counts: Annotated[list[Count], msgspec.Meta(min_length=130, max_length=130)]
-
-
-class _Side(TypedDict):
-    songs: Count
-
-
-class _Quantisation(TypedDict):
-    onsets: Count
-    moves: Annotated[list[Count], msgspec.Meta(min_length=1)]
-
-
-class _Report(TypedDict):
-    """What the picture of a corpus shows."""
-
-    max_bars: Count
-    as_read: _Counts
-    cleaned: _Counts
-    cleaned_to_226: _Counts
-    split: dict[str, _Side]
-    left_out: dict[str, Count]
-    quantisation: _Quantisation
-
-
-def read_report(folder: Path) -> dict[str, Any] | None:
-    """report.json of a corpus, None where there is none; DamagedFile where it is not what was written."""
-    path = folder / "report.json"
-    if path.is_file() and read_header(folder).digests.get(path.name, digest := digest_of(path)) != digest:
-        raise DamagedFile(path, "it is not what was written")
-    value = read_json(path)
-    if value is not None:
-        conform(path, value, _Report)
-    return value
 
 
 def read_header(folder: Path) -> Header:
