@@ -244,5 +244,4 @@ def models_of_state(state: str) -> list[str]:
 
 def stages_of_state(state: str) -> list[str]:
     """The stages that have left files in a run stopped in that state, and 'run' for the run as a whole."""
-    last = {"vae": "vae", "mdrnn": "mdrnn", "done": "songs"}[state]
-    return [*STAGES[: STAGES.index(last) + 1], "run"] if state != "vae" else ["corpus", "vae", "run"]
+    return {"vae": ["corpus", "vae"], "mdrnn": list(STAGES[:-1]), "done": [*STAGES, "run"]}[state]
