@@ -8,12 +8,12 @@ are kept in ~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.jsonfile import read_json
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop, tasks
 from mcvae_jax.training.metrics import read_metrics
@@ -69,7 +69,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     outcome = loop.train(tasks.make_task(config, say), config, folder, say)
     if outcome.signal:
         raise KeyboardInterrupt
-    scores = json.loads((Workdir(folder).results / "held_out.json").read_text())
+    scores = read_json(Workdir(folder).results / "held_out.json")
     values = (
         target,
         scores["kl_nats"],

@@ -15,7 +15,6 @@ examples:
 
 import argparse
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from experiments.listening.page import make_test, write_page
 from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import write_json
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
@@ -101,7 +101,7 @@ def make(flags: argparse.Namespace, command: str) -> None:
     }
     with replacing(out) as place:
         write_page(place / "index.html", test)
-        (place / "key.json").write_text(json.dumps(key, indent=1) + "\n")
+        write_json(place / "key.json", key)
         (place / "songs").mkdir()
         for (name, n), stem in stems.items():
             _write_song(place / "songs", stem, f"{name}: {seeds[n].name}", songs[name][n], flags.tempo)

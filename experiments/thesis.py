@@ -30,10 +30,12 @@ from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, comp
 from experiments.results import write_csv
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
+from mcvae_jax.corpus.pictures import read_report
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.songs import scored_songs
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile
 from mcvae_jax.sampling.settings import AS_TRAINED, DEFAULTS, MOST_SEED, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
@@ -90,9 +92,10 @@ def main(argv: list[str]) -> None:
     say("paths of Fig 5.4")
     paths = follow_paths(composers[WORKDIR], pairs, scorer, settings_of(flags))
     rows = overview(sets, flags.seed)
-    sentences = [controls(sets, rows), finding(paths), *missing(composers, pairs, flags, corpus)]
+    report, why = corpus_report(corpus)
+    sentences = [controls(sets, rows), finding(paths), *missing(composers, pairs, flags), *why]
     with replacing(out) as place:
-        write(place, sets, rows, paths, sentences, about, corpus, flags)
+        write(place, sets, rows, paths, sentences, about, report, flags)
     for line in sentences:
         say(line)
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
@@ -126,10 +129,10 @@ def write(
     paths: list[dict[str, Any]],
     sentences: list[str],
     about: dict[str, Any],
-    corpus: Corpus,
+    report: dict[str, Any] | None,
     flags: argparse.Namespace,
 ) -> None:
-    """Writes tables, figures and the page; overall: of `overview`."""
+    """Writes tables, figures and the page; overall: of `overview`, report: of the corpus."""
     told = claims(sets, flags.seed)
     rows = [
         {"model": s.model, "method": s.method, "bars": s.bars, "alpha": s.alpha, "pair": pair}
@@ -143,9 +146,8 @@ def write(
     drawn = draw_all(place, sets, bool(flags.uncleaned))
     draw_paths(place, paths)
     others = {"fig_5_4": ("Fig 5.4: MusicVAE's evaluation of interpolation, for these songs", PATHS_CAPTION)}
-    report = corpus.folder / "report.json"
-    if report.is_file():
-        draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
+    if report:
+        draw_corpus(report, place / "fig_7.png")
         others["fig_7"] = "Figs 7.1 to 7.4: the corpus", "The picture of the corpus that --workdir was trained on."
     shown = {name: value for name, value in about.items() if name != PAIRS}
     write_page(place, shown, sentences, told, overall, drawn, others)
@@ -166,7 +168,17 @@ def facts(composers: dict[str, Composer], corpus: Corpus, pairs: Pairs, flags: a
     return found | {PAIRS: pairs.names}
 
 
-def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
+def corpus_report(corpus: Corpus) -> tuple[dict[str, Any] | None, list[str]]:
+    """The report of the corpus; None, and a sentence with the reason, where it cannot be shown."""
+    try:
+        report = read_report(corpus.folder)
+        reason = "" if report else f"{corpus.folder} has no report.json"
+    except DamagedFile as error:
+        report, reason = None, str(error)
+    return report, [f"Figs 7.1 to 7.4 are missing: {reason}; build the corpus again."] if reason else []
+
+
+def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namespace) -> list[str]:
     """What is not there or in doubt, and how to get it."""
     told, composer = [], composers[WORKDIR]
     if len(pairs.a) < flags.songs:
@@ -185,8 +197,6 @@ def missing(composers: dict[str, Composer], pairs: Pairs, flags: argparse.Namesp
             f"--uncleaned may have been trained on songs of A and B, since its corpus was made with {unlike}: train it"
             " with the same."
         )
-    if not (corpus.folder / "report.json").is_file():
-        told.append(f"Figs 7.1 to 7.4 are missing: {corpus.folder} has no report.json; build the corpus again.")
     return told
 
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mcvae_jax.errors import UserError
+from mcvae_jax.disk import CannotWrite, cannot_write, writing
 
 _PART = ".part"
 
 
 def names_in(folder: Path, advice: str) -> set[str]:
-    """The names in a folder that is to be written, empty where it is not there yet; UserError where it cannot be.
+    """The names in a folder that is to be written, empty where it is not there yet; CannotWrite where it cannot be.
 
     Tried by making a folder beside it, so that nobody waits for an hour for what then cannot be written.
     """
@@ -30,7 +30,7 @@ def names_in(folder: Path, advice: str) -> set[str]:
         options = {"prefix": f".{folder.name}.", "suffix": _PART, "dir": above, "ignore_cleanup_errors": True}
         tempfile.TemporaryDirectory(**options).cleanup()
     except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); {advice}") from error
+        raise CannotWrite(f"{cannot_write(folder, error)}; or {advice}") from error
     return names
 
 
@@ -43,7 +43,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         lock, name = _own(lambda: _new_folder(folder))
         work = Path(name)
     except OSError as error:
-        raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
+        raise CannotWrite(f"{cannot_write(folder, error)}; or choose another folder") from error
     try:
         new, old = work / "new", work / "old"
         new.mkdir()
@@ -56,7 +56,7 @@ def replacing(folder: Path) -> Iterator[Path]:
             _restore(work, folder)
             raise
     except OSError as error:
-        raise UserError(f"cannot write {folder} ({error.strerror})") from error
+        raise cannot_write(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
         os.close(lock)
@@ -64,20 +64,24 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
-    """A hidden file beside `path`, to be written to, which takes its place when the block ends well. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_parts(path)
-    handle, name = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.chmod(name, 0o666 & ~_umask())  # mkstemp lets nobody else read
-            os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    """A hidden file beside `path`, to be written to, which takes its place when the block ends well, and else vanishes.
+
+    Raises CannotWrite where the disk refuses.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_parts(path)
+        handle, name = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent))
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.chmod(name, 0o666 & ~_umask())  # mkstemp lets nobody else read
+                os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
 
 
 def clear_parts(place: Path) -> None:

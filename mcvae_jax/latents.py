@@ -16,8 +16,8 @@ workdir, where they are those asked for.
 """
 
 import argparse
+import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,9 +28,10 @@ import numpy as np
 
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
-from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars
+from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars, load_arrays
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing, replacing_file
+from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
@@ -63,6 +64,16 @@ class Latents(NamedTuple):
         return self.mu[rows], self.log_var[rows]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """latents.json, which says what the arrays beside it are of."""
+
+    vae: str
+    corpus: str
+    shifts: list[int]
+    checksums: dict[str, str]
+
+
 def padded_length(bars: int) -> int:
     """The smallest of 32, 64, 128, ... that is not below `bars`: each length of sequences is compiled, so few exist."""
     return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
@@ -88,7 +99,11 @@ def corpus_latents(
     """
     place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
     facts = {"vae": trained.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
-    kept = _read(place, facts)
+    try:
+        kept = _read(place, facts)
+    except DamagedFile as error:
+        kept = None
+        say(f"{error}; the bars are encoded anew")
     if kept:
         return kept
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
@@ -138,15 +153,12 @@ def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Arra
 
 
 def _read(place: Path, facts: dict[str, Any]) -> Latents | None:
-    """What is kept in a folder, if it is whole and what the facts say."""
-    try:
-        header = json.loads((place / "latents.json").read_bytes())
-        arrays = {name: np.load(place / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS}
-        if header != facts | {"checksums": {name: checksum(array) for name, array in arrays.items()}}:
-            return None
-        return Latents(**arrays, lowest_shift=facts["shifts"][0])
-    except (OSError, ValueError, EOFError):
+    """What is kept in a folder for these facts, None where nothing is; DamagedFile where it is not what was written."""
+    header = read_json(place / "latents.json", _Header)
+    if header is None or {name: getattr(header, name) for name in facts} != facts:
         return None
+    arrays = load_arrays(place, ARRAYS, header.checksums)
+    return Latents(**arrays, lowest_shift=facts["shifts"][0])
 
 
 def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
@@ -155,7 +167,7 @@ def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
         checksums = {name: checksum(array) for name, array in arrays.items()}
-        (new / "latents.json").write_text(json.dumps(facts | {"checksums": checksums}, indent=1) + "\n")
+        write_json(new / "latents.json", facts | {"checksums": checksums})
 
 
 def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: Latents) -> None:
@@ -170,11 +182,8 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "vae": np.array(trained.identity),
         "corpus": np.array(corpus.identity),
     }
-    try:
-        with replacing_file(Path(path)) as file:
-            np.savez(file, **arrays)
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+    with replacing_file(Path(path)) as file:
+        np.savez(file, **arrays)
 
 
 def main(argv: list[str]) -> None:

@@ -15,15 +15,20 @@ from typing import Any
 
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
+from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
-from mcvae_jax.trained import open_composer, open_vae
+from mcvae_jax.trained import LostCorpus, find_corpus, open_composer
 from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
 from mcvae_jax.training.data import check_shifts
 from mcvae_jax.training.results import is_finished
-from mcvae_jax.workdir import Workdir, read_json, write_json
+from mcvae_jax.training.vae_task import default_folder
+from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 
@@ -31,6 +36,7 @@ TASK = "mcvae"  # config.task
 STAGES = ("corpus", "vae", "latents", "mdrnn", "songs")
 MODELS = {"vae": "corpus", "mdrnn": "latents"}  # each with the stage that makes its data
 TIMES = "stages.json"
+Times = dict[str, Seconds]  # what it holds
 
 
 def check_start(config: Any, folder: Path) -> None:
@@ -44,7 +50,7 @@ def check_start(config: Any, folder: Path) -> None:
             if name == "mdrnn":
                 mdrnn_task.read_settings(model_config)
     _check_pair(config, folder)
-    if not all(_is_done(config, name, folder) for name in MODELS):
+    if not all(is_finished(Workdir(folder / name), config[name].train.steps) for name in MODELS):
         demo.check_folder(folder / "songs")
 
 
@@ -100,6 +106,9 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
     if _is_done(config, name, folder):
         watch.say(f"{folder / name} is done: step {model_config.train.steps}.")
         return 0
+    if name == "mdrnn":
+        _check_pair(config, folder)
+        model_config.corpus_folder = _corpus_folder(config, folder, watch.say)
     with _in_our_terms(name, model_config):
         with watch.stage(MODELS[name]):
             task = tasks.make_task(model_config, watch.say)
@@ -111,13 +120,30 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
 
 def _make_songs(config: Any, folder: Path, watch: "Stopwatch") -> None:
     composer, songs = open_composer(folder), folder / "songs"
-    if demo.is_written(composer, config.songs, songs):
+    if demo.is_written(composer, config.songs, songs, watch.say):
         watch.say(f"{songs} is done. Nothing is left to do.")
     else:
         with watch.stage("songs"):
-            demo.write_demo(composer, config.songs, songs, watch.say, config.mdrnn.corpus_folder)
-    watch.say(f"Time by stage: {times(folder)}.")
+            corpus = _corpus_folder(config, folder, watch.say) if config.songs.continued else ""
+            demo.write_demo(composer, config.songs, songs, watch.say, corpus)
+    watch.say(f"Time by stage: {times(folder, watch.say)}.")
     watch.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+
+
+def _corpus_folder(config: Any, folder: Path, say: Say) -> str:
+    """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
+    given = config.mdrnn.corpus_folder
+    try:
+        find_corpus(Workdir(folder / "vae").read(), folder / "vae", given)
+    except LostCorpus as error:
+        if given:
+            raise
+        settings = CorpusSettings(**config.vae.corpus)
+        place = config.vae.corpus_folder or str(default_folder(settings))
+        say(f"{error.reason}; {place} is taken, and built if need be.")
+        ensure_corpus(settings, place, progress=say)
+        return place
+    return given
 
 
 def _model_config(config: Any, name: str, folder: Path) -> Any:
@@ -130,7 +156,7 @@ def _model_config(config: Any, name: str, folder: Path) -> Any:
 
 
 def _is_done(config: Any, name: str, folder: Path) -> bool:
-    return is_finished(Workdir(folder / name), config[name].train.steps)
+    return loop.is_done(Workdir(folder / name), config[name].train.steps)
 
 
 def _check_folder(folder: Path) -> None:
@@ -143,15 +169,40 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_pair(config: Any, folder: Path) -> None:
-    """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long."""
-    vae, mdrnn = folder / "vae", folder / "mdrnn"
+    """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long.
+
+    A VAE that is being trained to the very step to which it was trained before may become the same again, as it does
+    on the same machine: it is looked at again when it is.
+    """
+    vae, mdrnn, steps = folder / "vae", folder / "mdrnn", config.vae.train.steps
     if not _newest_step(mdrnn):
         return
-    if _newest_step(vae) < config.vae.train.steps or open_vae(vae).identity != Workdir(mdrnn).read().data.get("vae"):
+    if _newest_step(vae) < steps:
+        record = Workdir(vae).stored().record
+        same = not record or record.config.get("train", {}).get("steps") == steps
+    else:
+        record = Workdir(mdrnn).stored().record or Workdir(mdrnn).read()
+        same = _holds(vae, record.data.get("vae_step"), record.data.get("vae"), mdrnn)
+    if not same:
         raise UserError(
-            f"{mdrnn} belongs to another state of the VAE than step {config.vae.train.steps} of {vae}; delete {mdrnn},"
-            " so that it is trained anew, or take another --workdir."
+            f"{mdrnn} belongs to another state of the VAE than step {steps} of {vae}; delete {mdrnn}, so that it is"
+            " trained anew, or take another --workdir."
         )
+
+
+def _holds(vae: Path, step: Any, identity: Any, mdrnn: Path) -> bool:
+    """Whether a VAE's workdir holds a checkpoint with this identity; UserError where it did and that is damaged."""
+    with Checkpoints(Workdir(vae).checkpoints, read_only=True) as checkpoints:
+        if step not in checkpoints.steps():
+            return False
+        damage = checkpoints.damage(step, ("params",))
+        if damage:
+            raise UserError(
+                f"{damage} {mdrnn} was trained on it: delete {vae}, and the same command trains it again, which makes"
+                f" the same VAE on the same machine, and keeps {mdrnn}; or delete {mdrnn}, and it goes on with what is"
+                f" left of {vae}."
+            )
+        return checkpoints.identity(step, "params") == identity
 
 
 def _newest_step(folder: Path) -> int:
@@ -189,7 +240,13 @@ class Stopwatch:
 
     def __init__(self, folder: Path, say: Say):
         self.path, self.say = folder / TIMES, say
-        self.seconds: dict[str, float] = read_json(self.path)
+        try:
+            self.seconds = read_json(self.path, Times) or {}
+        except DamagedFile as error:
+            say(f"{error}; the times are counted anew")
+            self.seconds = {}
+            if parallel.is_first_process():
+                write_json(self.path, {})
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -198,14 +255,22 @@ class Stopwatch:
         started = time.perf_counter()
         try:
             yield
-        finally:
-            if parallel.is_first_process():
-                self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
-                write_json(self.path, self.seconds)
+        except BaseException:
+            with contextlib.suppress(CannotWrite):  # what ended the stage is to be said, and may be the same
+                self._note(name, started)
+            raise
+        self._note(name, started)
+
+    def _note(self, name: str, started: float) -> None:
+        if parallel.is_first_process():
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
+            write_json(self.path, self.seconds)
 
 
-def times(folder: Path) -> str:
-    """'corpus 0:26, vae 9:10; in all 9:36', of a workdir."""
-    seconds = read_json(folder / TIMES)
+def times(folder: Path, say: Say) -> str:
+    """'corpus 0:26, vae 9:10; in all 9:36', of a workdir; where they are damaged, which is said, 'not known'."""
+    seconds = read_or_none(folder / TIMES, Times, say, "the times are not known")
+    if not seconds:
+        return "not known"
     parts = ", ".join(f"{name} {clock(seconds[name])}" for name in STAGES if name in seconds)
     return f"{parts}; in all {clock(sum(seconds.values()))}"

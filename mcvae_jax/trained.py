@@ -3,17 +3,19 @@
 Nothing here needs training code.
 """
 
-import hashlib
+import dataclasses
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
-from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.mdrnn import MDRNNPrior, make_mdrnn
@@ -23,13 +25,30 @@ from mcvae_jax.workdir import Record, Workdir
 MODELS = {"vae": "VAE", "mdrnn": "MDRNN"}  # config.task -> what people call it
 
 
+class DamagedModel(UserError):
+    """A model whose checkpoint is damaged."""
+
+    def __init__(self, damage: UserError, train_on: str, advice: str = ""):
+        """damage: what it is; train_on: how its training makes another; advice: where there are other ways."""
+        super().__init__(" ".join(filter(None, (str(damage), advice, train_on))))
+        self.damage, self.train_on = damage, train_on
+
+
+class LostCorpus(UserError):
+    """The corpus on which a VAE was trained is gone or damaged, for a reason."""
+
+    def __init__(self, reason: str, advice: str):
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
+
+
 class TrainedVAE(NamedTuple):
     """A VAE and one of its checkpoints."""
 
     vae: VAE
     params: Any
     step: int
-    identity: str  # of the parameters, see `parameters_identity`
+    identity: str  # of the parameters, see `tree_identity`
     record: Record
     folder: Path
 
@@ -67,7 +86,7 @@ def open_composer(folder: Path | str, which: str | int = "best") -> Composer:
     """
     folder = Path(folder)
     if not (folder / "config.json").exists() and (folder / "vae").is_dir():
-        if not (folder / "mdrnn" / "config.json").is_file():
+        if not Workdir(folder / "mdrnn").is_claimed():
             return Composer(open_vae(folder / "vae", which), None)
         trained = open_mdrnn(folder / "mdrnn", which)
         return Composer(_vae_of(trained, [folder / "vae"]), trained)
@@ -75,7 +94,7 @@ def open_composer(folder: Path | str, which: str | int = "best") -> Composer:
     if task == "vae":
         return Composer(open_vae(folder, which), None)
     trained = open_mdrnn(folder, which)
-    given = Path(trained.record.config["vae_workdir"])
+    given = Path(_recorded(trained.folder, trained.record.config, "vae_workdir"))
     return Composer(_vae_of(trained, [given, folder.absolute().parent / given.name]), trained)
 
 
@@ -90,17 +109,17 @@ def open_vae(folder: Path | str, which: str | int = "best") -> TrainedVAE:
       UserError: it is no such workdir, has no such checkpoint, or one that is damaged or of another configuration.
     """
     record = _read(folder, "vae")
-    model = _from_record(folder, lambda: make_vae(record.config["model"]))
-    step, params = _restore(folder, which, lambda: vae.init(model, jax.random.key(0)))
-    return TrainedVAE(model, params, step, parameters_identity(params), record, Path(folder))
+    model, shapes = _from_record(folder, lambda: make_vae(record.config["model"]), vae.init)
+    step, params = _restore(folder, which, shapes)
+    return TrainedVAE(model, params, step, tree_identity(params), record, Path(folder))
 
 
 def open_mdrnn(folder: Path | str, which: str | int = "best") -> TrainedMDRNN:
     """The MDRNN of a workdir of configs/mdrnn.py, without its VAE; arguments and errors as `open_vae` has them."""
     record = _read(folder, "mdrnn")
-    model = _from_record(folder, lambda: make_mdrnn(record.config["model"], record.data["latent"]))
-    step, params = _restore(folder, which, lambda: mdrnn.init(model, jax.random.key(0)))
-    return TrainedMDRNN(MDRNNPrior(model), params, step, parameters_identity(params), record, Path(folder))
+    model, shapes = _from_record(folder, lambda: make_mdrnn(record.config["model"], record.data["latent"]), mdrnn.init)
+    step, params = _restore(folder, which, shapes)
+    return TrainedMDRNN(MDRNNPrior(model), params, step, tree_identity(params), record, Path(folder))
 
 
 def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
@@ -110,39 +129,45 @@ def open_corpus(trained: TrainedVAE, folder: Path | str = "") -> Corpus:
       folder: where it is; '' is where the VAE's training found it, seen from here or from a folder above its workdir.
 
     Raises:
-      UserError: it is gone, damaged, or no longer the same.
+      LostCorpus: it is gone, or damaged.
+      UserError: it is no longer the same.
     """
-    place = Path(folder or trained.record.data["corpus"])
-    above = [] if folder else [parent / place for parent in trained.folder.absolute().parents]
+    return find_corpus(trained.record, trained.folder, folder)
+
+
+def find_corpus(record: Record, vae: Path, folder: Path | str = "") -> Corpus:
+    """The same by the record of the VAE in the workdir `vae`."""
+    place = Path(folder or _recorded(vae, record.data, "corpus"))
+    above = [] if folder else [parent / place for parent in vae.absolute().parents]
     place = next((path for path in [place, *above] if (path / "corpus.json").is_file()), place)
+    again = f"this builds it again: {_corpus_command(record, place)}"
     if not (place / "corpus.json").is_file():
+        elsewhere = "if it is elsewhere, say where (--corpus=FOLDER, when training --config.corpus_folder=FOLDER)"
+        raise LostCorpus(f"The corpus {place} of {vae} is gone", f"{elsewhere}; {again}")
+    try:
+        corpus = Corpus.open(place)
+    except DamagedCorpus as error:
+        raise LostCorpus(f"The corpus {place} is damaged ({error.reason})", again) from error
+    identity = _recorded(vae, record.data, "identity")
+    if corpus.identity != identity:
         raise UserError(
-            f"The corpus {place} of {trained.folder} is gone; say where it is (--corpus=FOLDER, when training"
-            " --config.corpus_folder=FOLDER), or build it again with the command that"
-            " python -m mcvae_jax.inspect shows."
-        )
-    corpus = Corpus.open(place)
-    if corpus.identity != trained.record.data["identity"]:
-        raise UserError(
-            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {trained.folder} was trained"
-            f" ({trained.record.data['identity'][:12]}); give that one, or train another VAE on this one."
+            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {vae} was trained"
+            f" ({identity[:12]}); give that one, or train another VAE on this one."
         )
     return corpus
+
+
+def _corpus_command(record: Record, place: Path) -> str:
+    """The command that builds the corpus of a VAE, by what its config says."""
+    settings = {"source": "MUSIC"} | record.config.get("corpus", {})
+    defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
+    flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
+    return shlex.join(["python", "-m", "mcvae_jax.corpus", *flags, f"--out={place}"])
 
 
 def provenance(trained: TrainedVAE | TrainedMDRNN) -> dict[str, Any]:
     """'folder', 'step' and 'identity' of a model, as results record them."""
     return {"folder": str(trained.folder), "step": trained.step, "identity": trained.identity}
-
-
-def parameters_identity(params: Any) -> str:
-    """32 hex digits: a hash of the names, shapes and bytes of a tree of arrays."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
 
 
 def _read(folder: Path | str, task: str) -> Record:
@@ -156,20 +181,28 @@ def _read(folder: Path | str, task: str) -> Record:
     return record
 
 
-def _from_record(folder: Path | str, make: Callable[[], Any]) -> Any:
-    """make(), whose mistakes are those of the folder's config.json."""
+def _recorded(folder: Path, section: dict[str, Any], name: str) -> Any:
+    """A field of a workdir's config.json, which a file edited by hand may lack."""
+    if name not in section:
+        raise UserError(f"{Workdir(folder).config} has no {name!r}; restore it, or train in another workdir.")
+    return section[name]
+
+
+def _from_record(folder: Path | str, make: Callable[[], Any], init: Callable[[Any, jax.Array], Any]) -> tuple[Any, Any]:
+    """make(), a model, and the shapes of its parameters; mistakes in either are those of the folder's config.json."""
     try:
-        return make()
-    except (KeyError, TypeError, ValueError, UserError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else error
+        model = make()
+        return model, jax.eval_shape(lambda: init(model, jax.random.key(0)))
+    except Exception as error:  # fields of any type and size may stand there
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise UserError(
             f"{Workdir(folder).config} does not describe a model of this program ({reason}); restore it, or train in"
             " another workdir."
         ) from error
 
 
-def _restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> tuple[int, Any]:
-    """Step and parameters of a checkpoint, on the first device, for parameters as init() makes them."""
+def _restore(folder: Path | str, which: str | int, shapes: Any) -> tuple[int, Any]:
+    """Step and parameters of a checkpoint, on the first device, for parameters of such shapes."""
     if isinstance(which, str) and which not in ("best", "newest"):
         if not which.isdecimal():
             raise UserError(f"Of the checkpoints choose 'best', 'newest' or a step, not {which!r}.")
@@ -182,20 +215,28 @@ def _restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> t
     if which not in ("best", "newest", *steps):
         raise UserError(f"{folder} has no checkpoint of step {which}; it has {_listed(steps)}.")
     workdir = Workdir(folder)
-    wanted = target(jax.eval_shape(init), jax.sharding.SingleDeviceSharding(jax.local_devices()[0]))
+    wanted = target(shapes, jax.sharding.SingleDeviceSharding(jax.local_devices()[0]))
     with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
-        if which == "best" and checkpoints.best() is None:
-            raise UserError(
-                f"No checkpoint of {folder} has been scored on held-out music yet; ask for 'newest', or train on."
-            )
         try:
+            if which == "best" and checkpoints.best() is None:
+                raise UserError(
+                    f"No checkpoint of {folder} has been scored on held-out music yet; ask for 'newest', or train on."
+                )
             restored = checkpoints.restore(which, {"params": wanted})
         except DamagedCheckpoint as error:
-            others = f"--checkpoint=STEP (it has {_listed(steps)})"
-            raise UserError(f"{error}. Ask for another, as {others}, or train on.") from error
-        except UserError as error:
+            raise _damaged(workdir, error, checkpoints.whole()) from error
+        except OtherModel as error:
             raise UserError(f"{workdir.config} and its checkpoints do not belong together. {error}") from error
     return restored.step, restored.items["params"]
+
+
+def _damaged(workdir: Workdir, damage: DamagedCheckpoint, whole: list[int]) -> DamagedModel:
+    """The one line for a damaged checkpoint: which are whole, and the command that trains on without it."""
+    command = workdir.read().command or "the call of train that made it"
+    if not whole:
+        return DamagedModel(damage, f"No other is whole; this trains again from the start: {command}")
+    advice = f"Whole: {_listed(whole)}; --checkpoint={whole[-1]} takes it."
+    return DamagedModel(damage, f"To train on without it: {command}", advice)
 
 
 def _vae_of(trained: TrainedMDRNN, folders: list[Path]) -> TrainedVAE:
@@ -207,13 +248,24 @@ def _vae_of(trained: TrainedMDRNN, folders: list[Path]) -> TrainedVAE:
             f"The VAE of {trained.folder} is gone: there is no {' and no '.join(map(str, dict.fromkeys(folders)))};"
             " put its workdir back to such a place."
         )
-    opened = open_vae(there, step if step in _steps(there) else "best")
+    try:
+        opened = open_vae(there, step if step in _steps(there) else "best")
+    except DamagedModel as error:
+        raise DamagedModel(error.damage, _both_again(trained, there)) from error
     if opened.identity != wanted:
         raise UserError(
             f"{trained.folder} was trained on step {step} of a VAE that {there} no longer holds (it has step"
             f" {opened.step}); train the MDRNN again with --config.vae_workdir={there} and another --workdir."
         )
     return opened
+
+
+def _both_again(trained: TrainedMDRNN, vae: Path) -> str:
+    command = trained.record.command or "the call of train that made it"
+    return (
+        f"{trained.folder} was trained on it: restore it; or delete {vae} and train it again, which makes the same VAE"
+        f" on the same machine; or delete {trained.folder} and train that again on what is left of {vae}: {command}"
+    )
 
 
 def _steps(folder: Path | str) -> list[int]:

@@ -18,7 +18,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.workdir import Workdir
-from tests.small_models import save_corpus, save_mdrnn, save_vae
+from tests.small_models import edit_json, save_corpus, save_mdrnn, save_vae
 
 
 def flags_of(experiment, out, *more):
@@ -97,8 +97,7 @@ def test_bits_of_common_songs_are_kept_and_add_up(tmp_path):
     corpus = save_corpus(tmp_path / "corpus")
     run = tmp_path / "run"
     save_mdrnn(run / "mdrnn", run / "vae", save_vae(run / "vae", corpus))
-    record = (run / "mdrnn" / "config.json").read_text()
-    (run / "mdrnn" / "config.json").write_text(record.replace('"task"', '"corpus_folder": "", "task"', 1))
+    edit_json(run / "mdrnn" / "config.json", lambda record: record["config"].update(corpus_folder=""))
     result, names, said = Result("a", 0, run, {"models": ["m"]}), ["song-4.mid", "song-5.mid"], []
     bits = common_songs.song_bits(result, names, said.append)
     assert bits.shape == (2,) and np.all(bits > 0) and len(said) == 1

@@ -362,7 +362,7 @@ def test_mistakes_in_analysing(folder, key, tmp_path):
     (tmp_path / "bare").mkdir()
     assert "no file of answers" in refused("analyse", tmp_path / "bare", good, out)
     save(tmp_path / "in", "bad.json", "{")
-    assert "cannot be read" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'none.json'}", out)
+    assert "there is no key" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'none.json'}", out)
     assert "is damaged" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'in' / 'bad.json'}", out)
     assert "is no key" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'in' / 'a.json'}", out)
     assert "no result of a listening test" in refused("analyse", tmp_path / "in", good, f"--out={tmp_path / 'in'}")

@@ -248,7 +248,7 @@ def test_a_place_that_cannot_be_written_is_known_before_any_song_is_made(tmp_pat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
-    with pytest.raises(UserError, match=r"cannot write to .*out \(Permission denied\); choose another --out"):
+    with pytest.raises(UserError, match=r"Cannot write .*out: you have no permission; .*; or choose another --out"):
         results.check_folder(tmp_path / "out")
 
 

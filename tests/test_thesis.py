@@ -378,7 +378,7 @@ def test_a_twin_of_another_split_is_told(runs):
             composers[name] = composers[name]._replace(vae=vae._replace(record=vae.record._replace(config=config)))
         corpus = Corpus.open(runs / "corpus")
         flags = thesis.parse(["--workdir=x", "--out=x", "--songs=2"])
-        return " ".join(thesis.missing(composers, choose_pairs(corpus, "held_out", 2, 0), flags, corpus))
+        return " ".join(thesis.missing(composers, choose_pairs(corpus, "held_out", 2, 0), flags))
 
     assert "--uncleaned" not in missing(max_bars=0)
     assert "split_seed 1, not 0" in missing(split_seed=1)

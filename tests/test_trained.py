@@ -1,6 +1,5 @@
 """Models from their workdirs: the parameters that were saved, the VAE of an MDRNN, and each mistake in a line."""
 
-import json
 import shutil
 
 import jax
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.models import mdrnn, mixture
-from mcvae_jax.trained import open_composer, open_corpus, open_mdrnn, open_vae, parameters_identity
-from mcvae_jax.workdir import Workdir
-from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_run, save_vae
+from mcvae_jax.trained import open_composer, open_corpus, open_mdrnn, open_vae
+from tests.small_models import VAE_MODEL, edit_json, flip_in_the_largest, save_corpus, save_mdrnn, save_run, save_vae
 from tests.vae_layouts import far_from_the_start
 
 
@@ -39,10 +38,10 @@ def test_a_vae_opens_with_the_parameters_that_were_saved(tmp_path):
     params = save_vae(tmp_path / "vae")
     trained = open_vae(tmp_path / "vae")
     assert same(trained.params, params) and trained.step == 5 and trained.vae.units == VAE_MODEL["units"]
-    assert trained.identity == parameters_identity(params) and len(trained.identity) == 32
+    assert trained.identity == tree_identity(params) and len(trained.identity) == 32
     other = jax.tree.map(np.copy, jax.device_get(params))
     jax.tree.leaves(other)[-1].flat[0] += 1e-6
-    assert parameters_identity(other) != trained.identity
+    assert tree_identity(other) != trained.identity
 
 
 def test_best_newest_and_a_step_are_told_apart(tmp_path):
@@ -67,10 +66,7 @@ def test_workdirs_that_moved_together_still_find_each_other_and_their_corpus(cop
     shutil.move(copied, copied.parent / "moved")
     moved = copied.parent / "moved"
     path = moved / "mdrnn" / "config.json"
-    path.write_text(path.read_text().replace(str(copied.parent.parent), "/nowhere"))
-    record = json.loads(path.read_text())
-    record["config"]["vae_workdir"] = "/nowhere/vae"
-    path.write_text(json.dumps(record))
+    edit_json(path, lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
     vae = open_composer(moved / "mdrnn").vae
     assert vae.folder == moved / "vae"
     record = vae.record._replace(data=vae.record.data | {"corpus": "corpora/small"})  # from another working directory
@@ -139,15 +135,51 @@ def no_such_word(runs):
 
 
 def other_configuration(runs):
-    path = Workdir(runs / "vae").config
-    path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
+    edit_json(runs / "vae" / "config.json", lambda record: record["config"]["model"].update(units=8))
     return lambda: open_vae(runs / "vae")
 
 
 def no_model(runs):
-    path = Workdir(runs / "vae").config
-    path.write_text(path.read_text().replace('"model"', '"mdoel"'))
+    edit_json(runs / "vae" / "config.json", lambda record: record["config"].pop("model"))
     return lambda: open_vae(runs / "vae")
+
+
+def model_of(**fields):
+    def edit(runs):
+        edit_json(runs / "vae" / "config.json", lambda record: record["config"]["model"].update(fields))
+        return lambda: open_vae(runs / "vae")
+
+    return edit
+
+
+def record_of(section, **fields):
+    def edit(runs):
+        edit_json(runs / "vae" / "config.json", lambda record: record[section].update(fields))
+        return lambda: open_vae(runs / "vae")
+
+    return edit
+
+
+def no_corpus_named(runs):
+    edit_json(runs / "vae" / "config.json", lambda record: record["data"].pop("corpus"))
+    return lambda: open_corpus(open_vae(runs / "vae"))
+
+
+def edited_with_its_check(runs):
+    path = runs / "vae" / "config.json"
+    path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
+    return lambda: open_vae(runs / "vae")
+
+
+def one_bit(runs):
+    """Of an array's bytes, which Orbax and TensorStore do not look at."""
+    flip_in_the_largest(runs / "vae" / "checkpoints" / "5" / "params")
+    return lambda: open_vae(runs / "vae")
+
+
+def one_bit_of_the_vae_of_an_mdrnn(runs):
+    one_bit(runs)
+    return lambda: open_composer(runs)
 
 
 def wrong_task(runs):
@@ -160,10 +192,7 @@ def mdrnn_wanted(runs):
 
 def vae_gone(runs):
     shutil.rmtree(runs / "vae")
-    path = runs / "mdrnn" / "config.json"
-    record = json.loads(path.read_text())
-    record["config"]["vae_workdir"] = "/nowhere/vae"
-    path.write_text(json.dumps(record))
+    edit_json(runs / "mdrnn" / "config.json", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
     return lambda: open_composer(runs / "mdrnn")
 
 
@@ -194,11 +223,23 @@ def other_corpus(runs):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (no_workdir, "has no config.json"),
+        (no_workdir, "config.json is gone; restore it"),
         (not_there, "does not exist"),
         (no_checkpoint, "has no checkpoint yet"),
         (half_written, "has no checkpoint yet"),
-        (damaged, "cannot be read.*or train on"),
+        (damaged, "Checkpoint 5 in .* cannot be read.*No other is whole; this trains again from the start"),
+        (one_bit, "Checkpoint 5 in .* is damaged: its params are not those that were saved. No other is whole"),
+        (one_bit_of_the_vae_of_an_mdrnn, "Checkpoint 5 .*mdrnn was trained on it: restore it; or delete .*/vae and"),
+        (edited_with_its_check, "config.json is damaged .it is not what was written"),
+        (model_of(units="6"), "config.json does not describe a model"),
+        (model_of(units=10**30), "config.json does not describe a model"),
+        (model_of(layers=[1]), "config.json does not describe a model"),
+        (model_of(merge={}), "config.json does not describe a model"),
+        (record_of("config", task=["vae"]), "config.json is damaged .Expected `str`, got `array` - at `.*task"),
+        (record_of("config", train={"steps": "many"}), "config.json is damaged .*train.steps"),
+        (record_of("config", model=None), "config.json is damaged .*model"),
+        (record_of("data", vae_step=-1), "config.json is damaged .*vae_step"),
+        (no_corpus_named, "config.json has no 'corpus'"),
         (no_such_step, "no checkpoint of step 6; it has step 5"),
         (no_such_word, "'best', 'newest' or a step, not 'last'"),
         (other_configuration, "do not belong together.*another model"),
@@ -208,7 +249,7 @@ def other_corpus(runs):
         (vae_gone, "VAE of .* is gone.*put its workdir back"),
         (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train the MDRNN again"),
         (vae_trained_on, "no longer holds \\(it has step 6\\)"),
-        (corpus_gone, "is gone; say where it is"),
+        (corpus_gone, "is gone; if it is elsewhere, say where .*--corpus=FOLDER.*; this builds it again: python -m"),
         (other_corpus, "is not the one on which"),
     ],
 )

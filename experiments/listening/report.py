@@ -1,6 +1,6 @@
 """The results of a listening test as a folder: figures, tables, summary.json, and results.md to be read."""
 
-import json
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from experiments.listening.clips import MCVAE, REAL, VAE
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
 from mcvae_jax.text import for_markdown
 
 FORMAT, VERSION = "mcvae_jax listening results", 1
@@ -20,6 +21,14 @@ LEAST = 2  # listeners; fewer have no spread
 LEVEL = 0.05
 
 Rows = list[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    """What is read back of summary.json."""
+
+    format: str
+    files: list[str]
 
 
 def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str], None]) -> None:
@@ -48,7 +57,7 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
         _write_tables(place, listeners, results)
         (place / "results.md").write_text(_markdown(summary, drawn, _remarks(listeners)), "utf-8")
         summary["files"] = sorted({path.name for path in place.iterdir()} | {"summary.json"})
-        (place / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        write_json(place / "summary.json", summary)
     say(f"listeners: {len(listeners)}, files left out: {len(left_out)}")
     for line in findings(results):
         say(line)
@@ -184,9 +193,9 @@ def _check_folder(folder: Path) -> None:
     """UserError unless `folder` is absent, empty, or holds earlier results and nothing else."""
     names = names_in(folder, "choose another --out")
     try:
-        summary = json.loads((folder / "summary.json").read_bytes()) if names else {}
-        ours = set(summary["files"]) if summary.get("format") == FORMAT else set()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        ours = set()
+        written = read_json(folder / "summary.json", _Written)
+    except DamagedFile as error:
+        raise UserError(f"{error}, so what else is in that folder is not known; choose another --out") from error
+    ours = set(written.files) if written and written.format == FORMAT else set()
     if foreign := sorted(names - ours):
         raise UserError(f"{folder} holds {foreign[0]!r}, which is no result of a listening test; choose another --out")

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.trainings.scores import score_run
+from experiments.trainings.scores import Scores, score_run
 from mcvae_jax import pipeline
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import read_or_none
 from mcvae_jax.options import parse as parse_config
-from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class Run(NamedTuple):
 
 def read_scores(run: Run) -> dict[str, Any]:
     """What a run left of itself, {} where it has not come to its end or came to it by other arguments."""
-    scores = read_json(run.folder / "scores.json")
+    scores = read_or_none(run.folder / "scores.json", Scores, say, "the run is scored anew") or {}
     return scores if scores.get("arguments") == run.arguments else {}
 
 

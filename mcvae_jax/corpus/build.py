@@ -18,7 +18,7 @@ from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
-from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, check_place, write_corpus
+from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, DamagedCorpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 
 Say = Callable[[str], None]
@@ -100,6 +100,8 @@ def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, 
     try:
         corpus = Corpus.open(folder)
         reason = what_changed(corpus, settings)
+    except DamagedCorpus as error:
+        reason = f"it is damaged ({error.reason})"
     except UserError as error:
         reason = str(error)
     if not reason:

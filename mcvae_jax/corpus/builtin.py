@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing_file
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
@@ -66,10 +67,7 @@ def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
     for entry in read_collections():
         entries.append(entry)
         yield entry
-    with (
-        contextlib.suppress(OSError),
-        replacing_file(cache) as file,
-    ):  # without a place for it they are parsed each time
+    with contextlib.suppress(CannotWrite), replacing_file(cache) as file:  # else they are parsed each time
         file.write(_pack(entries))
 
 

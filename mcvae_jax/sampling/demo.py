@@ -16,7 +16,6 @@ from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.text import printable
 from mcvae_jax.trained import Composer, open_corpus
-from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
 
@@ -43,10 +42,15 @@ def check_folder(folder: Path) -> None:
     results.check_folder(folder, "move it away, or take another --workdir")
 
 
-def is_written(composer: Composer, config: Any, folder: Path) -> bool:
-    """Whether the songs that `write_demo` would write stand there already."""
-    record = read_json(folder / "songs.json")
-    return record.get("about") == _about(composer, config) and all((folder / name).exists() for name in record["files"])
+def is_written(composer: Composer, config: Any, folder: Path, say: Say) -> bool:
+    """Whether the songs that `write_demo` would write stand there already, as they were written; damage is said."""
+    written = results.read_written(folder, say)
+    if written is None or written.about != _about(composer, config):
+        return False
+    damaged = written.damaged(folder)
+    if damaged:
+        say(f"{folder / damaged} is gone or damaged; the songs are made anew.")
+    return not damaged
 
 
 def write_demo(composer: Composer, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:

@@ -1,7 +1,8 @@
 """The folder of a call: MIDI, sound, a picture, the facts as JSON, and the page."""
 
-import json
+import dataclasses
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -27,7 +29,32 @@ HEARD = 60  # songs with a preview, at most
 HEARD_SECONDS = 3600  # of previews, at most: 79 MB
 SEEN = 12  # songs in the picture
 SEEN_BARS = 64  # of a song in the picture
+_NAMES = re.compile(r"\d\d+-[a-z-]+\.(mid|wav)|songs\.(json|png)|index\.html")  # of all files
 _PROGRESS = 3.0  # seconds between lines
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What is read back of songs.json."""
+
+    format: str
+    about: Object
+    songs: list[Object]
+    files: list[str]
+    checksums: dict[str, str] = dataclasses.field(default_factory=dict)  # of all files but songs.json; {} before
+
+    def damaged(self, folder: Path) -> str:
+        """The first of the files that is gone or not what was written; '' where there is none."""
+        for name in self.files:
+            path = folder / name
+            if not path.is_file() or self.checksums.get(name, digest := digest_of(path)) != digest:
+                return name
+        return ""
+
+
+def read_written(folder: Path, say: Callable[[str], None], then: str = "the songs are made anew") -> Written | None:
+    """What an earlier call says of the songs that it wrote there; None where that is not known (damage is said)."""
+    return read_or_none(folder / "songs.json", Written, say, then)
 
 
 def write_results(
@@ -61,9 +88,10 @@ def write_results(
             "warnings": warnings,
             "songs": [_record(song, song.name in previews) for song in songs],
         }
-        record["files"] = sorted([path.name for path in place.iterdir()] + ["songs.json"])
+        record["checksums"] = {path.name: digest_of(path) for path in sorted(place.iterdir())}
+        record["files"] = sorted([*record["checksums"], "songs.json"])
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
-        (place / "songs.json").write_text(json.dumps(record | {"songs": tokens}) + "\n")
+        write_json(place / "songs.json", record | {"songs": tokens}, indent=None)
     if len(previews) < len(songs):
         say(f"MIDI: all {len(songs):,} songs; previews: {len(previews)} (of the first {HEARD}, an hour at most)")
     return record
@@ -73,15 +101,20 @@ def check_folder(folder: str | os.PathLike, advice: str = "choose another --out"
     """UserError, ending with the advice, unless songs can be written there: absent, empty, or of an earlier call."""
     folder = Path(folder).resolve()
     names = names_in(folder, advice)
-    if not names:
-        return
-    try:
-        record = json.loads((folder / "songs.json").read_bytes())
-        ours = set(record["files"]) if record["format"] == FORMAT else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    if foreign := sorted(names - ours):
+    if foreign := sorted(names - _ours(folder, names)):
         raise UserError(f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; {advice}")
+
+
+def _ours(folder: Path, names: set[str]) -> set[str]:
+    """Which of the names in a folder an earlier call wrote: those that songs.json lists.
+
+    Where that is damaged: those that a call gives its files.
+    """
+    try:
+        written = read_json(folder / "songs.json", Written)
+    except DamagedFile:
+        return {name for name in names if _NAMES.fullmatch(name)}
+    return set(written.files) if written and written.format == FORMAT else set()
 
 
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:

@@ -26,7 +26,7 @@ class Journal:
 
     def __init__(self, task: Task, config: Any, workdir: Workdir, say: Callable[[str], None], step: int):
         board = workdir.tensorboard if config.train.tensorboard else None
-        self._log = metrics.MetricsLog(workdir.metrics, step, board) if parallel.is_first_process() else None
+        self._log = metrics.MetricsLog(workdir.metrics, step, say, board) if parallel.is_first_process() else None
         self._earlier = self._log.seconds if self._log else 0.0
         self._train, self._say, self._first_step = config.train, say, step
         self._metrics_fn = metrics.compile_scalars(lambda sums, step: task.objective(sums, step)[1])

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, OtherModel, target
 from mcvae_jax.command import say as say_at_once
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
 from mcvae_jax.training import parallel
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
@@ -106,17 +107,18 @@ def train(
     workdir = Workdir(folder)
     with workdir.locked() if first else contextlib.nullcontext():
         record = Record(config.to_dict(), task.data, init_from, command)
-        record = workdir.claim(record) if first else record
-        with Checkpoints(workdir.checkpoints) as checkpoints:
+        record = workdir.claim(record, say) if first else record
+        with Checkpoints(workdir.checkpoints, run=record._asdict()) as checkpoints, _going_on(checkpoints):
             layout = parallel.make_layout(config.train.parallel)
             run = Run(task, config, layout, workdir, checkpoints, say if first else lambda line: None)
+            _remove_damaged(run)
             steps, newest = config.train.steps, checkpoints.newest() or 0
             if newest > steps:
                 raise UserError(
                     f"{folder} is trained to step {newest} already, beyond config.train.steps={steps}; "
                     "ask for more steps, or take another --workdir."
                 )
-            if newest == steps and is_finished(workdir, steps):
+            if newest == steps and is_finished(workdir, steps, run.say):
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             with _memory_explained(config):
@@ -124,6 +126,38 @@ def train(
                 if not outcome.signal:
                     write_results(task, layout, workdir, checkpoints, steps, run.say)
             return outcome
+
+
+def is_done(workdir: Workdir, steps: int) -> bool:
+    """Whether a run has come to its last step, with a record, results and checkpoints that are as they were written."""
+    if not is_finished(workdir, steps) or workdir.stored().damage or not workdir.checkpoints.is_dir():
+        return False
+    with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
+        return checkpoints.newest() == steps and checkpoints.whole() == checkpoints.steps()
+
+
+def _remove_damaged(run: Run) -> None:
+    """Removes the checkpoints that are not what was saved, and says so: the newest whole one is the state of the run.
+
+    All are looked at, since one that is damaged may be the best.
+    """
+    for step in reversed(run.checkpoints.steps()):
+        damage = run.checkpoints.damage(step)
+        if damage:
+            run.say(f"{damage} It is removed.")
+            run.checkpoints.delete(step)
+
+
+@contextlib.contextmanager
+def _going_on(checkpoints: Checkpoints) -> Iterator[None]:
+    """What the disk refuses is told together with the step from which the same command goes on."""
+    try:
+        yield
+    except CannotWrite as error:
+        with contextlib.suppress(CannotWrite):
+            checkpoints.wait()
+        step = checkpoints.newest()
+        raise CannotWrite(f"{error} {f'from step {step}' if step else 'from the start'}.") from error
 
 
 @contextlib.contextmanager
@@ -202,20 +236,16 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
 
 
 def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
-    """The newest good checkpoint, or the start of a run; damaged checkpoints are removed."""
+    """The newest checkpoint, or the start of a run."""
 
     def fresh() -> State:
         return init_state(run.task, optimizer, run.config.seed)
 
     shapes = jax.eval_shape(fresh)
     wanted = target({"params": shapes.params, "opt_state": shapes.opt_state}, run.layout.replicated)
-    for step in reversed(run.checkpoints.steps()):
-        try:
-            items = run.checkpoints.restore(step, wanted).items
-        except DamagedCheckpoint as error:
-            run.say(f"{error} It is removed.")
-            run.checkpoints.delete(step)
-            continue
+    step = run.checkpoints.newest()
+    if step:
+        items = run.checkpoints.restore(step, wanted).items
         run.say(f"Going on from step {step} of {run.workdir.folder}.")
         return State(run.layout.place_state(np.int32(step)), items["params"], items["opt_state"])
     state = run.layout.init_state(fresh)
@@ -235,9 +265,12 @@ def _params_of(folder: str, wanted: Params, config: Any) -> tuple[int, Params]:
     with Checkpoints(other.checkpoints, read_only=True) as checkpoints:
         try:
             restored = checkpoints.restore("best", {"params": wanted})
-        except DamagedCheckpoint:
-            raise
-        except UserError as error:
+        except DamagedCheckpoint as error:
+            command = record.command or "the command that trained it"
+            raise UserError(
+                f"--init_from={folder}: {error} Run {command} once: it removes that one, and takes the next best."
+            ) from error
+        except OtherModel as error:
             fields = differences(record.config.get("model", {}), config.model.to_dict())
             reason = "; ".join(f"model.{f}" for f in fields) or str(error)
             raise UserError(f"--init_from={folder} does not fit this model (there -> here): {reason}") from error

@@ -32,7 +32,7 @@ from mcvae_jax.models import gaussian, mdrnn, mixture
 from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
-from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
+from mcvae_jax.trained import DamagedModel, TrainedVAE, open_corpus, open_vae
 from mcvae_jax.training.data import check_shifts
 from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.training.task import Batch, Metrics, Sums, Task
@@ -224,5 +224,7 @@ def _open_vae(folder: str) -> TrainedVAE:
         )
     try:
         return open_vae(folder)
+    except DamagedModel as error:
+        raise UserError(f"config.vae_workdir: {error.damage} {error.train_on}") from error
     except UserError as error:
         raise UserError(f"config.vae_workdir: {error}") from error
