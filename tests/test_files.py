@@ -145,15 +145,15 @@ def test_builders_at_a_time_leave_one_whole_folder(tmp_path):
     for each in builders:
         each.stderr.close()
     # two that replace the same folder at the same moment: one may find it moved, and says so
-    assert all(status == 0 or b"UserError: cannot write" in text for status, text in ends), ends
+    assert all(status == 0 or b"annot write" in text for status, text in ends), ends
     write(tmp_path / "made")
     assert names(tmp_path) == ["made"]
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write to"):
+    with pytest.raises(UserError, match="Cannot write .*Not a directory"):
         files.names_in(tmp_path / "file" / "x", "choose another")
-    with pytest.raises(UserError, match="cannot write to"), files.replacing(tmp_path / "file" / "x"):
+    with pytest.raises(UserError, match="Cannot write .*Not a directory"), files.replacing(tmp_path / "file" / "x"):
         pass
     assert Path(tmp_path / "file").is_file() and time.time()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import DamagedFile, read_json
 from mcvae_jax.text import brief, printable
 
 FORMAT, VERSION = "mcvae_jax listening answers", 1
@@ -62,12 +63,12 @@ class _Unusable(Exception):
 def read_key(path: Path) -> dict[str, Any]:
     """The key.json of a test; UserError where it is none."""
     try:
-        key = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"the key {path} cannot be read ({error.strerror}); give --key=OUT/key.json") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"the key {path} is damaged ({brief(error)}); take it from where the test was made") from error
-    if not isinstance(key, dict) or key.get("format") != KEY_FORMAT:
+        key = read_json(path)
+    except DamagedFile as error:
+        raise UserError(f"the key {error}; take it from where the test was made") from error
+    if key is None:
+        raise UserError(f"there is no key {path}; give --key=OUT/key.json")
+    if key.get("format") != KEY_FORMAT:
         raise UserError(f"{path} is no key of a listening test; give the key.json that was written with the page")
     if key.get("version") != KEY_VERSION:
         raise UserError(f"{path} has version {brief(key.get('version'))}, and this program reads {KEY_VERSION}")
