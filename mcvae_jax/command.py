@@ -1,4 +1,4 @@
-"""What the commands share: one clear line for a user's mistake, and no chatter of libraries."""
+"""What the commands share: one clear line for a user's mistake, an end when asked, and no chatter of libraries."""
 
 import argparse
 import inspect
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 
 
@@ -19,20 +20,35 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; --help lists the options")
 
 
-def run_command(main: Callable[[list[str]], int | None]) -> None:
-    """Exits with what main(arguments) returns; 2 after the one line of a UserError, 130 after Ctrl-C."""
+def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.GO_ON) -> None:
+    """Exits with what main(arguments) returns, with the status of a UserError after its one line, or stopped.
+
+    Stopped by Ctrl-C or SIGTERM it exits with 130 or 143 after the line that says what to do next, `go_on`.
+    """
     _quiet()
+    stopping.handle(go_on)
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = _status_of(main)
+    except stopping.Stopped as stopped:
+        if line := stopping.last_line():
+            print(line, file=sys.stderr)
+        status = 128 + stopped.number
+    sys.exit(status)
+
+
+def _status_of(main: Callable[[list[str]], int | None]) -> int:
+    try:
+        return main(sys.argv[1:]) or 0
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        sys.exit(130)
+        return error.status
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
+    except Exception as error:
+        if number := stopping.received():  # a library has made another error of the stop
+            raise stopping.Stopped(number) from error
+        raise
 
 
 def say(line: str) -> None:

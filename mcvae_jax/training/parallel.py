@@ -15,6 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 from mcvae_jax.training.task import Batch
 
@@ -107,9 +108,9 @@ def is_alone() -> bool:
     return jax.process_count() == 1
 
 
-def agree_to_stop(asked: bool, step: int) -> bool:
+def agree_to_stop(step: int) -> bool:
     """Whether all processes stop at this step; in one process, whether it was asked to."""
-    return asked if is_alone() else multihost_utils.reached_preemption_sync_point(step)
+    return bool(stopping.received()) if is_alone() else multihost_utils.reached_preemption_sync_point(step)
 
 
 def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
