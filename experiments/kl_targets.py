@@ -14,6 +14,7 @@ from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import Parser, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import load_config
+from mcvae_jax.stopping import Stopped
 from mcvae_jax.training import loop, tasks
 from mcvae_jax.training.metrics import read_metrics
 from mcvae_jax.workdir import Workdir
@@ -65,7 +66,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     say(f"--- {name}")
     outcome = loop.train(tasks.make_task(config, say), config, folder, say)
     if outcome.signal:
-        raise KeyboardInterrupt
+        raise Stopped(outcome.signal)
     scores = json.loads((Workdir(folder).results / "held_out.json").read_text())
     values = (
         target,

@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -26,13 +27,13 @@ def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.G
     Stopped by Ctrl-C or SIGTERM it exits with 130 or 143 after the line that says what to do next, `go_on`.
     """
     _quiet()
-    stopping.handle(go_on)
-    try:
-        status = _status_of(main)
-    except stopping.Stopped as stopped:
-        if line := stopping.last_line():
-            print(line, file=sys.stderr)
-        status = 128 + stopped.number
+    with stopping.obeyed(go_on):
+        try:
+            status = _status_of(main)
+        except KeyboardInterrupt as stopped:
+            if line := stopping.last_line():
+                print(line, file=sys.stderr)
+            status = 128 + getattr(stopped, "number", signal.SIGINT)
     sys.exit(status)
 
 

@@ -191,4 +191,4 @@ def check_folder(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes it.")

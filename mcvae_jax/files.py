@@ -1,11 +1,13 @@
 """Folders that are written whole or not at all."""
 
 import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 
 
@@ -31,10 +33,12 @@ def replacing(folder: Path) -> Iterator[Path]:
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     except OSError as error:
         raise UserError(f"cannot write to {folder.parent} ({error.strerror}); choose another folder") from error
+    remove = functools.partial(shutil.rmtree, work, ignore_errors=True)
     try:
         new, old = work / "new", work / "old"
         new.mkdir()
-        yield new
+        with stopping.undone(remove):
+            yield new
         if folder.exists():
             folder.rename(old)
         try:
@@ -46,4 +50,22 @@ def replacing(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"cannot write {folder} ({error.strerror})") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove()
+
+
+@contextlib.contextmanager
+def adding(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder`; its files are moved into that one by one when the block ends well, and else
+    vanish."""
+    folder.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    remove = functools.partial(shutil.rmtree, work, ignore_errors=True)
+    try:
+        with stopping.undone(remove):
+            yield work
+        for path in sorted(path for path in work.rglob("*") if path.is_file()):
+            place = folder / path.relative_to(work)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    finally:
+        remove()

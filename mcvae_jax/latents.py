@@ -13,8 +13,10 @@ numpy.load, for songs i = 0, 1, ...:
 """
 
 import argparse
+import contextlib
 import functools
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mcvae_jax.chunks import Chunks
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars
@@ -79,7 +82,8 @@ def corpus_latents(
       lowest_shift, highest_shift: semitones.
       say: takes lines about the progress.
       folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
-        this VAE is replaced. Where nothing can be written, nothing is kept.
+        this VAE is replaced. Where nothing can be written, nothing is kept. A call that is cut off leaves its chunks
+        there, and the next one goes on.
     """
     place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
     facts = {"vae": trained.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
@@ -87,10 +91,12 @@ def corpus_latents(
     if kept:
         return kept
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
-    mu, log_var = encode_bars(trained.vae, trained.params, bars, say)
+    chunks = Chunks(place.with_name(f".{place.name}.unfinished"), facts)
+    mu, log_var = encode_bars(trained.vae, trained.params, bars, say, chunks)
     latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
     try:
         _write(place, facts, latents)
+        chunks.remove()
     except UserError as error:
         say(f"the latents are not kept: {error}")
     return latents
@@ -110,20 +116,32 @@ def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int)
     return found, rows
 
 
-def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
-    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
-    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
+def encode_bars(
+    vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None, kept: Chunks | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape; `kept` are not encoded."""
+    both = np.empty((2, len(bars), vae.latent), np.float32)
     start = last = time.monotonic()
+    there = 0  # bars that an earlier call has encoded
     for first in range(0, len(bars), CHUNK):
         chunk = bars[first : first + CHUNK]
-        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
         rows = slice(first, first + len(chunk))
-        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
+        found = kept.read(first) if kept else None
+        if found is not None and found.shape == both[:, rows].shape:
+            both[:, rows] = found
+            there += len(chunk)
+            continue
+        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
+        both[:, rows] = [np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded)]
+        if kept:
+            kept.write(first, both[:, rows])
         now, done = time.monotonic(), first + len(chunk)
         if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
             last = now
-            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
-    return mu, log_var
+            say(f"encoded {done:,} of {len(bars):,} distinct bars, {(done - there) / (now - start):,.0f} a second")
+    if there:
+        say(f"{there:,} of {len(bars):,} distinct bars were encoded before")
+    return both[0], both[1]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -164,12 +182,17 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "vae": np.array(trained.identity),
         "corpus": np.array(corpus.identity),
     }
+    partial = Path(path).with_name(f".{Path(path).name}.partial")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as file:
+        with partial.open("wb") as file:
             np.savez(file, **arrays)
+        os.replace(partial, path)
     except OSError as error:
         raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def main(argv: list[str]) -> None:

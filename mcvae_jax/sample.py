@@ -223,4 +223,4 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes all of it.")

@@ -5,8 +5,9 @@ raises Stopped at once and unwinds, and where compiled code keeps it longer than
 A block that has something to save is `held`: there a stop is only noted in `received`, and the block ends by itself.
 A second signal ends the process at once.
 
-A command calls `handle` and owns its process. A notebook's or script's call is `watched`: inside `held` its first
-signal is noted, any other does what it did before. Only the main thread can have handlers; elsewhere nothing changes.
+A command's work is `obeyed`: the process is the command's to end. A notebook's or script's call is `watched`: inside
+`held` its first signal is noted, any other does what it did before. Only the main thread can have handlers; elsewhere
+nothing changes.
 """
 
 import contextlib
@@ -140,17 +141,24 @@ def while_importing(package: str) -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def handle(go_on: str = GO_ON) -> None:
-    """From now on this process, a command's, obeys its signals.
+@contextlib.contextmanager
+def obeyed(go_on: str = GO_ON) -> Iterator[None]:
+    """The whole work of a command, whose process ends after it; in the main thread.
 
     Args:
       go_on: said at the end of a stop: what the user can do next.
     """
     _signals.is_command, _signals.go_on = True, go_on
-    _set_handlers()
-    told = sys.unraisablehook
+    restore, told = _set_handlers(), sys.unraisablehook
     # Where Stopped is raised inside a callback that cannot pass it on, the process ends after GRACE.
     sys.unraisablehook = lambda what: None if isinstance(what.exc_value, Stopped) else told(what)
+    try:
+        yield
+    finally:
+        restore()
+        _signals.is_command, sys.unraisablehook = False, told
+        if not _signals.received:
+            _signals.forget()
 
 
 @contextlib.contextmanager

@@ -163,7 +163,7 @@ def run_arms(
 
     Raises:
       UserError: what can be told before any training.
-      KeyboardInterrupt: Ctrl-C or SIGTERM, after the runs that were under way have saved.
+      Stopped: Ctrl-C or SIGTERM, after the runs that were under way have saved.
     """
     runs = plan(arms, flags, models, say)
     failed = train_all(runs, flags.jobs, say)

@@ -48,4 +48,4 @@ def show(text: str, stream) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes it.")

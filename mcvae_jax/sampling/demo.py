@@ -44,7 +44,8 @@ def check_folder(folder: Path) -> None:
 def is_written(composer: Composer, config: Any, folder: Path) -> bool:
     """Whether the songs that `write_demo` would write stand there already."""
     record = read_json(folder / "songs.json")
-    return record.get("about") == _about(composer, config) and all((folder / name).exists() for name in record["files"])
+    is_whole = record.get("about") == _about(composer, config) and "unfinished" not in record
+    return is_whole and all((folder / name).exists() for name in record["files"])
 
 
 def write_demo(composer: Composer, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:

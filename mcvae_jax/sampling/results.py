@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcvae_jax import stopping
 from mcvae_jax.corpus.sources import printable
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
@@ -40,7 +41,8 @@ def write_results(
     """Writes NAME.mid for each song, NAME.wav for the first 60, songs.png, songs.json and index.html into `folder`.
 
     Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
-    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote.
+    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote. A
+    command that is stopped here keeps the songs that are written: 'unfinished' is then how many it was to write.
 
     Args: songs, with names that differ; about, as JSON, see write_page; say prints a line.
     Returns: what songs.json holds, `tokens` apart.
@@ -48,8 +50,13 @@ def write_results(
     """
     folder = Path(folder).resolve()
     check_folder(folder)
-    with replacing(folder) as place:
+    asked = len(songs)
+    with stopping.held("Stopping after this song"), replacing(folder) as place:
         warnings = _write_midi(place, songs, say)
+        if (written := len(list(place.iterdir()))) < asked:
+            songs = songs[:written]
+            warnings.append(f"Stopped after {written:,} of {asked:,} songs")
+            say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
         _draw(songs, place / "songs.png")
         write_page(place / "index.html", songs, title, about, previews, warnings)
@@ -61,6 +68,8 @@ def write_results(
             "warnings": warnings,
             "songs": [_record(song, song.name in previews) for song in songs],
         }
+        if len(songs) < asked:
+            record["unfinished"] = asked
         record["files"] = sorted([path.name for path in place.iterdir()] + ["songs.json"])
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
         (place / "songs.json").write_text(json.dumps(record | {"songs": tokens}) + "\n")
@@ -85,7 +94,7 @@ def check_folder(folder: str | os.PathLike, advice: str = "choose another --out"
 
 
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
-    """Writes and reads every song; a warning for each that does not come back."""
+    """Writes and reads every song, or those before a stop; a warning for each that does not come back."""
     warnings, told = [], time.monotonic()
     for n, song in enumerate(songs, 1):
         path = place / f"{song.name}.mid"
@@ -94,6 +103,8 @@ def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str],
             warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
             say(f"Warning: {warnings[-1]}")
         told = _progress("MIDI files written and read back", n, len(songs), told, say)
+        if stopping.received():
+            break
     return warnings
 
 
@@ -108,6 +119,8 @@ def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[s
             previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
             (place / f"{song.name}.wav").write_bytes(previews[song.name])
         told = _progress("previews", n, len(heard), told, say)
+        if stopping.received():
+            break
     return previews
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
+from mcvae_jax.files import adding
 from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.task import Params, Task
 from mcvae_jax.workdir import Workdir, write_json
@@ -28,11 +29,11 @@ def write_results(
     if not parallel.is_first_process():
         return
     results = workdir.results
-    results.mkdir(exist_ok=True)
-    workdir.summary.unlink(missing_ok=True)
-    figures = task.finish(jax.device_get(best.items["params"]), results, say)
     lines = metrics.read_metrics(workdir.metrics)
-    metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
+    with adding(results) as place:
+        workdir.summary.unlink(missing_ok=True)
+        figures = task.finish(jax.device_get(best.items["params"]), place, say)
+        metrics.draw_learning_curve(place / "learning_curve.png", lines, best.step)
     summary = {
         "step": steps,
         "best_step": best.step,
