@@ -53,8 +53,12 @@ class Checkpoints:
             best_mode="min",
             preservation_policy=_NewestAndBest(),
             enable_background_delete=not read_only,
+            multiprocessing_options=_readers() if read_only else ocp.options.MultiprocessingOptions(),
         )
-        handlers = {name: ocp.StandardCheckpointHandler() for name in ITEMS}
+        handlers = {
+            name: ocp.StandardCheckpointHandler(multiprocessing_options=options.multiprocessing_options)
+            for name in ITEMS
+        }
         self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     def __enter__(self) -> "Checkpoints":
@@ -131,6 +135,16 @@ class Checkpoints:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         reason = reason.partition(" [tensorstore_spec=")[0][:300]  # what follows are settings of its own
         return DamagedCheckpoint(f"Checkpoint {step} in {self.folder} cannot be read: {reason}")
+
+
+def _readers() -> ocp.options.MultiprocessingOptions:
+    """Of several processes, the one that opens a folder to read waits for no other."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    here = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader_{here}"
+    )
 
 
 def target(tree: Any, sharding: jax.sharding.Sharding) -> Any:

@@ -20,6 +20,7 @@ class Options(NamedTuple):
     workdir: str
     init_from: str
     distributed: str
+    distributed_timeout: float | None  # seconds; None is `processes.SECONDS`
 
 
 def parse(argv: list[str]) -> Options:
@@ -33,13 +34,20 @@ def parse(argv: list[str]) -> Options:
     config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
     for name in ("workdir", "init_from", "distributed"):
         flags.DEFINE_string(name, "", name, flag_values=values)
+    flags.DEFINE_float("distributed_timeout", None, "seconds", 1.0, 86400.0, flag_values=values)
     try:
         rest = values(["main", *argv])[1:]
     except flags.Error as error:
         raise UserError(_explain(error, config)) from error
     if rest:
         raise UserError(f"Unexpected argument {rest[0]!r}; options are written --name=value.")
-    return Options(values.config, values.workdir or default_workdir(chosen), values.init_from, values.distributed)
+    return Options(
+        values.config,
+        values.workdir or default_workdir(chosen),
+        values.init_from,
+        values.distributed,
+        values.distributed_timeout,
+    )
 
 
 def load_config(chosen: str) -> ConfigDict:

@@ -11,6 +11,7 @@ nothing changes.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ class _Signals:
         self.go_on = GO_ON
         self.undo: list[Callable[[], Any]] = []
         self.heard: list[Callable[[int], None]] = []
+        self.handlers: dict[int, Any] = {}  # ours, while they are set
         self.held: list[str] = []  # what is said in the blocks that a stop waits for, the outermost first
         self.lock = threading.RLock()
         self.forget()
@@ -53,7 +55,7 @@ class _Signals:
         self.noted = self.raised = self.told = False
         self.pokes = 0  # signals that we sent to our own main thread
 
-    def on_signal(self, number: int, old: Any, frame: Any) -> None:
+    def on_signal(self, old: Any, number: int, frame: Any) -> None:
         """Python calls it in the main thread, as soon as that leaves compiled code."""
         first, self.noted = not self.noted, True
         self.note(number)
@@ -70,7 +72,7 @@ class _Signals:
     def note(self, number: int) -> None:
         with self.lock:
             first, self.received = not self.received, self.received or number
-            if first and self.held:
+            if first and self.held and self.held[-1]:
                 _tell(f"\n{self.held[-1]}; once more quits at once.")
 
     def raise_once(self) -> None:
@@ -180,7 +182,7 @@ def held(words: str) -> Iterator[None]:
     """A block that a stop waits for, since it has something to save; it looks at `received` itself.
 
     Args:
-      words: what a user who stops it is told, as 'Stopping after this step and saving'.
+      words: what a user who stops it is told, as 'Stopping after this step and saving'; '' is nothing.
 
     Raises:
       Stopped: at the end of the outermost block, where a stop was asked for and nobody has taken it.
@@ -191,6 +193,12 @@ def held(words: str) -> Iterator[None]:
     finally:
         _signals.held.remove(words)
     check()
+
+
+def take_back() -> None:
+    """Sets our handlers again, where a library has set its own since."""
+    for number, handler in _signals.handlers.items():
+        signal.signal(number, handler)
 
 
 def received() -> int:
@@ -251,11 +259,13 @@ def _set_handlers() -> Callable[[], None]:
     old = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in old.items():
         if handler is not None or _signals.is_command:  # None: another library's, which Python cannot put back
-            signal.signal(number, lambda n, frame, handler=handler: _signals.on_signal(n, handler, frame))
+            _signals.handlers[number] = functools.partial(_signals.on_signal, handler)
+    take_back()
     watcher = threading.Thread(target=_signals.watch, args=(read,), daemon=True)
     watcher.start()
 
     def restore() -> None:
+        _signals.handlers.clear()
         for number, handler in old.items():
             if handler is not None:
                 signal.signal(number, handler)

@@ -139,16 +139,15 @@ def finish(params, folder, say):
 
 def main(argv):
     fields = json.loads(argv[1])
-    if "distributed" in fields:
-        start_distributed(fields.pop("distributed"))
-    toy = make_task(sleep=fields.pop("sleep", 0.0))
-    outcome = train(toy, make_config(**fields), argv[0])
+    with processes.joined(fields.pop("distributed", "")):
+        toy = make_task(sleep=fields.pop("sleep", 0.0))
+        outcome = train(toy, make_config(**fields), argv[0])
     return 128 + outcome.signal if outcome.signal else 0
 
 
 if __name__ == "__main__":
     from mcvae_jax.command import run_command
+    from mcvae_jax.training import processes
     from mcvae_jax.training.loop import train
-    from mcvae_jax.training.parallel import start_distributed
 
     run_command(main)

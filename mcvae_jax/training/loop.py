@@ -19,7 +19,7 @@ from mcvae_jax import stopping
 from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import parallel
+from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.results import is_finished, write_results
@@ -73,7 +73,7 @@ def check_config(config: Any) -> None:
 def check_start(config: Any, folder: Path | str, init_from: str) -> None:
     """What can be told before the data is read: UserError where this run cannot start."""
     check_config(config)
-    if parallel.is_first_process():
+    if processes.is_first():
         Workdir(folder).check(config.to_dict())
     if init_from:
         Workdir(init_from).read()
@@ -101,11 +101,11 @@ def train(
       UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
     """
     check_start(config, folder, init_from)
-    first = parallel.is_first_process()
+    first = processes.is_first()
     workdir = Workdir(folder)
     with stopping.watched(), workdir.locked() if first else contextlib.nullcontext():
         record = Record(config.to_dict(), task.data, init_from, command)
-        record = workdir.claim(record) if first else record
+        record = processes.made_once("record", lambda: workdir.claim(record), workdir.read)
         with Checkpoints(workdir.checkpoints) as checkpoints:
             layout = parallel.make_layout(config.train.parallel)
             run = Run(task, config, layout, workdir, checkpoints, say if first else lambda line: None)
@@ -115,7 +115,7 @@ def train(
                     f"{folder} is trained to step {newest} already, beyond config.train.steps={steps}; "
                     "ask for more steps, or take another --workdir."
                 )
-            if newest == steps and is_finished(workdir, steps):
+            if processes.by_first("done", lambda: newest == steps and is_finished(workdir, steps)):
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             with _memory_explained(config):
@@ -169,7 +169,7 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
                     journal.write_held_out(step, scores)
                 improved = scores is not None and scores[OBJECTIVE] < lowest
                 lowest = scores[OBJECTIVE] if improved else lowest
-                stop = parallel.agree_to_stop(step)
+                stop = processes.agree_to_stop(step)
                 if improved or stop or step % config.train.save_every == 0 or step == steps:
                     journal.flush()  # whether the update was finite is known before its state is saved
                     checkpoints.save(step, {"params": state.params, "opt_state": state.opt_state}, scores)

@@ -6,7 +6,7 @@ import jax
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
 from mcvae_jax.files import adding
-from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
 from mcvae_jax.workdir import Workdir, write_json
 
@@ -26,8 +26,10 @@ def write_results(
     """What the task says of its best parameters, the learning curve, and last of all the summary."""
     wanted = jax.eval_shape(task.init, jax.random.key(0))
     best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
-    if not parallel.is_first_process():
-        return
+    processes.by_first("results", lambda: _write(task, workdir, best, steps, say))
+
+
+def _write(task: Task, workdir: Workdir, best: Restored, steps: int, say: Say) -> None:
     results = workdir.results
     lines = metrics.read_metrics(workdir.metrics)
     with adding(results) as place:

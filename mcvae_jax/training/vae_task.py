@@ -22,6 +22,7 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
+from mcvae_jax.training import processes
 from mcvae_jax.training.data import BarBatches, DataSettings, check_shifts, distinct_batches
 from mcvae_jax.training.task import Batch, Sums, Task
 
@@ -44,7 +45,9 @@ def make_task(config: Any, say: Say) -> Task:
     if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
         raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
     folder = config.corpus_folder or default_folder(corpus_settings)
-    corpus = ensure_corpus(corpus_settings, folder, progress=say)
+    corpus = processes.made_once(
+        "corpus", lambda: ensure_corpus(corpus_settings, folder, progress=say), lambda: Corpus.open(folder)
+    )
     held_out = len(corpus.bars(HELD_OUT))
     if not held_out:
         raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")

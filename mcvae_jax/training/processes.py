@@ -1,0 +1,242 @@
+"""Several processes that train as one: how they come together, what one makes for all, how all of them end.
+
+A run is the same program in every process (of a TPU pod, of a cluster, or started by hand). The first one, process 0,
+talks and writes; what needs to be made once is made there (`by_first`) and read by the others from the same disk. In
+training all work together. A stop that reaches one reaches all, and they stop at the same step. When one is gone, all
+others end within moments, with one line and the exit status LOST.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from mcvae_jax import stopping
+from mcvae_jax.errors import UserError
+from mcvae_jax.training.peers import LOST, Peers, ProcessLost, call, listen, say
+
+SECONDS = 300.0  # that a process waits for the others at the start
+HEARTBEAT = 100  # seconds after which JAX misses a process whose connection stands, at most
+LONGEST_ADDRESS = 512  # bytes
+
+Made = TypeVar("Made")
+
+_peers: Peers | None = None
+
+
+class Place(NamedTuple):
+    """What --distributed=HOST:PORT,PROCESSES,ID says."""
+
+    host: str
+    port: int
+    count: int
+    index: int
+
+
+def read_place(how: str) -> Place | None:
+    """The place that was said by hand; None for 'auto', which asks the cluster; UserError for anything else."""
+    if how == "auto":
+        return None
+    try:
+        address, count, index = how.split(",")
+        host, port = address.rsplit(":", 1)
+        place = Place(host.strip("[]"), int(port), int(count), int(index))
+    except ValueError as error:
+        raise UserError(f"--distributed={how}: give auto or HOST:PORT,PROCESSES,ID.") from error
+    if not host or not 0 < place.port < 2**16:
+        raise UserError(f"--distributed={how}: {address} is no address; give HOST:PORT, with a port from 1 to 65535.")
+    if place.count < 1 or not 0 <= place.index < place.count:
+        raise UserError(
+            f"--distributed={how}: PROCESSES is {count} and ID is {index}; ID must be from 0 to PROCESSES - 1."
+        )
+    return place
+
+
+@contextlib.contextmanager
+def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = None) -> Iterator[None]:
+    """The work of this process among the others of its run; the end of the block waits for all to come there.
+
+    Args:
+      how: 'auto' asks the cluster, 'HOST:PORT,PROCESSES,ID' says it by hand; '' is one process alone.
+      seconds: how long to wait for the others at the start.
+      facts: JSON that must be the same for all, such as the config.
+
+    Raises:
+      UserError: an address that cannot be, or other facts.
+      ProcessLost: not all have come in time.
+    """
+    if not how:
+        yield
+        return
+    place = read_place(how)
+    try:
+        _start(place, seconds, facts or {})
+        yield
+        with stopping.held("Stopping after the others"):  # whose last save may need this process
+            by_first("end", lambda: None)
+            _peers.is_over = True
+            jax.distributed.shutdown()
+    except BaseException as error:
+        _leave(error)
+        raise
+
+
+def versions() -> dict[str, str]:
+    """What must be the same in all processes, beside what they were asked for."""
+    return {name: version(name) for name in ("jax", "jaxlib")}
+
+
+def by_first(name: str, make: Callable[[], Any]) -> Any:
+    """make() of the first process, as JSON, for all: the others wait for it. All must call it in the same order."""
+    peers = _all()
+    return make() if peers is None else peers.by_first(name, make)
+
+
+def made_once(name: str, make: Callable[[], Made], read: Callable[[], Made]) -> Made:
+    """make() of the first process, which leaves it on the disk, where the others then read() it."""
+    made: list[Made] = []
+    by_first(name, lambda: made.append(make()))
+    if made:
+        return made[0]
+    try:
+        return read()
+    except UserError as error:
+        raise UserError(f"{error} (process 0 has made it there: all processes need the same disk)") from error
+
+
+def agree_to_stop(step: int) -> bool:
+    """Whether all processes stop at this step, which each of them asks in training; alone, whether a stop was asked."""
+    peers = _all()
+    return bool(stopping.received()) if peers is None else peers.agree_to_stop(step)
+
+
+def is_first() -> bool:
+    """True in the one process that talks and writes files."""
+    return jax.process_index() == 0
+
+
+def is_alone() -> bool:
+    """True where there is one process."""
+    return jax.process_count() == 1
+
+
+def _all() -> Peers | None:
+    """The others; None where there are none. Where jax.distributed was started by other hands, connects to them."""
+    if _peers is None and not is_alone():
+        _connect(time.monotonic() + SECONDS)
+    return _peers
+
+
+def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
+    until = time.monotonic() + seconds
+    heartbeat = max(10, min(HEARTBEAT, round(seconds)))
+    if place is None:
+        say(f"waiting for the other processes of this job ({seconds:.0f} s at most)")
+        _initialize("auto", {}, seconds, heartbeat)
+        _connect(until)
+    else:
+        coordinator = _roll_call(place, until, facts)
+        others = {"coordinator_address": coordinator, "num_processes": place.count, "process_id": place.index}
+        _initialize(",".join(map(str, place)), others, max(30.0, until - time.monotonic()), heartbeat)
+    stopping.take_back()  # JAX has taken SIGTERM for itself
+    jax.devices()  # all of them at the same time, since each waits here for the others
+
+
+def _initialize(how: str, arguments: dict[str, Any], seconds: float, heartbeat: int) -> None:
+    try:
+        jax.distributed.initialize(
+            **arguments, initialization_timeout=round(seconds), heartbeat_timeout_seconds=heartbeat
+        )
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--distributed={how}: {reason}; give auto or HOST:PORT,PROCESSES,ID.") from error
+
+
+def _roll_call(place: Place, until: float, facts: dict[str, Any]) -> str:
+    """Returns when all are there: where JAX's own service will be, at a free port of process 0."""
+    global _peers
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    _peers = peers = Peers(place.count, place.index, f"{host}:{place.port}")
+    if place.index:
+        call(peers, place.host, place.port, facts, until)
+        peers.wait_for_all(lambda: peers.service, until + 5.0)  # process 0 says first who has not come
+        return f"{host}:{peers.service}"
+    server = listen(peers, place.host, place.port, facts)
+    try:
+        peers.wait_for_all(lambda: len(peers.here) == place.count, until)
+    except ProcessLost as error:
+        peers.tell_all(kind="refused", status=LOST, line=str(error))
+        raise
+    finally:
+        server.close()
+    peers.service = _free_port()
+    peers.tell_all(kind="service", port=peers.service)
+    return f"{host}:{peers.service}"
+
+
+def _connect(until: float) -> None:
+    """Connects processes that JAX has brought together: process 0 sends the others its address through it."""
+    global _peers
+    count, index = jax.process_count(), jax.process_index()
+    said = np.zeros(LONGEST_ADDRESS, np.uint8)
+    if index == 0:
+        facts = {"host": _own_address(), "port": _free_port(), "key": uuid.uuid4().hex}
+        data = json.dumps(facts).encode()
+        said[: len(data)] = list(data)
+        _peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
+        server = listen(_peers, "", facts["port"], facts)
+    facts = json.loads(bytes(multihost_utils.broadcast_one_to_all(said)).rstrip(b"\0"))
+    if index:
+        _peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
+        call(_peers, facts["host"], facts["port"], facts, until)
+    _peers.wait_for_all(lambda: len(_peers.here) == count, until)
+    if index == 0:
+        server.close()
+
+
+def _own_address() -> str:
+    """The address of this machine by which it reaches others; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
+        except OSError:  # a machine by itself
+            return "127.0.0.1"
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _leave(error: BaseException) -> None:
+    """This process ends before its time: the others hear why, and JAX does not wait for them."""
+    if _peers is None:
+        return
+    if isinstance(error, KeyboardInterrupt):
+        status, line = 128 + getattr(error, "number", 2), ""
+    elif isinstance(error, UserError):
+        status, line = error.status, str(error)
+    else:  # that another is gone may be seen here first, as an error of the library that waited for it
+        time.sleep(1.0)
+        status, line = 1, f"it ended with an error of the program, {type(error).__name__}; see what it printed"
+    _peers.end(status, line)
+    atexit.register(_exit, status)  # before JAX, which would wait for the others
+
+
+def _exit(status: int) -> NoReturn:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
