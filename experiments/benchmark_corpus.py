@@ -26,7 +26,7 @@ from mcvae_jax.errors import UserError
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")
     add("--rounds", type=int, default=3, metavar="N", help="the best one of each method counts (default: 3)")

@@ -1,21 +1,33 @@
 """What the commands share: one clear line for a user's mistake, an end when asked, and no chatter of libraries."""
 
 import argparse
+import contextlib
+import errno
 import inspect
 import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 
+REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # of the system
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are one line, like all others."""
+    """An argument parser whose mistakes are one line, like all others; names are written out, each of them once."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, allow_abbrev=False, **keywords)
+
+    def parse_known_args(self, args=None, namespace=None):
+        check_once(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help lists the options")
@@ -37,8 +49,35 @@ def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.G
     sys.exit(status)
 
 
+def check_once(argv: Sequence[str]) -> None:
+    """UserError for an option that is given twice, as one of them would be lost."""
+    names = Counter(found[1] for argument in argv if (found := re.match(r"(--?[A-Za-z][\w.]*)", argument)))
+    for name, count in names.items():
+        if count > 1:
+            raise UserError(f"{name} is given {count} times; give it once")
+
+
+def platform_mistake() -> str:
+    """Why JAX finds no device of JAX_PLATFORMS, in a line; '' where it does, or was not asked for."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked or "jax" not in sys.modules:
+        return ""
+    import jax  # not above: some commands need none of it
+
+    with contextlib.suppress(Exception):  # RuntimeError, or AssertionError for cuda
+        return "" if jax.devices() else ""
+    jax.config.update("jax_platforms", None)
+    there = ",".join(sorted({device.platform for device in jax.devices()}))
+    return (
+        f"JAX_PLATFORMS is {asked!r}, and JAX finds no such device here, but {there}; leave JAX_PLATFORMS away or say"
+        f" {there}, or install jax for that device (https://docs.jax.dev/en/latest/installation.html)"
+    )
+
+
 def _status_of(main: Callable[[list[str]], int | None]) -> int:
     try:
+        if any(argument.endswith("\r") for argument in sys.argv):
+            raise UserError("the arguments end in carriage returns: the script has Windows line ends; take them away")
         return main(sys.argv[1:]) or 0
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -46,7 +85,15 @@ def _status_of(main: Callable[[list[str]], int | None]) -> int:
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        print(f"Error: {error.strerror}: {error.filename}", file=sys.stderr)
+        return UserError.status
     except Exception as error:
+        if line := platform_mistake():
+            print(f"Error: {line}", file=sys.stderr)
+            return UserError.status
         if number := stopping.received():  # a library has made another error of the stop
             raise stopping.Stopped(number) from error
         raise

@@ -182,6 +182,8 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "vae": np.array(trained.identity),
         "corpus": np.array(corpus.identity),
     }
+    if Path(path).is_dir():
+        raise UserError(f"Cannot write {path}: it is a folder; give a file.")
     partial = Path(path).with_name(f".{Path(path).name}.partial")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import Options, parse
 from mcvae_jax.training import loop, processes, supervise, tasks
+from mcvae_jax.training.fields import check_fields
 
 NAME = "mcvae_jax.main"
 
@@ -51,6 +52,7 @@ def run(options: Options, argv: list[str]) -> int:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
         return pipeline.run(options.config, Path(options.workdir), tell, command)
+    check_fields(options.config, tasks.fields_of_task(options.config.task))
     loop.check_start(options.config, options.workdir, options.init_from)
     task = tasks.make_task(options.config, tell)
     outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command)

@@ -22,6 +22,7 @@ from mcvae_jax.sampling import demo
 from mcvae_jax.trained import open_composer, open_vae
 from mcvae_jax.training import loop, mdrnn_task, processes, tasks
 from mcvae_jax.training.data import check_shifts
+from mcvae_jax.training.fields import TEXT, Fields, check_fields
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.workdir import Workdir, read_json, write_json
 
@@ -33,8 +34,16 @@ MODELS = {"vae": "corpus", "mdrnn": "latents"}  # each with the stage that makes
 TIMES = "stages.json"
 
 
+def fields() -> Fields:
+    """The fields that a config of all stages must have."""
+    models = {name: dict(tasks.fields_of_task(name)) for name in MODELS}
+    del models["mdrnn"]["vae_workdir"]  # it is always the VAE of the same workdir
+    return {"task": TEXT, **models, "songs": demo.FIELDS}
+
+
 def check_start(config: Any, folder: Path) -> None:
     """What can be told before any work: UserError where a stage of this run cannot start."""
+    check_fields(config, fields())
     _check_folder(folder)
     demo.check_settings(config.songs)
     for name in MODELS:

@@ -70,7 +70,6 @@ def make_parser(name: str, doc: str) -> Parser:
         f"python -m experiments.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         epilog="--config.FIELD=VALUE changes a field of configs/mcvae.py in every run, as in"
         " --config.vae.train.steps=3000.",
     )

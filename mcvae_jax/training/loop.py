@@ -19,6 +19,7 @@ from mcvae_jax import stopping
 from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import names_in
 from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
@@ -74,6 +75,7 @@ def check_start(config: Any, folder: Path | str, init_from: str) -> None:
     """What can be told before the data is read: UserError where this run cannot start."""
     check_config(config)
     if processes.is_first():
+        names_in(Path(folder), "take another --workdir")
         Workdir(folder).check(config.to_dict())
     if init_from:
         Workdir(init_from).read()

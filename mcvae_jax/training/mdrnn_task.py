@@ -25,7 +25,7 @@ import numpy as np
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
-from mcvae_jax.evaluation.songs import reconstruction_nats
+from mcvae_jax.evaluation.songs import MOST_DRAWS, reconstruction_nats
 from mcvae_jax.latents import Latents, corpus_latents
 from mcvae_jax.models import gaussian, mdrnn, mixture
 from mcvae_jax.models.keys import example_keys
@@ -34,11 +34,21 @@ from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_norma
 from mcvae_jax.trained import TrainedVAE, open_corpus, open_vae
 from mcvae_jax.training import processes
 from mcvae_jax.training.data import check_shifts
+from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.training.task import Batch, Metrics, Sums, Task
 
 Say = Callable[[str], None]
 
+SIZES = dict.fromkeys(("units", "layers", "components", "recall", "memory"), INT)
+FIELDS = {
+    "vae_workdir": TEXT,
+    "corpus_folder": TEXT,
+    "data": fields_of(SongSettings, "batch_size", "seed"),
+    "model": SIZES | {"floor": FLOAT, "matmul_dtype": TEXT},
+    "dropout": fields_of(Dropout),
+    "held_out": {"draws": INT},
+}  # of configs/mdrnn.py, beside those of every model
 UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
 
 
@@ -106,8 +116,8 @@ def read_settings(config: Any) -> tuple[SongSettings, Dropout]:
     settings = SongSettings(config.train.batch_size, config.seed, **config.data)
     dropout = Dropout(**config.dropout)
     make_mdrnn(config.model, 1)
-    if config.held_out.draws < 1:
-        raise UserError("config.held_out.draws must be at least 1")
+    if not 1 <= config.held_out.draws <= MOST_DRAWS:
+        raise UserError(f"config.held_out.draws must be from 1 to {MOST_DRAWS}")
     return settings, dropout
 
 

@@ -97,7 +97,7 @@ def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
 def _jit(fn: Callable, sharding: NamedSharding, donate: tuple[int, ...]) -> Callable:
     """fn(x, batch, reduce) as a program that sees the whole batch: nothing is left to add over devices."""
     program = _with_reduce(fn, lambda tree: tree)
-    return jax.jit(program, out_shardings=sharding, donate_argnums=donate)
+    return processes.together(jax.jit(program, out_shardings=sharding, donate_argnums=donate))
 
 
 def _pmap(fn: Callable, devices: list[jax.Device], donate: tuple[int, ...]) -> Callable:

@@ -43,6 +43,8 @@ class Peers:
         self.is_over = False  # all have come to their end: who leaves now is not missed
         self._values: dict[str, Any] = {}
         self._calls: Counter[str] = Counter()
+        self._meetings = 0  # that this process has come to
+        self._met: Counter[int] = Counter()  # the same of the others, as far as they tell this one
         self._step = -1  # that this process has reached in its training
         self._reached: dict[int, int] = {}  # the same of all, once a stop was asked for
         self._stop_at: int | None = None
@@ -81,6 +83,17 @@ class Peers:
             return value
         self.wait(lambda: key in self._values)
         return self._values.pop(key)
+
+    def meet(self) -> None:
+        """Returns when all have called it."""
+        self._meetings += 1
+        number = self._meetings
+        if self.index:
+            self._tell({"kind": "met", "number": number})
+            self.wait(lambda: self._met[0] >= number)
+        else:
+            self.wait(lambda: all(self._met[index] >= number for index in range(1, self.count)))
+            self._tell({"kind": "met", "number": number})
 
     def agree_to_stop(self, step: int) -> bool:
         """Whether all stop at this step, which each of them calls this at: the first that none has passed yet."""
@@ -147,6 +160,8 @@ class Peers:
                 self.service = message["port"]
             elif kind == "value":
                 self._values[message["name"]] = message["value"]
+            elif kind == "met":
+                self._met[sender] = message["number"]
             elif kind == "reached":
                 self._note_reached(sender, message["step"])
             elif kind == "stop_at":

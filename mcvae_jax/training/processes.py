@@ -8,6 +8,7 @@ others end within moments, with one line and the exit status LOST.
 
 import atexit
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -23,12 +24,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from mcvae_jax import stopping
+from mcvae_jax.command import platform_mistake
 from mcvae_jax.errors import UserError
 from mcvae_jax.training.peers import LOST, Peers, ProcessLost, call, listen, say
 
 SECONDS = 300.0  # that a process waits for the others at the start
 HEARTBEAT = 100  # seconds after which JAX misses a process whose connection stands, at most
 LONGEST_ADDRESS = 512  # bytes
+OF_OTHERS = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "coordination", "Connection", "preempted")
 
 Made = TypeVar("Made")
 
@@ -88,7 +91,10 @@ def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = No
             _peers.is_over = True
             jax.distributed.shutdown()
     except BaseException as error:
-        _leave(error)
+        lost = _missed(error)
+        _leave(lost or error)
+        if lost:
+            raise lost from error
         raise
 
 
@@ -113,6 +119,29 @@ def made_once(name: str, make: Callable[[], Made], read: Callable[[], Made]) -> 
         return read()
     except UserError as error:
         raise UserError(f"{error} (process 0 has made it there: all processes need the same disk)") from error
+
+
+def together(jitted: Callable) -> Callable:
+    """A jitted function that several processes call: all have compiled it before any runs it.
+
+    Where one is not there within 30 s, the collective operations of a CPU fail, and compiling may take one process so
+    much longer than another.
+    """
+    compiled: set[Any] = set()
+
+    @functools.wraps(jitted)
+    def call(*arguments: Any) -> Any:
+        peers = _all()
+        if peers is not None:
+            leaves, tree = jax.tree.flatten(arguments)
+            shapes = tree, *((leaf.shape, leaf.dtype) for leaf in leaves)
+            if shapes not in compiled:
+                jitted.lower(*arguments).compile()  # the call below takes what is compiled here
+                peers.meet()
+                compiled.add(shapes)
+        return jitted(*arguments)
+
+    return call
 
 
 def agree_to_stop(step: int) -> bool:
@@ -150,7 +179,12 @@ def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
         others = {"coordinator_address": coordinator, "num_processes": place.count, "process_id": place.index}
         _initialize(",".join(map(str, place)), others, max(30.0, until - time.monotonic()), heartbeat)
     stopping.take_back()  # JAX has taken SIGTERM for itself
-    jax.devices()  # all of them at the same time, since each waits here for the others
+    try:
+        jax.devices()  # all of them at the same time, since each waits here for the others
+    except Exception as error:
+        if line := platform_mistake():
+            raise UserError(line) from error
+        raise
 
 
 def _initialize(how: str, arguments: dict[str, Any], seconds: float, heartbeat: int) -> None:
@@ -228,11 +262,19 @@ def _leave(error: BaseException) -> None:
         status, line = 128 + getattr(error, "number", 2), ""
     elif isinstance(error, UserError):
         status, line = error.status, str(error)
-    else:  # that another is gone may be seen here first, as an error of the library that waited for it
-        time.sleep(1.0)
+    else:
         status, line = 1, f"it ended with an error of the program, {type(error).__name__}; see what it printed"
     _peers.end(status, line)
     atexit.register(_exit, status)  # before JAX, which would wait for the others
+
+
+def _missed(error: BaseException) -> ProcessLost | None:
+    """What an error of JAX that comes from missing another process is to the user; None for any other."""
+    if not isinstance(error, jax.errors.JaxRuntimeError) or not any(word in str(error) for word in OF_OTHERS):
+        return None
+    time.sleep(2.0)  # who is gone is told by the wire, which then ends this process
+    reason = str(error).splitlines()[0][:200]
+    return ProcessLost(f"the other processes do not answer ({reason}); the same command on all of them goes on")
 
 
 def _exit(status: int) -> NoReturn:

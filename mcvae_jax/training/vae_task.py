@@ -24,9 +24,23 @@ from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.training import processes
 from mcvae_jax.training.data import BarBatches, DataSettings, check_shifts, distinct_batches
+from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
+
+SIZES = dict.fromkeys(("units", "latent", "layers", "min_pitch", "max_pitch"), INT)
+FIELDS = {
+    "corpus_folder": TEXT,
+    "corpus": fields_of(CorpusSettings),
+    "data": fields_of(DataSettings, "batch_size", "seed"),
+    "model": SIZES | dict.fromkeys(("merge", "encoding", "matmul_dtype"), TEXT),
+    "dropout": fields_of(Dropout),
+    "loss": fields_of(elbo.ObjectiveSettings),
+    "token_weights": dict.fromkeys(("note", "note_off", "no_event"), FLOAT),
+    "held_out": dict.fromkeys(("bars", "importance_samples", "importance_bars"), INT),
+}  # of configs/vae.py, beside those of every model
+MOST_SAMPLES = 1 << 16  # importance samples of a bar: more take hours at the end of a run
 
 
 def make_task(config: Any, say: Say) -> Task:
@@ -44,6 +58,8 @@ def make_task(config: Any, say: Say) -> Task:
     corpus_settings = CorpusSettings(**config.corpus)
     if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
         raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
+    if config.held_out.importance_samples > MOST_SAMPLES:
+        raise UserError(f"config.held_out.importance_samples must be at most {MOST_SAMPLES}")
     folder = config.corpus_folder or default_folder(corpus_settings)
     corpus = processes.made_once(
         "corpus", lambda: ensure_corpus(corpus_settings, folder, progress=say), lambda: Corpus.open(folder)
