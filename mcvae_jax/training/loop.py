@@ -7,6 +7,7 @@ run that was killed and started again ends with the same bits as one that was no
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,7 +76,8 @@ def check_start(config: Any, folder: Path | str, init_from: str) -> None:
     """What can be told before the data is read: UserError where this run cannot start."""
     check_config(config)
     if processes.is_first():
-        names_in(Path(folder), "take another --workdir")
+        if not os.path.isfile(folder):  # of which the next line tells
+            names_in(Path(folder), "take another --workdir")
         Workdir(folder).check(config.to_dict())
     if init_from:
         Workdir(init_from).read()
