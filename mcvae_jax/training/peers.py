@@ -16,7 +16,6 @@ from typing import Any
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
-from mcvae_jax.workdir import differences
 
 LOST = 75  # EX_TEMPFAIL: nothing is wrong with the command, start all of them again
 FIRST_LINE, LINES = 3.0, 30.0  # seconds until it is said who is waited for, and between such lines
@@ -38,7 +37,7 @@ class Peers:
         self.changed = threading.Condition()
         self.wires: dict[int, socket.socket] = {}  # to all others in process 0, to process 0 in the others
         self.here = {index}
-        self.service = 0  # the port of JAX's own service in process 0; 0 until all are there
+        self.service = ""  # the address of JAX's own service in process 0; '' until all are there
         self.refused: UserError | None = None
         self.is_over = False  # all have come to their end: who leaves now is not missed
         self._values: dict[str, Any] = {}
@@ -108,7 +107,7 @@ class Peers:
     def end(self, status: int, line: str) -> None:
         """Tells the others that this process ends badly, and waits for them to hear it."""
         self.is_over = True
-        self._tell({"kind": "end", "status": status, "line": line, "process": self.index})
+        self._tell({"kind": "end", "status": status, "line": line and f"process {self.index}: {line}"})
         until = time.monotonic() + 3.0
         with self.changed:  # a reader takes away the wire that has been closed at its other end
             while self.wires and time.monotonic() < until:
@@ -144,8 +143,7 @@ class Peers:
         """What another process says; called by the thread that reads from it."""
         kind = message["kind"]
         if kind == "end":
-            line = message["line"]
-            self._die(message["status"], line and f"process {message['process']}: {line}", sender)
+            self._die(message["status"], message["line"], sender)
         if kind == "stop":
             with self.changed:
                 known, self._was_told = self._was_told or self._is_stopping, True
@@ -157,7 +155,7 @@ class Peers:
             elif kind == "refused":
                 self.refused = _error(message["status"], message["line"])
             elif kind == "service":
-                self.service = message["port"]
+                self.service = message["address"]
             elif kind == "value":
                 self._values[message["name"]] = message["value"]
             elif kind == "met":
@@ -208,7 +206,7 @@ class Peers:
                 return
             self.is_over = self._is_dying = True
         if self.index == 0:
-            self._tell({"kind": "end", "status": status, "line": line, "process": 0}, but=teller)
+            self._tell({"kind": "end", "status": status, "line": line}, but=teller)
             time.sleep(0.2)  # JAX ends those that have not heard it by then with a stack
         if status > 128:
             stopping.end(status, stopping.last_line())
@@ -219,95 +217,6 @@ class Peers:
         missing = sorted(set(range(self.count)) - self.here)
         names = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
         return f"{len(missing)} of {self.count} processes at {self.address} (number {names})"
-
-
-def listen(peers: Peers, host: str, port: int, facts: Message) -> socket.socket:
-    """Process 0: takes the others' calls at an address from now on, by a thread; those that do not fit are refused."""
-    try:
-        server = _server(host, port)
-    except OSError as error:
-        raise UserError(f"process 0 cannot listen at {host}:{port} ({error.strerror}); choose another port") from error
-
-    def take_calls() -> None:
-        while True:
-            try:
-                wire, _ = server.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=_welcome, args=(peers, wire, facts), daemon=True).start()
-
-    threading.Thread(target=take_calls, daemon=True).start()
-    return server
-
-
-def _server(host: str, port: int) -> socket.socket:
-    """Listens at the address, or where this machine has it under another name, at all that it has."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        if error.strerror == "Address already in use":
-            raise
-        return socket.create_server(("", port))
-
-
-def _welcome(peers: Peers, wire: socket.socket, facts: Message) -> None:
-    """One call: its first line says who calls and what for."""
-    lines = wire.makefile("rb")
-    try:
-        wire.settimeout(10)
-        hello = json.loads(lines.readline(LONGEST))
-        index, wrong = int(hello["process"]), _mismatch(peers, facts, hello)
-        refusal = {"kind": "refused", "status": UserError.status, "line": wrong}
-        if wrong:
-            wire.sendall(json.dumps(refusal).encode() + b"\n")
-    except (OSError, ValueError, TypeError, KeyError):  # somebody else, who knocks at every port
-        wire.close()
-        return
-    if wrong:
-        wire.close()
-        if hello["facts"].get("key") == facts.get("key"):  # one of this run, which cannot start
-            peers.tell_all(**refusal)
-            with peers.changed:
-                peers.refused = UserError(wrong)
-        return
-    peers.attach(index, wire, lines)
-    with peers.changed:
-        peers.here.add(index)
-        peers.changed.notify_all()
-    peers.tell_all(kind="here", processes=sorted(peers.here))
-
-
-def _mismatch(peers: Peers, facts: Message, hello: Message) -> str:
-    """Why a process cannot be of this run; '' where it can."""
-    index = hello["process"]
-    if hello["processes"] != peers.count:
-        return f"process {index} was told of {hello['processes']} processes, process 0 of {peers.count}"
-    if index in peers.here or not 0 < index < peers.count:
-        return f"two processes have the number {index}; give each its own, from 0 to {peers.count - 1}"
-    changes = differences(facts, hello["facts"])
-    return f"process {index} was started otherwise than process 0: {'; '.join(changes)}" if changes else ""
-
-
-def call(peers: Peers, host: str, port: int, facts: Message, until: float) -> None:
-    """The other processes: calls process 0 until it is there; ProcessLost when time is over."""
-    hello = {"process": peers.index, "processes": peers.count, "facts": facts}
-    started, told, reason = time.monotonic(), FIRST_LINE, ""
-    while True:
-        try:
-            wire = socket.create_connection((host, port), timeout=2)
-            wire.sendall(json.dumps(hello).encode() + b"\n")
-            peers.attach(0, wire, wire.makefile("rb"))
-            return
-        except OSError as error:
-            reason = error.strerror or str(error)
-        now = time.monotonic()
-        if now >= until:
-            raise ProcessLost(f"process 0 at {peers.address} did not answer within {until - started:.0f} s ({reason})")
-        if now - started > told:
-            say(f"waiting for process 0 at {peers.address} ({until - now:.0f} s left; {reason})")
-            told += LINES
-        peers.wait(lambda: False, now + 0.3)
 
 
 def say(line: str) -> None:

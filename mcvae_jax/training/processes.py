@@ -26,7 +26,8 @@ from jax.experimental import multihost_utils
 from mcvae_jax import stopping
 from mcvae_jax.command import platform_mistake
 from mcvae_jax.errors import UserError
-from mcvae_jax.training.peers import LOST, Peers, ProcessLost, call, listen, say
+from mcvae_jax.training.peers import Peers, ProcessLost, say
+from mcvae_jax.training.rollcall import call, free_port, listen, roll_call
 
 SECONDS = 300.0  # that a process waits for the others at the start
 HEARTBEAT = 100  # seconds after which JAX misses a process whose connection stands, at most
@@ -168,6 +169,7 @@ def _all() -> Peers | None:
 
 
 def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
+    global _peers
     until = time.monotonic() + seconds
     heartbeat = max(10, min(HEARTBEAT, round(seconds)))
     if place is None:
@@ -175,8 +177,8 @@ def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
         _initialize("auto", {}, seconds, heartbeat)
         _connect(until)
     else:
-        coordinator = _roll_call(place, until, facts)
-        others = {"coordinator_address": coordinator, "num_processes": place.count, "process_id": place.index}
+        _peers = roll_call(place.host, place.port, place.count, place.index, facts, until)
+        others = {"coordinator_address": _peers.service, "num_processes": place.count, "process_id": place.index}
         _initialize(",".join(map(str, place)), others, max(30.0, until - time.monotonic()), heartbeat)
     stopping.take_back()  # JAX has taken SIGTERM for itself
     try:
@@ -197,35 +199,13 @@ def _initialize(how: str, arguments: dict[str, Any], seconds: float, heartbeat: 
         raise UserError(f"--distributed={how}: {reason}; give auto or HOST:PORT,PROCESSES,ID.") from error
 
 
-def _roll_call(place: Place, until: float, facts: dict[str, Any]) -> str:
-    """Returns when all are there: where JAX's own service will be, at a free port of process 0."""
-    global _peers
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    _peers = peers = Peers(place.count, place.index, f"{host}:{place.port}")
-    if place.index:
-        call(peers, place.host, place.port, facts, until)
-        peers.wait_for_all(lambda: peers.service, until + 5.0)  # process 0 says first who has not come
-        return f"{host}:{peers.service}"
-    server = listen(peers, place.host, place.port, facts)
-    try:
-        peers.wait_for_all(lambda: len(peers.here) == place.count, until)
-    except ProcessLost as error:
-        peers.tell_all(kind="refused", status=LOST, line=str(error))
-        raise
-    finally:
-        server.close()
-    peers.service = _free_port()
-    peers.tell_all(kind="service", port=peers.service)
-    return f"{host}:{peers.service}"
-
-
 def _connect(until: float) -> None:
     """Connects processes that JAX has brought together: process 0 sends the others its address through it."""
     global _peers
     count, index = jax.process_count(), jax.process_index()
     said = np.zeros(LONGEST_ADDRESS, np.uint8)
     if index == 0:
-        facts = {"host": _own_address(), "port": _free_port(), "key": uuid.uuid4().hex}
+        facts = {"host": _own_address(), "port": free_port(), "key": uuid.uuid4().hex}
         data = json.dumps(facts).encode()
         said[: len(data)] = list(data)
         _peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
@@ -247,11 +227,6 @@ def _own_address() -> str:
             return probe.getsockname()[0]
         except OSError:  # a machine by itself
             return "127.0.0.1"
-
-
-def _free_port() -> int:
-    with socket.create_server(("", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _leave(error: BaseException) -> None:
