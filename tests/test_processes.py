@@ -1,4 +1,4 @@
-"""Two processes of two devices each through all stages of configs/mcvae.py:smoke, stopped and killed in each of them."""
+"""Two processes of two devices each through all stages of configs/mcvae.py:smoke, stopped and killed in each."""
 
 import itertools
 import json
@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
 FEWER = """
     vae.model.units=32 vae.train.steps=60 vae.train.log_every=5 vae.train.eval_every=20 vae.train.save_every=20
     vae.held_out.importance_samples=2 mdrnn.train.steps=40 mdrnn.train.log_every=5 mdrnn.train.eval_every=20
-    mdrnn.train.save_every=20 mdrnn.held_out.draws=1 mdrnn.data.window=16 songs.composed=1 songs.continued=1 songs.bars=4
+    mdrnn.train.save_every=20 mdrnn.held_out.draws=1 mdrnn.data.window=16 songs.composed=1 songs.continued=1
+    songs.bars=4
 """.split()
 PHASES = {  # a line of process 0 in each
     "corpus": r"\[1/5\]",
