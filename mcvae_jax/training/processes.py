@@ -174,12 +174,12 @@ def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
     heartbeat = max(10, min(HEARTBEAT, round(seconds)))
     if place is None:
         say(f"waiting for the other processes of this job ({seconds:.0f} s at most)")
-        _initialize("auto", {}, seconds, heartbeat)
+        _initialize({}, seconds, heartbeat)
         _connect(until)
     else:
         _peers = roll_call(place.host, place.port, place.count, place.index, facts, until)
         others = {"coordinator_address": _peers.service, "num_processes": place.count, "process_id": place.index}
-        _initialize(",".join(map(str, place)), others, max(30.0, until - time.monotonic()), heartbeat)
+        _initialize(others, max(30.0, until - time.monotonic()), heartbeat)
     stopping.take_back()  # JAX has taken SIGTERM for itself
     try:
         jax.devices()  # all of them at the same time, since each waits here for the others
@@ -189,14 +189,15 @@ def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
         raise
 
 
-def _initialize(how: str, arguments: dict[str, Any], seconds: float, heartbeat: int) -> None:
+def _initialize(arguments: dict[str, Any], seconds: float, heartbeat: int) -> None:
     try:
         jax.distributed.initialize(
             **arguments, initialization_timeout=round(seconds), heartbeat_timeout_seconds=heartbeat
         )
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"--distributed={how}: {reason}; give auto or HOST:PORT,PROCESSES,ID.") from error
+        where = "" if arguments else "=auto finds no cluster here; give HOST:PORT,PROCESSES,ID"
+        raise UserError(f"--distributed{where}: {reason}") from error
 
 
 def _connect(until: float) -> None:
