@@ -17,7 +17,7 @@ import shlex
 from pathlib import Path
 
 from mcvae_jax import pipeline
-from mcvae_jax.command import run_command, say
+from mcvae_jax.command import check_once, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.options import Options, parse
 from mcvae_jax.training import loop, processes, supervise, tasks
@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
     if {"--help", "-h"} & set(argv):
         say(__doc__.strip())
         return 0
+    check_once(argv)
     options = parse(argv)
     if not options.distributed:
         return run(options, argv)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from mcvae_jax.command import check_once
 from mcvae_jax.errors import UserError
 
 
@@ -29,8 +28,10 @@ class Options(NamedTuple):
 
 
 def parse(argv: list[str]) -> Options:
-    """Options of the arguments (without the program's name); UserError where they cannot be followed."""
-    check_once(argv)
+    """Options of the arguments (without the program's name); UserError where they cannot be followed.
+
+    Of a field that is given twice the last holds, since experiments change what they have set before.
+    """
     chosen = _value_of("config", argv)
     if not chosen:
         raise UserError("Give --config=configs/vae.py, or another config file; ':' and a preset may follow it.")
