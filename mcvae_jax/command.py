@@ -46,7 +46,17 @@ def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.G
             if line := stopping.last_line():
                 print(line, file=sys.stderr)
             status = 128 + getattr(stopped, "number", signal.SIGINT)
+    if stopping.received():  # compiled code may still run, for which the interpreter would wait, and which may crash it
+        end_now(status)
     sys.exit(status)
+
+
+def end_now(status: int) -> NoReturn:
+    """Ends the process without the interpreter's own end; what was printed is out."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def check_once(argv: Sequence[str]) -> None:

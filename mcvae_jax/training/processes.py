@@ -10,21 +10,19 @@ import atexit
 import contextlib
 import functools
 import json
-import os
 import socket
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from mcvae_jax import stopping
-from mcvae_jax.command import platform_mistake
+from mcvae_jax.command import end_now, platform_mistake
 from mcvae_jax.errors import UserError
 from mcvae_jax.training.peers import Peers, ProcessLost, say
 from mcvae_jax.training.rollcall import call, free_port, listen, roll_call
@@ -241,7 +239,7 @@ def _leave(error: BaseException) -> None:
     else:
         status, line = 1, f"it ended with an error of the program, {type(error).__name__}; see what it printed"
     _peers.end(status, line)
-    atexit.register(_exit, status)  # before JAX, which would wait for the others
+    atexit.register(end_now, status)  # before JAX, which would wait for the others
 
 
 def _missed(error: BaseException) -> ProcessLost | None:
@@ -251,10 +249,3 @@ def _missed(error: BaseException) -> ProcessLost | None:
     time.sleep(2.0)  # who is gone is told by the wire, which then ends this process
     reason = str(error).splitlines()[0][:200]
     return ProcessLost(f"the other processes do not answer ({reason}); the same command on all of them goes on")
-
-
-def _exit(status: int) -> NoReturn:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
