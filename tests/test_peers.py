@@ -20,12 +20,19 @@ from mcvae_jax.command import run_command
 from mcvae_jax.errors import UserError
 from mcvae_jax.training.rollcall import roll_call
 
+def run(peers, index):
+BODY
+
 def main(argv):
     port, count, index, seconds = map(int, argv[:4])
     peers = roll_call("localhost", port, count, index, {"config": argv[4:]}, time.monotonic() + seconds)
     try:
-BODY
-        peers.is_over = True
+        status = run(peers, index)
+        with stopping.held("Stopping after the others"):
+            peers.meet()
+            peers.is_over = True
+            peers.meet()
+        return status
     except UserError as error:
         peers.end(error.status, str(error))
         raise
@@ -44,7 +51,7 @@ class Run:
     def __init__(self, body, count, arguments=None, port=None, seconds=20):
         self.port = port or free_port()
         arguments = arguments or [(count, index) for index in range(count)]
-        body = PROGRAM.replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 8))
+        body = PROGRAM.replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 4))
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.processes = [
             subprocess.Popen([sys.executable, "-u", "-c", body, *map(str, (self.port, n, i, seconds, *more))], **pipes)
@@ -209,5 +216,5 @@ def test_strangers_at_the_port_are_let_be():
 
 def test_a_port_that_is_taken_is_one_line():
     with socket.create_server(("localhost", 0)) as other:
-        ((status, _, err),), _ = Run("", 2, [(2, 0)], port=other.getsockname()[1]).ends()
+        ((status, _, err),), _ = Run("pass", 2, [(2, 0)], port=other.getsockname()[1]).ends()
     assert status == 2 and "(Address already in use); choose another port" in err and err.count("\n") == 0

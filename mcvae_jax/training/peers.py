@@ -106,6 +106,8 @@ class Peers:
 
     def end(self, status: int, line: str) -> None:
         """Tells the others that this process ends badly, and waits for them to hear it."""
+        if self._is_dying:
+            return
         self.is_over = True
         self._tell({"kind": "end", "status": status, "line": line and f"process {self.index}: {line}"})
         until = time.monotonic() + 3.0
@@ -136,7 +138,9 @@ class Peers:
                 )
             is_missed = not self.is_over and self.refused is None
             self.changed.notify_all()
-        if is_missed:
+        if is_missed and self._is_stopping:
+            self._die(128 + stopping.received(), "", index)
+        elif is_missed:
             self._die(LOST, f"process {index} of {self.count} is gone, or cannot be reached", index)
 
     def _take(self, message: Message, sender: int) -> None:

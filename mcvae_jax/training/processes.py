@@ -84,9 +84,10 @@ def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = No
     place = read_place(how)
     try:
         _start(place, seconds, facts or {})
-        yield
+        with stopping.undone(lambda: _peers.end(128 + stopping.received(), "")):
+            yield
         with stopping.held("Stopping after the others"):  # whose last save may need this process
-            by_first("end", lambda: None)
+            _peers.meet()
             _peers.is_over = True
             jax.distributed.shutdown()
     except BaseException as error:
