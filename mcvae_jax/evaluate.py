@@ -29,10 +29,10 @@ from mcvae_jax.evaluation.ngrams import NGrams
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.scores import NGRAMS, score_models
 from mcvae_jax.evaluation.sets import FOLDS
-from mcvae_jax.evaluation.songs import MOST_DRAWS, encode_songs, scored_songs
+from mcvae_jax.evaluation.songs import encode_songs, scored_songs
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.sampling import modes
-from mcvae_jax.sampling.settings import AS_TRAINED, Settings, check_amount
+from mcvae_jax.sampling.settings import AS_TRAINED, Settings
 from mcvae_jax.trained import Composer, open_composer, open_corpus, provenance
 
 Songs = list[np.ndarray]
@@ -65,9 +65,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1)):
         if getattr(flags, name) < least:
             raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
-    check_amount("these options ask for", flags.songs, flags.bars)
-    if flags.draws > MOST_DRAWS:
-        raise UserError(f"--draws is {flags.draws}; it must be at most {MOST_DRAWS}")
     Settings(seed=flags.seed)  # which says what is wrong with a seed
     return flags
 

@@ -13,10 +13,8 @@ numpy.load, for songs i = 0, 1, ...:
 """
 
 import argparse
-import contextlib
 import functools
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -182,19 +180,12 @@ def write_npz(path: Path | str, trained: TrainedVAE, corpus: Corpus, latents: La
         "vae": np.array(trained.identity),
         "corpus": np.array(corpus.identity),
     }
-    if Path(path).is_dir():
-        raise UserError(f"Cannot write {path}: it is a folder; give a file.")
-    partial = Path(path).with_name(f".{Path(path).name}.partial")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with Path(path).open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(partial, path)
     except OSError as error:
         raise UserError(f"Cannot write {path}: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def main(argv: list[str]) -> None:

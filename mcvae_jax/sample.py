@@ -30,13 +30,12 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
-from mcvae_jax.sampling.settings import Settings, check_amount
+from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import ComposedSong
 from mcvae_jax.trained import Composer, open_composer
 
 MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", "vae")
 SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
-BARS = 25  # composed, where --bars does not say and the model does not end a song
 ALL_SEED_BARS = 64  # in the other modes
 LAST = ("continue",)  # modes that take the last bars of a file; the others take the first
 _SEEDED = ("continue", "vary", "infill", "interpolate", "reconstruct")
@@ -168,7 +167,7 @@ def make_songs(
 ) -> list[ComposedSong]:
     """The songs of a mode."""
     many: dict[str, Any] = {"songs": flags.songs, "settings": settings, "first": flags.first}
-    bars = flags.bars or BARS
+    bars = flags.bars or 25
     make: dict[str, Callable[[], list[ComposedSong]]] = {
         "compose": lambda: modes.compose(composer, bars=flags.bars, max_bars=flags.max_bars, say=say, **many),
         "continue": lambda: modes.continue_(composer, seeds, bars=bars, say=say, **many),
@@ -193,11 +192,6 @@ def _seeds(flags: argparse.Namespace) -> list[Seed]:
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise UserError(f"--{name} is {value}; it must be 1 or more")
-    if flags.mode in TAKEN_BY["songs"]:
-        longest = flags.max_bars if flags.mode == "compose" else BARS
-        check_amount("these options ask for", flags.songs, flags.bars or longest)
-    if flags.mode in TAKEN_BY["steps"]:
-        check_amount("these options ask for", flags.steps, ALL_SEED_BARS)
     wanted = SEED_BARS.get(flags.mode, ALL_SEED_BARS) if flags.seed_bars is None else flags.seed_bars
     which = flags.seed_from or ("last" if flags.mode in LAST else "first")
     seeds = []

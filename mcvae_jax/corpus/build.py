@@ -20,7 +20,6 @@ from mcvae_jax.errors import UserError
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
-MOST_WORKERS = 1024
 
 
 def build_corpus(
@@ -40,8 +39,8 @@ def build_corpus(
     """
     say = progress or (lambda _: None)
     check_place(Path(folder).resolve())
-    if workers is not None and not 1 <= workers <= MOST_WORKERS:
-        raise UserError(f"workers={workers} must be from 1 to {MOST_WORKERS}")
+    if workers is not None and workers < 1:
+        raise UserError(f"workers={workers} must be 1 or more")
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
     cleaned = clean(songs, settings)

@@ -35,7 +35,6 @@ BAR_CHUNK = 512  # bars in a call of the VAE
 SEQUENCE_CHUNK = 2048  # bars, padding included, that go to a prior in one call
 SECONDS_BETWEEN_LINES = 10.0
 SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
-MOST_DRAWS = 1 << 16  # of whole songs: more take days
 
 
 class Posteriors(NamedTuple):

@@ -13,7 +13,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.settings import Settings, check_amount
+from mcvae_jax.sampling.settings import Settings
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.trained import Composer, open_corpus
 from mcvae_jax.workdir import read_json
@@ -36,7 +36,6 @@ def check_settings(config: Any) -> None:
     for name in ("seed_bars", "bars"):
         if config[name] < 1:
             raise UserError(f"config.songs.{name} is {config[name]}; it must be at least 1")
-    check_amount("config.songs asks for", config.composed + config.continued, config.bars)
 
 
 def check_folder(folder: Path) -> None:

@@ -5,8 +5,6 @@ import math
 
 from mcvae_jax.errors import UserError
 
-MOST_BARS = 1 << 22  # of all songs of a call: more do not fit into the memory of most machines
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -35,9 +33,3 @@ class Settings:
 
 DEFAULTS = Settings()
 AS_TRAINED = Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0)  # draws all as the models say
-
-
-def check_amount(what: str, songs: int, bars: int) -> None:
-    """UserError where a call would make more than MOST_BARS bars; `what` is the start of its line."""
-    if songs * bars > MOST_BARS:
-        raise UserError(f"{what} {songs:,} songs of {bars:,} bars; one call makes at most {MOST_BARS:,} bars in all")
