@@ -27,8 +27,7 @@ from mcvae_jax.errors import UserError
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__, **plain)
+    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")
     add_whole(parser, "rounds", 1, 1000, 3, "the best one of each method counts")

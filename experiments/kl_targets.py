@@ -15,6 +15,7 @@ from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.jsonfile import read_json
 from mcvae_jax.options import load_config
+from mcvae_jax.stopping import Stopped
 from mcvae_jax.training import loop, tasks
 from mcvae_jax.training.metrics import read_metrics
 from mcvae_jax.training.vae_task import default_folder
@@ -38,8 +39,7 @@ COLUMNS = ("run", "target_kl", "kl", "reconstruction", "bound", "active_units", 
 
 def main(argv: list[str]) -> None:
     """Trains what is not trained yet, then writes the table and the picture."""
-    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = Parser("python -m experiments.kl_targets", description=__doc__, **plain)
+    parser = Parser("python -m experiments.kl_targets", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the table and the figure")
     add("--source", default="builtin", metavar="MUSIC", help="builtin, tunes, or a folder of music (default: builtin)")
@@ -68,7 +68,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     say(f"--- {name}")
     outcome = loop.train(tasks.make_task(config, say), config, folder, say)
     if outcome.signal:
-        raise KeyboardInterrupt
+        raise Stopped(outcome.signal)
     scores = read_json(Workdir(folder).results / "held_out.json")
     values = (
         target,

@@ -37,10 +37,10 @@ REAL_SONGS = "real songs"
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of the command line; UserError where they cannot be followed."""
-    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = Parser("python -m experiments.listening_test", description=__doc__, **plain)
     commands = parser.add_subparsers(dest="command", required=True, metavar="make|analyse")
-    make = commands.add_parser("make", allow_abbrev=False, help="writes the page")
+    make = commands.add_parser("make", help="writes the page")
     make.add_argument("--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae: its VAE")
     make.add_argument("--out", required=True, metavar="DIR", help="a new folder")
     make.add_argument("--names", default="", metavar="A,B", help="of the models, in the results")
@@ -53,7 +53,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     for field in dataclasses.fields(Settings):
         text = f"{comments[field.name]} (default: {field.default})"
         make.add_argument(f"--{field.name}", type=field.type, default=field.default, metavar="X", help=text)
-    analyse = commands.add_parser("analyse", allow_abbrev=False, help="says what the answers say")
+    analyse = commands.add_parser("analyse", help="says what the answers say")
     analyse.add_argument("files", nargs="+", metavar="FILES", help="answers-CODE.json, or folders of them")
     analyse.add_argument("--key", required=True, metavar="FILE", help="the key.json of the test")
     analyse.add_argument("--out", required=True, metavar="DIR", help="earlier results there are replaced")

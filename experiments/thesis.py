@@ -52,7 +52,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m experiments.thesis",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of an MCVAE; a VAE alone makes Algorithms 1 and 2")

@@ -60,8 +60,12 @@ class Checkpoints:
             cleanup_tmp_directories=not read_only,
             preservation_policy=_NewestAndBest(),
             enable_background_delete=not read_only,
+            multiprocessing_options=_readers() if read_only else ocp.options.MultiprocessingOptions(),
         )
-        handlers = {name: ocp.StandardCheckpointHandler() for name in ITEMS} | {ITEM: _AboutHandler()}
+        handlers = {
+            name: ocp.StandardCheckpointHandler(multiprocessing_options=options.multiprocessing_options)
+            for name in ITEMS
+        } | {ITEM: _AboutHandler()}
         try:
             self._manager = _Manager(self.folder, options=options, item_handlers=handlers)
         except OSError as error:
@@ -221,6 +225,16 @@ class Checkpoints:
         if not is_of_disk(error, self.folder):
             raise error
         raise cannot_write(self.folder / "checkpoint", error, self._needs) from error
+
+
+def _readers() -> ocp.options.MultiprocessingOptions:
+    """Of several processes, the one that opens a folder to read waits for no other."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    here = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader_{here}"
+    )
 
 
 def target(tree: Any, sharding: jax.sharding.Sharding) -> Any:

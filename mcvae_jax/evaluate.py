@@ -51,7 +51,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m mcvae_jax.evaluate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of a trained VAE, MDRNN, or both")
@@ -186,4 +185,4 @@ def check_folder(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes it.")

@@ -6,6 +6,7 @@ with the process. So the next one who writes there can tell what is left of make
 
 import contextlib
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mcvae_jax import stopping
 from mcvae_jax.disk import CannotWrite, cannot_write, writing
 
 _PART = ".part"
@@ -44,10 +46,12 @@ def replacing(folder: Path) -> Iterator[Path]:
         work = Path(name)
     except OSError as error:
         raise CannotWrite(f"{cannot_write(folder, error)}; or choose another folder") from error
+    remove = functools.partial(shutil.rmtree, work, ignore_errors=True)
     try:
         new, old = work / "new", work / "old"
         new.mkdir()
-        yield new
+        with stopping.undone(remove):
+            yield new
         if folder.exists():
             folder.rename(old)
         try:
@@ -58,8 +62,30 @@ def replacing(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(folder, error) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove()
         os.close(lock)
+
+
+@contextlib.contextmanager
+def adding(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder`; its files are moved into that one by one when the block ends well, and else
+    vanish. Raises CannotWrite where the disk refuses."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_parts(folder)
+        lock, name = _own(lambda: _new_folder(folder))
+        work = Path(name)
+        remove = functools.partial(shutil.rmtree, work, ignore_errors=True)
+        try:
+            with stopping.undone(remove):
+                yield work
+            for path in sorted(path for path in work.rglob("*") if path.is_file()):
+                place = folder / path.relative_to(work)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
+        finally:
+            remove()
+            os.close(lock)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mcvae_jax.chunks import Chunks
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.corpus.store import Corpus, checksum, distinct_bars, load_arrays
@@ -94,7 +95,8 @@ def corpus_latents(
       lowest_shift, highest_shift: semitones.
       say: takes lines about the progress.
       folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
-        this VAE is replaced. Where nothing can be written, nothing is kept.
+        this VAE is replaced. Where nothing can be written, nothing is kept. A call that is cut off leaves its chunks
+        there, and the next one goes on.
       keep: False reads what is kept, and writes nothing.
     """
     place = Path(folder or trained.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
@@ -107,11 +109,14 @@ def corpus_latents(
     if kept:
         return kept
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
-    mu, log_var = encode_bars(trained.vae, trained.params, bars, say)
+    chunks = Chunks(place.with_name(f".{place.name}.unfinished"), facts) if keep else None
+    mu, log_var = encode_bars(trained.vae, trained.params, bars, say, chunks)
     latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
     if keep:
         try:
             _write(place, facts, latents)
+            if chunks:
+                chunks.remove()
         except UserError as error:
             say(f"the latents are not kept: {error}")
     return latents
@@ -131,20 +136,32 @@ def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int)
     return found, rows
 
 
-def encode_bars(vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
-    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape."""
-    mu, log_var = (np.empty((len(bars), vae.latent), np.float32) for _ in range(2))
+def encode_bars(
+    vae: VAE, params: Any, bars: np.ndarray, say: Say = lambda line: None, kept: Chunks | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """mu and log_var, float32 (N, Z) each, of bars uint8 (N, 16), in chunks of one shape; `kept` are not encoded."""
+    both = np.empty((2, len(bars), vae.latent), np.float32)
     start = last = time.monotonic()
+    there = 0  # bars that an earlier call has encoded
     for first in range(0, len(bars), CHUNK):
         chunk = bars[first : first + CHUNK]
-        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
         rows = slice(first, first + len(chunk))
-        mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded))
+        found = kept.read(first) if kept else None
+        if found is not None and found.shape == both[:, rows].shape:
+            both[:, rows] = found
+            there += len(chunk)
+            continue
+        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0)))
+        both[:, rows] = [np.asarray(a)[: len(chunk)] for a in _encode(vae, params, padded)]
+        if kept:
+            kept.write(first, both[:, rows])
         now, done = time.monotonic(), first + len(chunk)
         if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
             last = now
-            say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
-    return mu, log_var
+            say(f"encoded {done:,} of {len(bars):,} distinct bars, {(done - there) / (now - start):,.0f} a second")
+    if there:
+        say(f"{there:,} of {len(bars):,} distinct bars were encoded before")
+    return both[0], both[1]
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -8,6 +8,7 @@ python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDR
   --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
   --init_from=WORKDIR    starts from the best parameters of another run
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
+  --distributed_timeout=SECONDS   how long it waits for the others at the start (default: 300)
 
 It writes into the workdir; the corpus into config.corpus_folder, by default a folder in corpora/, with a hidden lock
 beside it; and, for an MDRNN, the latents of the corpus into the VAE's workdir. The built-in tunes are kept as they were
@@ -21,10 +22,13 @@ import shlex
 from pathlib import Path
 
 from mcvae_jax import pipeline
-from mcvae_jax.command import run_command, say
+from mcvae_jax.command import check_once, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.options import parse
-from mcvae_jax.training import loop, parallel, tasks
+from mcvae_jax.options import Options, parse
+from mcvae_jax.training import loop, processes, supervise, tasks
+from mcvae_jax.training.fields import check_fields
+
+NAME = "mcvae_jax.main"
 
 
 def main(argv: list[str]) -> int:
@@ -32,17 +36,32 @@ def main(argv: list[str]) -> int:
     if {"--help", "-h"} & set(argv):
         say(__doc__.strip())
         return 0
+    check_once(argv)
     options = parse(argv)
-    if options.distributed:
-        parallel.start_distributed(options.distributed)
-    command = shlex.join(["python", "-m", "mcvae_jax.main", *argv])
+    if not options.distributed:
+        return run(options, argv)
+    processes.read_place(options.distributed)
+    if not supervise.is_child():
+        return supervise.run(NAME, argv)
+    supervise.work()
+    facts = {"config": options.config.to_dict(), "init_from": options.init_from, "versions": processes.versions()}
+    seconds = options.distributed_timeout or processes.SECONDS
+    with processes.joined(options.distributed, seconds, facts):
+        return run(options, argv)
+
+
+def run(options: Options, argv: list[str]) -> int:
+    """Does what the options ask for, in each of the processes where there are several."""
+    tell = say if processes.is_first() else lambda line: None
+    command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task == pipeline.TASK:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
-        return pipeline.run(options.config, Path(options.workdir), say, command)
+        return pipeline.run(options.config, Path(options.workdir), tell, command)
+    check_fields(options.config, tasks.fields_of_task(options.config.task))
     loop.check_start(options.config, options.workdir, options.init_from)
-    task = tasks.make_task(options.config, say)
-    outcome = loop.train(task, options.config, options.workdir, say, options.init_from, command)
+    task = tasks.make_task(options.config, tell)
+    outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command)
     return 128 + outcome.signal if outcome.signal else 0
 
 

@@ -24,8 +24,9 @@ from mcvae_jax.jsonfile import DamagedFile, Seconds, read_json, read_or_none, wr
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
 from mcvae_jax.trained import LostCorpus, find_corpus, open_composer
-from mcvae_jax.training import loop, mdrnn_task, parallel, tasks
+from mcvae_jax.training import loop, mdrnn_task, processes, tasks
 from mcvae_jax.training.data import check_shifts
+from mcvae_jax.training.fields import TEXT, Fields, check_fields
 from mcvae_jax.training.results import is_finished
 from mcvae_jax.training.vae_task import default_folder
 from mcvae_jax.workdir import Workdir
@@ -39,8 +40,16 @@ TIMES = "stages.json"
 Times = dict[str, Seconds]  # what it holds
 
 
+def fields() -> Fields:
+    """The fields that a config of all stages must have."""
+    models = {name: dict(tasks.fields_of_task(name)) for name in MODELS}
+    del models["mdrnn"]["vae_workdir"]  # it is always the VAE of the same workdir
+    return {"task": TEXT, **models, "songs": demo.FIELDS}
+
+
 def check_start(config: Any, folder: Path) -> None:
     """What can be told before any work: UserError where a stage of this run cannot start."""
+    check_fields(config, fields())
     _check_folder(folder)
     demo.check_settings(config.songs)
     for name in MODELS:
@@ -68,27 +77,26 @@ def run(config: Any, folder: Path, say: Say, command: str) -> int:
     Raises:
       UserError: as `loop.train` and the making of the tasks do.
     """
-    check_start(config, folder)
+    processes.by_first("start", lambda: check_start(config, folder))
     with _locked(folder):
         watch = Stopwatch(folder, say)
         received = _train_all(MODELS, config, folder, watch, command)
         if received:
             return 128 + received
-        if parallel.is_first_process():
-            _make_songs(config, folder, watch)
+        processes.by_first("songs", lambda: _make_songs(config, folder, watch))
     return 0
 
 
 def train_models(config: Any, folder: Path, say: Say, command: str, names: Iterable[str] = MODELS) -> int:
     """The models alone, or the first of them alone (`names`), without songs; arguments and the rest as `run` has."""
-    check_start(config, folder)
+    processes.by_first("start", lambda: check_start(config, folder))
     with _locked(folder):
         received = _train_all(names, config, folder, Stopwatch(folder, say), command)
     return 128 + received if received else 0
 
 
 def _locked(folder: Path) -> contextlib.AbstractContextManager:
-    return Workdir(folder).locked() if parallel.is_first_process() else contextlib.nullcontext()
+    return Workdir(folder).locked() if processes.is_first() else contextlib.nullcontext()
 
 
 def _train_all(names: Iterable[str], config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
@@ -103,7 +111,7 @@ def _train_all(names: Iterable[str], config: Any, folder: Path, watch: "Stopwatc
 def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
     """Makes a model's data and trains it, where that is not done; the signal that stopped it, or 0."""
     model_config = _model_config(config, name, folder)
-    if _is_done(config, name, folder):
+    if processes.by_first(f"{name} done", lambda: _is_done(config, name, folder)):
         watch.say(f"{folder / name} is done: step {model_config.train.steps}.")
         return 0
     if name == "mdrnn":
@@ -113,7 +121,8 @@ def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: st
         with watch.stage(MODELS[name]):
             task = tasks.make_task(model_config, watch.say)
             if name == "vae":
-                _check_songs(config, Corpus.open(task.data["corpus"]), folder)
+                corpus = Corpus.open(task.data["corpus"])
+                processes.by_first("song check", lambda: _check_songs(config, corpus, folder))
         with watch.stage(name):
             return loop.train(task, model_config, folder / name, watch.say, command=command).signal
 
@@ -245,7 +254,7 @@ class Stopwatch:
         except DamagedFile as error:
             say(f"{error}; the times are counted anew")
             self.seconds = {}
-            if parallel.is_first_process():
+            if processes.is_first():
                 write_json(self.path, {})
 
     @contextlib.contextmanager
@@ -262,7 +271,7 @@ class Stopwatch:
         self._note(name, started)
 
     def _note(self, name: str, started: float) -> None:
-        if parallel.is_first_process():
+        if processes.is_first():
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
             write_json(self.path, self.seconds)
 

@@ -77,7 +77,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m mcvae_jax.sample",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")
@@ -214,4 +213,4 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes all of it.")

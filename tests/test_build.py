@@ -198,7 +198,7 @@ def test_command_when_interrupted(source, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(build, "read_songs", interrupted)
     status, lines = run([f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"], monkeypatch, capsys)
-    assert status == 130 and lines[-1] == "Interrupted."
+    assert status == 130 and lines[-1] == "Stopped. The same command again goes on."
     assert os.listdir(tmp_path) == ["music"]
 
 

@@ -105,6 +105,51 @@ def test_what_is_damaged_is_encoded_again(small, encoded):
     assert len(encoded) == 4
 
 
+def test_what_was_cut_off_goes_on_from_its_chunks(small, monkeypatch, encoded):
+    monkeypatch.setattr(module, "CHUNK", 7)
+    trained, corpus = small
+    whole = corpus_latents(trained, corpus, folder=trained.folder / "whole")
+    total, encode = len(encoded), module._encode
+    assert total > 3 and not list(trained.folder.glob("whole/.*"))
+
+    def stop(*arguments):
+        if len(encoded) == total + 3:
+            raise KeyboardInterrupt
+        return encode(*arguments)
+
+    monkeypatch.setattr(module, "_encode", stop)
+    with pytest.raises(KeyboardInterrupt):
+        corpus_latents(trained, corpus)
+    first, second, _ = sorted(trained.folder.glob("latents/.*/*.npy"))
+    first.write_bytes(first.read_bytes()[:-8] + bytes(8))  # damaged: encoded again
+    second.write_bytes(b"")
+    monkeypatch.setattr(module, "_encode", encode)
+    said = []
+    for a, b in zip(corpus_latents(trained, corpus, say=said.append), whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(encoded) == 2 * total + 2 and said[-1].startswith("7 of ")
+    assert not list(trained.folder.glob("latents/.*"))
+
+
+def test_chunks_of_another_vae_are_not_taken(small, tmp_path, monkeypatch, encoded):
+    monkeypatch.setattr(module, "CHUNK", 7)
+    trained, corpus = small
+    save_vae(tmp_path / "other", corpus, seed=1)
+    other = open_vae(tmp_path / "other")._replace(folder=trained.folder)
+    write = module._write
+    monkeypatch.setattr(module, "_write", lambda *_: stop())
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corpus_latents(trained, corpus)
+    assert len(list(trained.folder.glob("latents/.*/*.npy"))) == len(encoded)
+    monkeypatch.setattr(module, "_write", write)
+    first, _ = encode_bars(trained.vae, trained.params, corpus.distinct)
+    assert not np.allclose(corpus_latents(other, corpus).mu, first)
+
+
 def test_where_nothing_can_be_kept_they_are_there_all_the_same(small, tmp_path):
     trained, corpus = small
     (tmp_path / "file").write_text("")

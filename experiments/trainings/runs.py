@@ -70,7 +70,6 @@ def make_parser(name: str, doc: str) -> Parser:
         f"python -m experiments.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         epilog="--config.FIELD=VALUE changes a field of configs/mcvae.py in every run, as in"
         " --config.vae.train.steps=3000.\n"
         "All that is written goes to --out (runs/, corpora/, compiled/, tables and figures); the built-in tunes are\n"
@@ -162,7 +161,7 @@ def run_arms(
 
     Raises:
       UserError: what can be told before any training.
-      KeyboardInterrupt: Ctrl-C or SIGTERM, after the runs that were under way have saved.
+      Stopped: Ctrl-C or SIGTERM, after the runs that were under way have saved.
     """
     runs = plan(arms, flags, models, say)
     failed = train_all(runs, flags.jobs, say)

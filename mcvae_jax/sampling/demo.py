@@ -1,5 +1,6 @@
 """What a trained MCVAE composes by itself: songs from nothing, and held-out songs continued. The last stage of main."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ Say = Callable[[str], None]
 
 PAGE = "index.html"  # in the folder of the songs
 OWN_FIELDS = ("composed", "continued", "seed_bars", "bars")  # of config.songs; the others are those of `Settings`
+FIELDS = dict.fromkeys(OWN_FIELDS, int) | {field.name: field.type for field in dataclasses.fields(Settings)}
 
 
 def check_settings(config: Any) -> None:
@@ -45,7 +47,7 @@ def check_folder(folder: Path) -> None:
 def is_written(composer: Composer, config: Any, folder: Path, say: Say) -> bool:
     """Whether the songs that `write_demo` would write stand there already, as they were written; damage is said."""
     written = results.read_written(folder, say)
-    if written is None or written.about != _about(composer, config):
+    if written is None or written.unfinished or written.about != _about(composer, config):
         return False
     damaged = written.damaged(folder)
     if damaged:

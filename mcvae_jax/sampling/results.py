@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
@@ -42,6 +43,7 @@ class Written:
     songs: list[Object]
     files: list[str]
     checksums: dict[str, str] = dataclasses.field(default_factory=dict)  # of all files but songs.json; {} before
+    unfinished: int = 0  # how many songs a call that was stopped was to write
 
     def damaged(self, folder: Path) -> str:
         """The first of the files that is gone or not what was written; '' where there is none."""
@@ -67,7 +69,8 @@ def write_results(
     """Writes NAME.mid for each song, NAME.wav for the first 60, songs.png, songs.json and index.html into `folder`.
 
     Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
-    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote.
+    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote. A
+    command that is stopped here keeps the songs that are written: 'unfinished' is then how many it was to write.
 
     Args: songs, with names that differ; about, as JSON, see write_page; say prints a line.
     Returns: what songs.json holds, `tokens` apart.
@@ -75,8 +78,13 @@ def write_results(
     """
     folder = Path(folder).resolve()
     check_folder(folder)
-    with replacing(folder) as place:
+    asked = len(songs)
+    with stopping.held("Stopping after this song"), replacing(folder) as place:
         warnings = _write_midi(place, songs, say)
+        if (written := len(list(place.iterdir()))) < asked:
+            songs = songs[:written]
+            warnings.append(f"Stopped after {written:,} of {asked:,} songs")
+            say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
         _draw(songs, place / "songs.png")
         write_page(place / "index.html", songs, title, about, previews, warnings)
@@ -88,6 +96,8 @@ def write_results(
             "warnings": warnings,
             "songs": [_record(song, song.name in previews) for song in songs],
         }
+        if len(songs) < asked:
+            record["unfinished"] = asked
         record["checksums"] = {path.name: digest_of(path) for path in sorted(place.iterdir())}
         record["files"] = sorted([*record["checksums"], "songs.json"])
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
@@ -118,7 +128,7 @@ def _ours(folder: Path, names: set[str]) -> set[str]:
 
 
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
-    """Writes and reads every song; a warning for each that does not come back."""
+    """Writes and reads every song, or those before a stop; a warning for each that does not come back."""
     warnings, told = [], time.monotonic()
     for n, song in enumerate(songs, 1):
         path = place / f"{song.name}.mid"
@@ -127,6 +137,8 @@ def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str],
             warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
             say(f"Warning: {warnings[-1]}")
         told = _progress("MIDI files written and read back", n, len(songs), told, say)
+        if stopping.received():
+            break
     return warnings
 
 
@@ -141,6 +153,8 @@ def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[s
             previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
             (place / f"{song.name}.wav").write_bytes(previews[song.name])
         told = _progress("previews", n, len(heard), told, say)
+        if stopping.received():
+            break
     return previews
 
 

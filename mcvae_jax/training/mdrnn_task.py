@@ -33,12 +33,23 @@ from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, make_mdrnn
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian, standard_normal
 from mcvae_jax.trained import DamagedModel, TrainedVAE, open_corpus, open_vae
+from mcvae_jax.training import processes
 from mcvae_jax.training.data import check_shifts
+from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.songs import SongBatches, SongSettings, held_out_batches, usable_songs
 from mcvae_jax.training.task import Batch, Metrics, Sums, Task
 
 Say = Callable[[str], None]
 
+SIZES = dict.fromkeys(("units", "layers", "components", "recall", "memory"), INT)
+FIELDS = {
+    "vae_workdir": TEXT,
+    "corpus_folder": TEXT,
+    "data": fields_of(SongSettings, "batch_size", "seed"),
+    "model": SIZES | {"floor": FLOAT, "matmul_dtype": TEXT},
+    "dropout": fields_of(Dropout),
+    "held_out": {"draws": INT},
+}  # of configs/mdrnn.py, beside those of every model
 UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
 
 
@@ -54,15 +65,20 @@ def make_task(config: Any, say: Say) -> Task:
     model = make_mdrnn(config.model, trained.vae.latent)
     corpus = open_corpus(trained, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)
-    latents = corpus_latents(trained, corpus, settings.lowest_shift, settings.highest_shift, say)
+    encode = functools.partial(corpus_latents, trained, corpus, settings.lowest_shift, settings.highest_shift)
+    latents = processes.made_once("latents", lambda: encode(say), encode)
     one_gaussian = fit_training_bars(corpus, latents, songs)
     standard = (one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2)) if settings.standardise else (None, None)
     batches = SongBatches(corpus, latents, songs, settings)
 
     @functools.cache
     def held_out() -> Sequence[Batch]:
-        say(f"reconstructing {len(scored)} held-out songs")
-        nats = reconstruction_nats(trained.vae, trained.params, [corpus.song(i) for i in scored], seed=config.seed)
+        def reconstruct() -> list[float]:
+            say(f"reconstructing {len(scored)} held-out songs")
+            songs = [corpus.song(i) for i in scored]
+            return reconstruction_nats(trained.vae, trained.params, songs, seed=config.seed).tolist()
+
+        nats = np.array(processes.by_first("reconstruction", reconstruct))
         return tuple(held_out_batches(corpus, latents, scored, nats, settings.batch_size))
 
     def finish(params: Any, folder: Path, say: Say) -> dict:

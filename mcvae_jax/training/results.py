@@ -5,9 +5,9 @@ from collections.abc import Callable
 import jax
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
-from mcvae_jax.disk import writing
+from mcvae_jax.files import adding
 from mcvae_jax.jsonfile import digest_of, write_json
-from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
 from mcvae_jax.workdir import Workdir
 
@@ -31,15 +31,16 @@ def write_results(
     """What the task says of its best parameters, the learning curve, and last of all the summary."""
     wanted = jax.eval_shape(task.init, jax.random.key(0))
     best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
-    if not parallel.is_first_process():
-        return
+    processes.by_first("results", lambda: _write(task, workdir, best, steps, say))
+
+
+def _write(task: Task, workdir: Workdir, best: Restored, steps: int, say: Say) -> None:
     results = workdir.results
     lines = metrics.read_metrics(workdir.metrics)
-    with writing(results):
-        results.mkdir(exist_ok=True)
+    with adding(results) as place:
         workdir.summary.unlink(missing_ok=True)
-        figures = task.finish(jax.device_get(best.items["params"]), results, say)
-        metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
+        figures = task.finish(jax.device_get(best.items["params"]), place, say)
+        metrics.draw_learning_curve(place / "learning_curve.png", lines, best.step)
     files = sorted(path for path in results.rglob("*") if path.is_file())
     summary = {
         "step": steps,

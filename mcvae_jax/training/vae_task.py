@@ -24,10 +24,24 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.keys import example_keys
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
+from mcvae_jax.training import processes
 from mcvae_jax.training.data import BarBatches, DataSettings, check_shifts, distinct_batches
+from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
+
+SIZES = dict.fromkeys(("units", "latent", "layers", "min_pitch", "max_pitch"), INT)
+FIELDS = {
+    "corpus_folder": TEXT,
+    "corpus": fields_of(CorpusSettings),
+    "data": fields_of(DataSettings, "batch_size", "seed"),
+    "model": SIZES | dict.fromkeys(("merge", "encoding", "matmul_dtype"), TEXT),
+    "dropout": fields_of(Dropout),
+    "loss": fields_of(elbo.ObjectiveSettings),
+    "token_weights": dict.fromkeys(("note", "note_off", "no_event"), FLOAT),
+    "held_out": dict.fromkeys(("bars", "importance_samples", "importance_bars"), INT),
+}  # of configs/vae.py, beside those of every model
 
 
 def make_task(config: Any, say: Say) -> Task:
@@ -46,7 +60,9 @@ def make_task(config: Any, say: Say) -> Task:
     for name, most in (("bars", 10_000_000), ("importance_samples", 100_000), ("importance_bars", 10_000_000)):
         check_range(f"config.held_out.{name}", config.held_out[name], 1, most)
     folder = config.corpus_folder or default_folder(corpus_settings)
-    corpus = ensure_corpus(corpus_settings, folder, progress=say)
+    corpus = processes.made_once(
+        "corpus", lambda: ensure_corpus(corpus_settings, folder, progress=say), lambda: Corpus.open(folder)
+    )
     if missing := lacking(corpus.sides, corpus.settings):
         raise UserError(f"no VAE can be trained on the corpus {corpus.folder}: {missing}")
     held_out = len(corpus.bars(HELD_OUT))
