@@ -19,10 +19,12 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "flax>=0.12",
-        "jax>=0.10",
+        "jax>=0.10,!=0.10.2",  # 0.10.2 miscompiles on CPUs (jax#39103)
+        "jaxlib>=0.10,!=0.10.2",
         "matplotlib>=3.8",
         "mido>=1.3",
         "ml-collections>=1.0",
+        "msgspec>=0.19",
         "music21>=9.5",
         "numpy>=2.0",
         "optax>=0.2.5",

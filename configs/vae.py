@@ -30,6 +30,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
     corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
     corpus.max_pitch = 127
+    corpus.max_moved = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
     corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
     corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
     corpus.held_out = 0.1  # share of the songs that is held out

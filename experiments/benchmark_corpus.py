@@ -3,7 +3,8 @@
 `python -m experiments.benchmark_corpus --source=FOLDER`. One process on one core (pinned where the system
 allows it), the methods in turn, `--rounds` times over, the best round of each; the second rate counts the
 seconds of the processor, which other programs on the machine disturb less. mido and pretty_midi do less (they
-parse, and make no bars) and get every n-th file only, as they are slow.
+parse, and make no bars) and get every n-th file only, as they are slow. What it writes lies in a temporary
+folder, which it removes.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import mido
 
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.read import read_file
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -26,16 +27,12 @@ from mcvae_jax.errors import UserError
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")
-    add("--rounds", type=int, default=3, metavar="N", help="the best one of each method counts (default: 3)")
-    add("--slow_files", type=int, default=60, metavar="N", help="for mido and pretty_midi in a round (default: 60)")
-    options = parser.parse_args(argv)
-    for name in ("rounds", "slow_files"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name} is {getattr(options, name)}; it must be 1 or more")
-    return options
+    add_whole(parser, "rounds", 1, 1000, 3, "the best one of each method counts")
+    add_whole(parser, "slow_files", 1, 1_000_000, 60, "for mido and pretty_midi in a round")
+    return parser.parse_args(argv)
 
 
 def read_to_bars(files: Sequence[File], settings: CorpusSettings) -> None:

@@ -16,6 +16,7 @@ forced, smoothed as in the thesis, with error bars of one standard deviation; an
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,11 +34,12 @@ from experiments.trainings.runs import Result
 from experiments.trainings.tables import MISSING
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import Count, Seconds, read_or_none, write_json
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.update import init_state, make_update
-from mcvae_jax.workdir import Workdir, read_json, write_json
+from mcvae_jax.workdir import Workdir
 
 SIZES_CPU = (32, 64, 128, 256)
 SIZES = (*SIZES_CPU, 512, 1024)
@@ -61,6 +63,14 @@ class Probe(NamedTuple):
     step: float
 
 
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """OUT/grid.json."""
+
+    bars: Count
+    probes: dict[int, tuple[Seconds, Seconds]]  # of each size, see `Probe`
+
+
 def main(argv: list[str]) -> int:
     """Plans, trains and scores what is left, then writes tables and figures."""
     on_cpu = jax.default_backend() == "cpu"
@@ -71,6 +81,8 @@ def main(argv: list[str]) -> int:
     add("--latents", default="", metavar="N,N", help=f"latent sizes; default {_text(LATENTS)}")
     parser.set_defaults(seeds=1)
     flags = runs.parse(parser, argv)
+    if not 0 < flags.budget < 1e6:
+        raise UserError(f"--budget is {flags.budget}; it must be above 0 and below a million minutes")
     savgol_filter()  # whose absence is known now
     sizes = _numbers("sizes", flags.sizes) or (SIZES_CPU if on_cpu else SIZES)
     latents = _numbers("latents", flags.latents) or LATENTS
@@ -89,8 +101,8 @@ def main(argv: list[str]) -> int:
 def make_plan(sizes: Sequence[int], latents: Sequence[int], flags: argparse.Namespace) -> tuple[int, list[Cell]]:
     """Bars that each cell sees, and the cells that are done or fit; OUT/grid.json keeps bars and probes."""
     path = flags.out / "grid.json"
-    kept = read_json(path)
-    probes = {int(size): Probe(*values) for size, values in kept.get("probes", {}).items()}
+    kept = read_or_none(path, _Kept, say, "the sizes are timed anew") or _Kept(0, {})
+    probes = {size: Probe(*values) for size, values in kept.probes.items()}
     for size in sizes:
         if size not in probes:
             probes[size] = probe(flags, size)
@@ -99,7 +111,7 @@ def make_plan(sizes: Sequence[int], latents: Sequence[int], flags: argparse.Name
     costs = {(u, z): _costs(probes[u], u, z, batch, flags.seeds) for u in sizes for z in latents}
     done = {cell for cell in costs if _is_done(cell, flags)}
     seconds = 60 * flags.budget * flags.jobs
-    bars, cells = choose(costs, done, seconds, kept.get("bars", 0))
+    bars, cells = choose(costs, done, seconds, kept.bars)
     write_json(path, {"bars": bars, "probes": {str(size): list(p) for size, p in probes.items()}})
     total = sum(fixed + bars * each for cell, (fixed, each) in costs.items() if cell in cells and cell not in done)
     missing = f"; {len(costs) - len(cells)} of {len(costs)} do not fit" if len(cells) < len(costs) else ""
@@ -326,7 +338,7 @@ def _name(cell: Cell) -> str:
 def _numbers(name: str, text: str) -> tuple[int, ...]:
     """'64,128' -> (64, 128); UserError for anything but whole numbers above 0."""
     parts = text.split(",") if text else []
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and len(part) < 10 and int(part) > 0 for part in parts):
         raise UserError(f"--{name}={text}: give whole numbers with commas between them, as --{name}=64,128")
     return tuple(dict.fromkeys(map(int, parts)))
 

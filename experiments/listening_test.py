@@ -2,7 +2,7 @@
 
 make writes OUT/index.html, one file to be sent to the listeners or put on a web server; OUT/key.json, which says which
 clip is whose and stays with you; and OUT/songs, the clips as MIDI. analyse reads the files that listeners send back (or
-a folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json.
+a folder of them) and writes Figs 6.4 and 6.5, tables, tests and summary.json to OUT. Neither writes anything else.
 
 A model is a workdir; DIR:vae takes the VAE of it alone, running free, so that the thesis' own comparison is the first
 example.
@@ -15,7 +15,6 @@ examples:
 
 import argparse
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 
@@ -24,9 +23,10 @@ import numpy as np
 from experiments.listening import clips
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.listening.page import make_test, write_page
-from mcvae_jax.command import Parser, comments_of, run_command, say
+from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import write_json
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
@@ -36,23 +36,23 @@ REAL_SONGS = "real songs"
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of the command line; UserError where they cannot be followed."""
-    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = Parser("python -m experiments.listening_test", description=__doc__, **plain)
     commands = parser.add_subparsers(dest="command", required=True, metavar="make|analyse")
-    make = commands.add_parser("make", allow_abbrev=False, help="writes the page")
+    make = commands.add_parser("make", help="writes the page")
     make.add_argument("--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae: its VAE")
     make.add_argument("--out", required=True, metavar="DIR", help="a new folder")
     make.add_argument("--names", default="", metavar="A,B", help="of the models, in the results")
     make.add_argument("--real", action="store_true", help="real songs take part as one more model")
-    make.add_argument("--seeds", type=int, default=5, metavar="N", help="held-out songs to start from (default: 5)")
-    make.add_argument("--bars", type=int, default=25, metavar="N", help="of each clip (default: 25)")
-    make.add_argument("--seed_bars", type=int, default=1, metavar="N", help="that the models see (default: 1)")
+    add_whole(make, "seeds", 1, 100, 5, "held-out songs to start from")
+    add_whole(make, "bars", 1, 1000, 25, "of each clip")
+    add_whole(make, "seed_bars", 1, 1000, 1, "that the models see")
     make.add_argument("--tempo", type=float, default=110.0, metavar="X", help="quarters a minute (default: 110)")
     comments = comments_of(Settings)
     for field in dataclasses.fields(Settings):
         text = f"{comments[field.name]} (default: {field.default})"
         make.add_argument(f"--{field.name}", type=field.type, default=field.default, metavar="X", help=text)
-    analyse = commands.add_parser("analyse", allow_abbrev=False, help="says what the answers say")
+    analyse = commands.add_parser("analyse", help="says what the answers say")
     analyse.add_argument("files", nargs="+", metavar="FILES", help="answers-CODE.json, or folders of them")
     analyse.add_argument("--key", required=True, metavar="FILE", help="the key.json of the test")
     analyse.add_argument("--out", required=True, metavar="DIR", help="earlier results there are replaced")
@@ -100,7 +100,7 @@ def make(flags: argparse.Namespace, command: str) -> None:
     }
     with replacing(out) as place:
         write_page(place / "index.html", test)
-        (place / "key.json").write_text(json.dumps(key, indent=1) + "\n")
+        write_json(place / "key.json", key)
         (place / "songs").mkdir()
         for (name, n), stem in stems.items():
             _write_song(place / "songs", stem, f"{name}: {seeds[n].name}", songs[name][n], flags.tempo)
@@ -111,9 +111,6 @@ def make(flags: argparse.Namespace, command: str) -> None:
 
 def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
     """The models as they are given, and how they sample; UserError for values that cannot be."""
-    for name in ("seeds", "bars", "seed_bars"):
-        if getattr(flags, name) < 1:
-            raise UserError(f"--{name} is {getattr(flags, name)}; it must be 1 or more")
     if not SLOWEST <= flags.tempo <= FASTEST:
         raise UserError(f"--tempo is {flags.tempo}; it must be from {SLOWEST:g} to {FASTEST:g} quarters a minute")
     texts = [text for text in flags.models.split(",") if text]

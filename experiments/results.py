@@ -8,6 +8,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcvae_jax.text import for_csv
+
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of so many inches that needs no screen."""
@@ -23,8 +25,11 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows that all have the keys of the first one, in its order; ValueError where one has others."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+    """Writes rows that all have the keys of the first one, in its order; ValueError where one has others.
+
+    Text stands in quotes, so that none of its signs parts cells, and no text is a formula (text.for_csv).
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: for_csv(value) for name, value in row.items()} for row in rows)

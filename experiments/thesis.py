@@ -2,7 +2,7 @@
 
 Interpolates between songs of set A and set B by Algorithms 1 to 4 and between the melodies themselves, scores it all
 with a 5-gram model, and writes Figs 5.4, 6.6 to 6.11 and 7.1 to 7.4, one figure of them all (overview), tables (CSV)
-and index.html, to be looked at first, to --out.
+and index.html, to be looked at first, to --out, and nothing else.
 
 A and B are held-out songs by default, 100 each or half of those that there are: what a model makes of songs that it
 was trained on flatters it. The thesis' models had seen theirs; --songs_from=all is that, and there the corrected 5-gram
@@ -29,14 +29,16 @@ from experiments.published.page import write_page
 from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, composed, without_model
 from experiments.results import write_csv
 from mcvae_jax.batches.songs import scored_songs
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
+from mcvae_jax.corpus.pictures import read_report
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.latent_composer import LatentComposer
-from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, Settings
+from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, MOST_SEED, Settings
 from mcvae_jax.models.song_model import LATENTS, MEMORY, main_origin
 from mcvae_jax.trained import Origin, open_corpus
 from mcvae_jax.workdir import Record, Workdir
@@ -54,28 +56,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m experiments.thesis",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of an MCVAE; a VAE alone makes Algorithms 1 and 2")
     add("--out", required=True, metavar="DIR", help="folder of the results; earlier ones there are replaced")
     add("--uncleaned", default="", metavar="DIR", help="of an MCVAE trained on the uncleaned corpus, for Fig 6.11")
-    add("--songs", type=int, default=100, metavar="N", help="of A and of B, at most (default: 100)")
+    add_whole(parser, "songs", 2, 10_000, 100, "of A and of B, at most")
     add("--songs_from", choices=("held_out", "all"), default="held_out", help="see above (default: held_out)")
-    add("--seed", type=int, default=0, metavar="N", help="of the choice of songs and all draws (default: 0)")
+    add_whole(parser, "seed", 0, MOST_SEED, 0, "of the choice of songs and all draws")
     add("--as_printed", action="store_true", help="Algorithms 3 and 4 without the first bar (64 tokens)")
     add("--as_trained", action="store_true", help="draw with all temperatures at 1")
     add("--corpus", default="", metavar="DIR", help="where the corpus is now (default: where training found it)")
     add("--checkpoint", default="best", metavar="WHICH", help="of --workdir: best, newest or a step (default: best)")
-    flags = parser.parse_args(argv)
-    if flags.songs < 2:
-        raise UserError(f"--songs is {flags.songs}; it must be 2 or more")
-    settings_of(flags)  # which says what is wrong with a seed
-    return flags
+    return parser.parse_args(argv)
 
 
 def settings_of(flags: argparse.Namespace) -> Settings:
-    """How melodies are drawn; UserError for a seed that cannot be."""
+    """How melodies are drawn."""
     return dataclasses.replace(AS_TRAINED if flags.as_trained else DEFAULTS, seed=flags.seed)
 
 
@@ -98,9 +95,10 @@ def main(argv: list[str]) -> None:
     say("paths of Fig 5.4")
     paths = follow_paths(models[WORKDIR], pairs, scorer, settings_of(flags))
     rows = overview(sets, flags.seed)
-    sentences = [controls(sets, rows), finding(paths), *missing(models, pairs, flags, corpus)]
+    report, why = corpus_report(corpus)
+    sentences = [controls(sets, rows), finding(paths), *missing(models, pairs, flags), *why]
     with replacing(out) as place:
-        write(place, sets, rows, paths, sentences, about, corpus, flags)
+        write(place, sets, rows, paths, sentences, about, report, flags)
     for line in sentences:
         say(line)
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
@@ -138,10 +136,10 @@ def write(
     paths: list[dict[str, Any]],
     sentences: list[str],
     about: dict[str, Any],
-    corpus: Corpus,
+    report: dict[str, Any] | None,
     flags: argparse.Namespace,
 ) -> None:
-    """Writes tables, figures and the page; overall: of `overview`."""
+    """Writes tables, figures and the page; overall: of `overview`, report: of the corpus."""
     told = claims(sets, flags.seed)
     rows = [
         {"model": s.model, "method": s.method, "bars": s.bars, "alpha": s.alpha, "pair": pair}
@@ -155,9 +153,8 @@ def write(
     drawn = draw_all(place, sets, bool(flags.uncleaned))
     draw_paths(place, paths)
     others = {"fig_5_4": ("Fig 5.4: MusicVAE's evaluation of interpolation, for these songs", PATHS_CAPTION)}
-    report = corpus.folder / "report.json"
-    if report.is_file():
-        draw_corpus(json.loads(report.read_text("utf-8")), place / "fig_7.png")
+    if report:
+        draw_corpus(report, place / "fig_7.png")
         others["fig_7"] = "Figs 7.1 to 7.4: the corpus", "The picture of the corpus that --workdir was trained on."
     shown = {name: value for name, value in about.items() if name != PAIRS}
     write_page(place, shown, sentences, told, overall, drawn, others)
@@ -178,7 +175,17 @@ def facts(models: dict[str, LatentComposer], corpus: Corpus, pairs: Pairs, flags
     return found | {PAIRS: pairs.names}
 
 
-def missing(models: dict[str, LatentComposer], pairs: Pairs, flags: argparse.Namespace, corpus: Corpus) -> list[str]:
+def corpus_report(corpus: Corpus) -> tuple[dict[str, Any] | None, list[str]]:
+    """The report of the corpus; None, and a sentence with the reason, where it cannot be shown."""
+    try:
+        report = read_report(corpus.folder)
+        reason = "" if report else f"{corpus.folder} has no report.json"
+    except DamagedFile as error:
+        report, reason = None, str(error)
+    return report, [f"Figs 7.1 to 7.4 are missing: {reason}; build the corpus again."] if reason else []
+
+
+def missing(models: dict[str, LatentComposer], pairs: Pairs, flags: argparse.Namespace) -> list[str]:
     """What is not there or in doubt, and how to get it."""
     told, model = [], models[WORKDIR]
     if len(pairs.a) < flags.songs:
@@ -197,8 +204,6 @@ def missing(models: dict[str, LatentComposer], pairs: Pairs, flags: argparse.Nam
             f"--uncleaned may have been trained on songs of A and B, since its corpus was made with {unlike}: train it"
             " with the same."
         )
-    if not (corpus.folder / "report.json").is_file():
-        told.append(f"Figs 7.1 to 7.4 are missing: {corpus.folder} has no report.json; build the corpus again.")
     return told
 
 

@@ -1,43 +1,142 @@
-"""What the commands share: one clear line for a user's mistake, and no chatter of libraries."""
+"""What the commands share: one clear line for a user's mistake, an end when asked, and no chatter of libraries."""
 
 import argparse
+import contextlib
+import errno
 import inspect
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
 
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
+from mcvae_jax.text import brief, for_terminal
+
+_LONGEST = 300  # characters of what argparse says, which repeats the user's words
+
+REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # of the system
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are one line, like all others."""
+    """An argument parser whose mistakes are one line, like all others; names are written out, each of them once."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, allow_abbrev=False, **keywords)
+
+    def parse_known_args(self, args=None, namespace=None):
+        check_once(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
         raise UserError(f"{message}; --help lists the options")
 
 
-def run_command(main: Callable[[list[str]], int | None]) -> None:
-    """Exits with what main(arguments) returns; 2 after the one line of a UserError, 130 after Ctrl-C."""
+def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.GO_ON) -> None:
+    """Exits with what main(arguments) returns, with the status of a UserError after its one line, or stopped.
+
+    Stopped by Ctrl-C or SIGTERM it exits with 130 or 143 after the line that says what to do next, `go_on`.
+    """
     _quiet()
+    with stopping.obeyed(go_on):
+        try:
+            status = _status_of(main)
+        except KeyboardInterrupt as stopped:
+            if line := stopping.last_line():
+                print(line, file=sys.stderr)
+            status = 128 + getattr(stopped, "number", signal.SIGINT)
+    if stopping.received():  # compiled code may still run, for which the interpreter would wait, and which may crash it
+        end_now(status)
+    sys.exit(status)
+
+
+def end_now(status: int) -> NoReturn:
+    """Ends the process without the interpreter's own end; what was printed is out."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def check_once(argv: Sequence[str]) -> None:
+    """UserError for an option that is given twice, as one of them would be lost."""
+    names = Counter(found[1] for argument in argv if (found := re.match(r"(--?[A-Za-z][\w.]*)", argument)))
+    for name, count in names.items():
+        if count > 1:
+            raise UserError(f"{name} is given {count} times; give it once")
+
+
+def platform_mistake() -> str:
+    """Why JAX finds no device of JAX_PLATFORMS, in a line; '' where it does, or was not asked for."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked or "jax" not in sys.modules:
+        return ""
+    import jax  # not above: some commands need none of it
+
+    with contextlib.suppress(Exception):  # RuntimeError, or AssertionError for cuda
+        return "" if jax.devices() else ""
+    jax.config.update("jax_platforms", None)
+    there = ",".join(sorted({device.platform for device in jax.devices()}))
+    return (
+        f"JAX_PLATFORMS is {asked!r}, and JAX finds no such device here, but {there}; leave JAX_PLATFORMS away or say"
+        f" {there}, or install jax for that device (https://docs.jax.dev/en/latest/installation.html)"
+    )
+
+
+def _status_of(main: Callable[[list[str]], int | None]) -> int:
     try:
-        sys.exit(main(sys.argv[1:]))
+        if any(argument.endswith("\r") for argument in sys.argv):
+            raise UserError("the arguments end in carriage returns: the script has Windows line ends; take them away")
+        return main(sys.argv[1:]) or 0
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        sys.exit(130)
+        say(f"Error: {' '.join(str(error).splitlines())}", sys.stderr)
+        return error.status
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        say(f"Error: {error.strerror}: {error.filename}", sys.stderr)
+        return UserError.status
+    except Exception as error:
+        if line := platform_mistake():
+            say(f"Error: {line}", sys.stderr)
+            return UserError.status
+        if number := stopping.received():  # a library has made another error of the stop
+            raise stopping.Stopped(number) from error
+        raise
 
 
-def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
-    print(line, flush=True)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
+    stream = stream or sys.stdout
+    print(for_terminal(text, stream.encoding), file=stream, flush=True)
+
+
+def add_whole(
+    parser: argparse._ActionsContainer, name: str, low: int, high: int, default: int | None, text: str
+) -> None:
+    """Adds the option --NAME, a whole number from low to high, to a parser or a group; its help tells both."""
+
+    def number(given: str) -> int:
+        return check_range(f"--{name}", int(given), low, high)
+
+    number.__name__ = "whole number"  # argparse says so where it is none
+    told = f"{text} ({low:,} to {high:,}" + ("" if default is None else f"; default: {default}") + ")"
+    parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=told)
+
+
+def check_range(name: str, value: int, low: int, high: int) -> int:
+    """The value; UserError where it does not lie from low to high, before anything is tried with it."""
+    if not low <= value <= high:
+        raise UserError(f"{name} is {brief(value)}; it must be from {low:,} to {high:,}")
+    return value
 
 
 def comments_of(settings: type) -> dict[str, str]:

@@ -4,5 +4,7 @@
 class UserError(Exception):
     """A mistake that its user can mend; the message says what is wrong and what to do.
 
-    The commands print the message alone, without a stack trace, and exit with status 2.
+    The commands print the message alone, without a stack trace, and exit with `status`.
     """
+
+    status = 2

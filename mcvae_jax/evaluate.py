@@ -1,7 +1,8 @@
 """Scores trained models: held-out songs in bits, composed songs beside held-out ones and controls, and what is copied.
 
-It writes report.json (every number) and report.html (to be read) to --out. A model is the workdir of any config, also
-that of configs/mcvae.py. Several models stand in one report where they were trained on the same corpus.
+It writes report.json (every number) and report.html (to be read) to --out, and nothing else. A model is the workdir
+of any config, also that of configs/mcvae.py. Several models stand in one report where they were trained on the same
+corpus.
 
 examples:
   python -m mcvae_jax.evaluate --workdir=runs/mcvae-default --out=report
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mcvae_jax.batches.songs import scored_songs
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.conclusions import conclusions
@@ -27,7 +28,7 @@ from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.kinds import open_model
-from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.settings import MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
 from mcvae_jax.trained import open_corpus
 
@@ -41,7 +42,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m mcvae_jax.evaluate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--models", default="", metavar="DIR,DIR,...", help="workdirs of trained models, the most important one first")
@@ -52,21 +52,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--encoder", default="", metavar="DIR", help="the model whose latents sets are compared in (default: the first)"
     )
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
-    add(
-        "--songs", type=int, default=Plan.songs, metavar="N", help=f"songs of each composed set (default: {Plan.songs})"
-    )
-    add(
-        "--bars", type=int, default=Plan.bars, metavar="N", help=f"bars of each song of the sets (default: {Plan.bars})"
-    )
-    add("--draws", type=int, default=Plan.draws, metavar="N", help=f"of songs, for bounds (default: {Plan.draws})")
-    add("--seed", type=int, default=Plan.seed, metavar="N", help=f"of everything that is drawn (default: {Plan.seed})")
+    add_whole(parser, "songs", FOLDS, 10_000, Plan.songs, "songs of each composed set")
+    add_whole(parser, "bars", PASSAGE, 1000, Plan.bars, "bars of each song of the sets")
+    add_whole(parser, "draws", 1, 1000, Plan.draws, "of whole songs, for the bounds")
+    add_whole(parser, "seed", 0, MOST_SEED, Plan.seed, "of everything that is drawn")
     flags = parser.parse_args(argv)
     if bool(flags.models) == bool(flags.workdir):
         raise UserError("give the workdirs of models as --models=DIR,DIR,..., or one as --workdir=DIR")
-    for name, least in (("songs", FOLDS), ("bars", PASSAGE), ("draws", 1)):
-        if getattr(flags, name) < least:
-            raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
-    Settings(seed=flags.seed)  # which says what is wrong with a seed
     return flags
 
 
@@ -133,4 +125,4 @@ def check_folder(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes it.")

@@ -1,21 +1,29 @@
-"""Says what a workdir holds, finished or not: python -m mcvae_jax.inspect WORKDIR"""
+"""Says what a workdir holds, finished or not, and what of it is damaged: python -m mcvae_jax.inspect WORKDIR
+
+All of it is read: checkpoints must hold the arrays that were saved, results the bytes that were written.
+"""
 
 import math
 from pathlib import Path
 
 from mcvae_jax import pipeline
-from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.sampling import demo
-from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_metrics, terms
-from mcvae_jax.workdir import Record, Workdir, flatten, read_json
+from mcvae_jax.jsonfile import DamagedFile, Lines
+from mcvae_jax.sampling import demo, results
+from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_lines, terms
+from mcvae_jax.workdir import Record, Workdir, flatten
 
 BOOKKEEPING = ("step", "split", "seconds")
+AGAIN = "the command of the training makes it again"
 
 
 def main(argv: list[str]) -> int:
     """Prints the report on the one workdir named."""
+    if {"--help", "-h"} & set(argv):
+        say(__doc__)
+        return 0
     if len(argv) != 1 or argv[0].startswith("-"):
         raise UserError("Give one workdir: python -m mcvae_jax.inspect runs/vae-default")
     say("\n".join(describe(argv[0])))
@@ -25,7 +33,7 @@ def main(argv: list[str]) -> int:
 def describe(folder: Path | str) -> list[str]:
     """The lines of the report on a workdir, or on all of configs/mcvae.py; UserError where the folder is none."""
     folder = Path(folder)
-    models = [name for name in ("vae", "mdrnn") if (folder / name / "config.json").is_file()]
+    models = [name for name in pipeline.MODELS if Workdir(folder / name).is_claimed()]
     if models and not (folder / "config.json").exists():
         parts = [_describe_run(folder / name, f"{name}.") for name in models] + [_describe_songs(folder)]
         return "\n\n\n".join("\n".join(part) for part in parts).splitlines()
@@ -34,15 +42,20 @@ def describe(folder: Path | str) -> list[str]:
 
 def _describe_songs(folder: Path) -> list[str]:
     """What the last stage of configs/mcvae.py has made, and the time of all of them."""
-    songs = read_json(folder / "songs" / "songs.json").get("songs", [])
-    rows = {"songs": f"{len(songs)}: open {folder / 'songs' / demo.PAGE}" if songs else "none yet"}
-    return [f"{folder}: all stages", *_aligned(rows | {"time": pipeline.times(folder)})]
+    damage: list[str] = []
+    place = folder / "songs"
+    written = results.read_written(place, damage.append, AGAIN)
+    rows = {"songs": f"{len(written.songs)}: open {place / demo.PAGE}" if written else "none yet"}
+    if written and (name := written.damaged(place)):
+        damage.append(f"{place / name} is gone or damaged; {AGAIN}")
+    rows["time"] = pipeline.times(folder, damage.append)
+    return [f"{folder}: all stages", *_aligned(rows), *_damage_lines(damage)]
 
 
 def _describe_run(folder: Path, section: str = "") -> list[str]:
     """section: of the command's config that is this run's, such as 'vae.'."""
-    workdir = Workdir(folder)
-    record = workdir.read()
+    workdir, damage = Workdir(folder), []
+    record = _record(workdir, damage)
     lines = [f"{workdir.folder}: {record.config.get('task', 'run')} of {record.command or 'a notebook'}"]
     if record.init_from:
         lines.append(f"started from the best parameters of {record.init_from}")
@@ -50,10 +63,43 @@ def _describe_run(folder: Path, section: str = "") -> list[str]:
     steps, best = [], None
     if workdir.checkpoints.is_dir():
         with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
-            steps, best = checkpoints.steps(), checkpoints.best()
-            lines += ["", "parameters", *_parameter_lines(checkpoints)] if steps else []
-    lines += ["", "training", *_aligned(_progress(workdir, record, steps, best))]
+            steps, best = _look_at(checkpoints, damage)
+            whole = [step for step in checkpoints.steps() if step in steps]
+            lines += ["", "parameters", *_parameter_lines(checkpoints, whole[-1])] if whole else []
+            unknown = [step for step in whole if not checkpoints.about(step).identities]
+            if unknown:
+                lines += ["", f"saved by an earlier version, without identity: steps {', '.join(map(str, unknown))}"]
+    lines += ["", "training", *_aligned(_progress(workdir, record, steps, best, damage))]
+    lines += _damage_lines(damage)
     return lines + ["", "next", f"  {_next_command(workdir, record, steps, section)}"]
+
+
+def _record(workdir: Workdir, damage: list[str]) -> Record:
+    """The record, where config.json is damaged that of the newest checkpoint; UserError where there is none."""
+    stored = workdir.stored()
+    if not stored.damage or not stored.record:
+        return workdir.read()
+    damage.append(f"{stored.damage}; {AGAIN}")
+    return stored.record
+
+
+def _look_at(checkpoints: Checkpoints, damage: list[str]) -> tuple[list[int], int | None]:
+    """The steps whose checkpoints are whole, and the best of these; what is wrong with others goes to `damage`."""
+    whole, scores = [], {}
+    for step in checkpoints.steps():
+        wrong = checkpoints.damage(step)
+        if wrong:
+            damage.append(f"{wrong} The command of the training removes it, and goes on from the newest that is whole")
+            continue
+        whole.append(step)
+        about = checkpoints.about(step)
+        if about.metrics:
+            scores[step] = about.metrics[OBJECTIVE]
+    return whole, min(scores, key=scores.get, default=None)
+
+
+def _damage_lines(damage: list[str]) -> list[str]:
+    return ["", "damage", *(f"  {line}" for line in damage)] if damage else []
 
 
 def _config_lines(config: dict) -> list[str]:
@@ -64,9 +110,9 @@ def _config_lines(config: dict) -> list[str]:
     return _aligned({k: ", ".join(f"{n} {v}" for n, v in flatten(row).items()) for k, row in rows.items()})
 
 
-def _parameter_lines(checkpoints: Checkpoints) -> list[str]:
+def _parameter_lines(checkpoints: Checkpoints, step: int) -> list[str]:
     """Parameter counts by the first level below the tree's root that has several entries."""
-    shapes = checkpoints.shapes(checkpoints.newest(), "params")
+    shapes = checkpoints.shapes(step, "params")
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     while sizes and len({name.split("/")[0] for name in sizes}) == 1 and all("/" in name for name in sizes):
         sizes = {name.split("/", 1)[1]: size for name, size in sizes.items()}
@@ -76,10 +122,21 @@ def _parameter_lines(checkpoints: Checkpoints) -> list[str]:
     return _aligned({name: f"{n:,}" for name, n in (modules | {"total": sum(modules.values())}).items()})
 
 
-def _progress(workdir: Workdir, record: Record, steps: list[int], best: int | None) -> dict[str, str]:
-    """How far the run is, its last metrics, its best ones and its results."""
-    entries = read_metrics(workdir.metrics)
-    rows = {"step": f"{max(steps, default=0)} of {record.config['train']['steps']}"}
+def _progress(
+    workdir: Workdir, record: Record, steps: list[int], best: int | None, damage: list[str]
+) -> dict[str, str]:
+    """How far the run is, its last metrics, its best ones and its results; what is wrong with them goes to `damage`."""
+    try:
+        lines = read_lines(workdir.metrics)
+    except DamagedFile as error:
+        lines = Lines([], [])
+        damage.append(f"{error}; move it away")
+    if lines.damaged:
+        damage.append(
+            f"{workdir.metrics}: lines {', '.join(map(str, lines.damaged))}; training further leaves them out"
+        )
+    entries = lines.rows
+    rows = {"step": f"{max(steps, default=0)} of {_steps_asked(record)}"}
     if entries:
         rows["time"] = clock(entries[-1]["seconds"])
     for split in (TRAIN, HELD_OUT):
@@ -88,9 +145,16 @@ def _progress(workdir: Workdir, record: Record, steps: list[int], best: int | No
     at_best = [e for e in entries if e["split"] == HELD_OUT and e["step"] == best]
     if at_best:
         rows["best"] = f"step {best}:  {_scores(at_best[-1])}"
-    files = workdir.read_summary().get("files", [])
-    rows["results"] = ", ".join(files) if files else "none yet"
+    summary = workdir.read_summary(damage.append)
+    if summary and (name := workdir.damaged_result(summary)):
+        damage.append(f"{workdir.results / name} is gone or damaged; {AGAIN}")
+    rows["results"] = ", ".join(summary.files) if summary and summary.files else "none yet"
     return rows
+
+
+def _steps_asked(record: Record) -> int:
+    """0 where the config does not say."""
+    return record.config.get("train", {}).get("steps", 0)
 
 
 def _scores(entry: dict) -> str:
@@ -98,7 +162,7 @@ def _scores(entry: dict) -> str:
 
 
 def _next_command(workdir: Workdir, record: Record, steps: list[int], section: str) -> str:
-    if max(steps, default=0) < record.config["train"]["steps"] or not workdir.summary.exists():
+    if max(steps, default=0) < _steps_asked(record) or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
     more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""
     mdrnn = workdir.folder.with_name("mdrnn")

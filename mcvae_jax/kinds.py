@@ -20,11 +20,16 @@ class Kind(NamedTuple):
 
     name: str  # config.task
     label: str  # what people call it
-    task: str  # a module with check(kind, config) and make_task(kind, config, say) -> training.task.Task
+    task: str  # a module with check(kind, config), make_task(kind, config, say) -> training.task.Task, perhaps FIELDS
     opens: str  # (kind, folder, which) -> models.song_model.SongModel, from the workdir of a trained one
     make: str = ""  # what makes the model, for tasks that serve several: see the task
+    fields: str = ""  # the fields of its own that its config has, for such tasks: name -> type, or fields of a section
     composer: str = ""  # what people call the composer that it is a part of; '' is the label
     inputs: Mapping[str, str] = {}  # config fields that name the workdirs of other models, and these models' kinds
+
+    def config_fields(self) -> Mapping[str, Any]:
+        """The fields that its config must have beside those of every model; see training/fields.py."""
+        return getattr(importlib.import_module(self.task), "FIELDS", {}) | (load(self.fields) if self.fields else {})
 
     def check(self, config: Any) -> None:
         """UserError for what can be found wrong in a config before any work."""
@@ -61,6 +66,7 @@ KINDS = {
             PRIOR_TASK,
             OPEN_PRIOR,
             "mcvae_jax.models.mdrnn:make_prior",
+            "mcvae_jax.models.mdrnn:FIELDS",
             "MCVAE",
             {"vae_workdir": "vae"},
         ),

@@ -10,21 +10,26 @@ numpy.load, for songs i = 0, 1, ...:
   sides            uint8 (songs,): 0 training, 1 held out, 2 excluded from the scores
   names            text (songs,): the file of each song
   vae, corpus      text (): the identities of both
+
+The command writes this file and nothing else; it reads the latents that the training of an MDRNN has kept in the VAE's
+workdir, where they are those asked for.
 """
 
 import argparse
-import json
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcvae_jax.chunks import Chunks
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
-from mcvae_jax.corpus.store import Corpus, checksum
+from mcvae_jax.corpus.store import Corpus, checksum, load_arrays
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing
+from mcvae_jax.files import replacing, replacing_file
+from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.bars import distinct_bars
@@ -55,6 +60,16 @@ class Latents(NamedTuple):
         return self.mu[rows], self.log_var[rows]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """latents.json, which says what the arrays beside it are of."""
+
+    vae: str
+    corpus: str
+    shifts: list[int]
+    checksums: dict[str, str]
+
+
 def corpus_latents(
     codec: BarCodec,
     corpus: Corpus,
@@ -62,6 +77,7 @@ def corpus_latents(
     highest_shift: int = 0,
     say: Say = lambda line: None,
     folder: Path | str | None = None,
+    keep: bool = True,
 ) -> Latents:
     """The latents of a corpus at all shifts from lowest to highest, encoded once and then kept on disk.
 
@@ -69,20 +85,30 @@ def corpus_latents(
       lowest_shift, highest_shift: semitones.
       say: takes lines about the progress.
       folder: where they are kept; None is latents/ in the VAE's workdir. What is kept there for another state of
-        this VAE is replaced. Where nothing can be written, nothing is kept.
+        this VAE is replaced. Where nothing can be written, nothing is kept. A call that is cut off leaves its chunks
+        there, and the next one goes on.
+      keep: False reads what is kept, and writes nothing.
     """
     place = Path(folder or codec.origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
     facts = {"vae": codec.origin.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
-    kept = _read(place, facts)
+    try:
+        kept = _read(place, facts)
+    except DamagedFile as error:
+        kept = None
+        say(f"{error}; the bars are encoded anew")
     if kept:
         return kept
     bars, rows = transposed_bars(corpus.distinct, lowest_shift, highest_shift)
-    mu, log_var = codec.encode(bars, say)
+    chunks = Chunks(place.with_name(f".{place.name}.unfinished"), facts) if keep else None
+    mu, log_var = codec.encode(bars, say, chunks)
     latents = Latents(mu, log_var, rows[:, corpus.bar_ids], lowest_shift)
-    try:
-        _write(place, facts, latents)
-    except UserError as error:
-        say(f"the latents are not kept: {error}")
+    if keep:
+        try:
+            _write(place, facts, latents)
+            if chunks:
+                chunks.remove()
+        except UserError as error:
+            say(f"the latents are not kept: {error}")
     return latents
 
 
@@ -101,15 +127,12 @@ def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int)
 
 
 def _read(place: Path, facts: dict[str, Any]) -> Latents | None:
-    """What is kept in a folder, if it is whole and what the facts say."""
-    try:
-        header = json.loads((place / "latents.json").read_bytes())
-        arrays = {name: np.load(place / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS}
-        if header != facts | {"checksums": {name: checksum(array) for name, array in arrays.items()}}:
-            return None
-        return Latents(**arrays, lowest_shift=facts["shifts"][0])
-    except (OSError, ValueError, EOFError):
+    """What is kept in a folder for these facts, None where nothing is; DamagedFile where it is not what was written."""
+    header = read_json(place / "latents.json", _Header)
+    if header is None or {name: getattr(header, name) for name in facts} != facts:
         return None
+    arrays = load_arrays(place, ARRAYS, header.checksums)
+    return Latents(**arrays, lowest_shift=facts["shifts"][0])
 
 
 def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
@@ -118,7 +141,7 @@ def _write(place: Path, facts: dict[str, Any], latents: Latents) -> None:
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
         checksums = {name: checksum(array) for name, array in arrays.items()}
-        (new / "latents.json").write_text(json.dumps(facts | {"checksums": checksums}, indent=1) + "\n")
+        write_json(new / "latents.json", facts | {"checksums": checksums})
 
 
 def write_npz(path: Path | str, codec: BarCodec, corpus: Corpus, latents: Latents) -> None:
@@ -133,12 +156,8 @@ def write_npz(path: Path | str, codec: BarCodec, corpus: Corpus, latents: Latent
         "vae": np.array(codec.origin.identity),
         "corpus": np.array(corpus.identity),
     }
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as file:
-            np.savez(file, **arrays)
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+    with replacing_file(Path(path)) as file:
+        np.savez(file, **arrays)
 
 
 def main(argv: list[str]) -> None:
@@ -153,7 +172,7 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     codec = open_codec(flags.workdir, flags.checkpoint)
     corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(codec.origin)
-    latents = corpus_latents(codec, corpus, say=say_at_once)
+    latents = corpus_latents(codec, corpus, say=say_at_once, keep=False)
     write_npz(flags.out, codec, corpus, latents)
     say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {codec.latent}: {flags.out}")
 

@@ -8,6 +8,12 @@ python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDR
   --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
   --init_from=WORKDIR    starts from the best parameters of another run
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
+  --distributed_timeout=SECONDS   how long it waits for the others at the start (default: 300)
+
+It writes into the workdir; the corpus into config.corpus_folder, by default a folder in corpora/, with a hidden lock
+beside it; and, for an MDRNN, the latents of the corpus into the VAE's workdir. The built-in tunes are kept as they were
+read in ~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place). While a folder is being written it lies
+beside its place as .NAME.xxxxxxxx.part; what a killed process leaves of it, the next one clears.
 
 python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 """
@@ -16,11 +22,14 @@ import shlex
 from pathlib import Path
 
 from mcvae_jax import pipeline
-from mcvae_jax.command import run_command, say
+from mcvae_jax.command import check_once, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
-from mcvae_jax.options import parse
-from mcvae_jax.training import loop, parallel
+from mcvae_jax.options import Options, parse
+from mcvae_jax.training import loop, processes, supervise
+from mcvae_jax.training.fields import OF_ALL, check_fields
+
+NAME = "mcvae_jax.main"
 
 
 def main(argv: list[str]) -> int:
@@ -28,17 +37,34 @@ def main(argv: list[str]) -> int:
     if {"--help", "-h"} & set(argv):
         say(__doc__.strip())
         return 0
+    check_once(argv)
     options = parse(argv)
-    if options.distributed:
-        parallel.start_distributed(options.distributed)
-    command = shlex.join(["python", "-m", "mcvae_jax.main", *argv])
+    if not options.distributed:
+        return run(options, argv)
+    processes.read_place(options.distributed)
+    if not supervise.is_child():
+        return supervise.run(NAME, argv)
+    supervise.work()
+    facts = {"config": options.config.to_dict(), "init_from": options.init_from, "versions": processes.versions()}
+    seconds = options.distributed_timeout or processes.SECONDS
+    with processes.joined(options.distributed, seconds, facts):
+        return run(options, argv)
+
+
+def run(options: Options, argv: list[str]) -> int:
+    """Does what the options ask for, in each of the processes where there are several."""
+    tell = say if processes.is_first() else lambda line: None
+    command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task == pipeline.TASK:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
-        return pipeline.run(options.config, Path(options.workdir), say, command)
+        return pipeline.run(options.config, Path(options.workdir), tell, command)
+    kind = kind_of(options.config.task)
+    check_fields(options.config, OF_ALL | kind.config_fields())
+    kind.check(options.config)
     loop.check_start(options.config, options.workdir, options.init_from)
-    task = kind_of(options.config.task).make_task(options.config, say)
-    outcome = loop.train(task, options.config, options.workdir, say, options.init_from, command)
+    task = kind.make_task(options.config, tell)
+    outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command)
     return 128 + outcome.signal if outcome.signal else 0
 
 

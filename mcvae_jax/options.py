@@ -2,10 +2,14 @@
 
 import difflib
 import functools
+import inspect
+import os
 import re
 import runpy
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -20,40 +24,78 @@ class Options(NamedTuple):
     workdir: str
     init_from: str
     distributed: str
+    distributed_timeout: float | None  # seconds; None is `processes.SECONDS`
 
 
 def parse(argv: list[str]) -> Options:
-    """Options of the arguments (without the program's name); UserError where they cannot be followed."""
+    """Options of the arguments (without the program's name); UserError where they cannot be followed.
+
+    Of a field that is given twice the last holds, since experiments change what they have set before.
+    """
     chosen = _value_of("config", argv)
     if not chosen:
         raise UserError("Give --config=configs/vae.py, or another config file; ':' and a preset may follow it.")
     config = load_config(chosen)
     _check_fields(config, argv)
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
     for name in ("workdir", "init_from", "distributed"):
         flags.DEFINE_string(name, "", name, flag_values=values)
+    flags.DEFINE_float("distributed_timeout", None, "seconds", 1.0, 86400.0, flag_values=values)
     try:
+        config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
         rest = values(["main", *argv])[1:]
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:
         raise UserError(_explain(error, config)) from error
     if rest:
         raise UserError(f"Unexpected argument {rest[0]!r}; options are written --name=value.")
-    return Options(values.config, values.workdir or default_workdir(chosen), values.init_from, values.distributed)
+    return Options(
+        values.config,
+        values.workdir or default_workdir(chosen),
+        values.init_from,
+        values.distributed,
+        values.distributed_timeout,
+    )
 
 
 def load_config(chosen: str) -> ConfigDict:
-    """What get_config of 'FILE.py' or 'FILE.py:PRESET' returns; UserError where there is no such thing."""
+    """What get_config of 'FILE.py' or 'FILE.py:PRESET' returns; UserError where there is no such thing, or it fails."""
     path, colon, preset = chosen.partition(":")
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise UserError(f"There is no config file {path}; run from the project's folder, or give the whole path.")
-    get_config = runpy.run_path(path).get("get_config")
-    if get_config is None:
+    get_config = _call(path, lambda: runpy.run_path(path)).get("get_config")
+    if not callable(get_config):
         raise UserError(f"{path} has no function get_config, so it is no config file.")
+    takes = inspect.signature(get_config).parameters.values()
+    if colon and not takes:
+        raise UserError(f"{path} has no presets; leave out ':{preset}'.")
+    if not colon and any(each.default is each.empty and each.kind == each.POSITIONAL_OR_KEYWORD for each in takes):
+        raise UserError(f"{path} needs a preset: --config={path}:PRESET.")
+    config = _call(path, lambda: get_config(preset) if colon else get_config())
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"get_config of {path} returns {type(config).__name__}; it must return a ConfigDict.")
+    if not isinstance(config.get("task"), str):
+        raise UserError(f"The config of {path} has no task; config.task says what is trained, as 'vae' does.")
+    return config
+
+
+def _call(path: str, run: Callable[[], Any]) -> Any:
+    """run(), whose errors are those of a config file: a UserError that names its line."""
     try:
-        return get_config(preset) if colon else get_config()
-    except ValueError as error:
-        raise UserError(f"--config={chosen}: {error}") from error
+        return run()
+    except UserError:
+        raise
+    except SyntaxError as error:
+        text = f": {error.text.strip()}" if error.text else ""
+        place = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{error.filename or path}{place}: {error.msg}{text}") from error
+    except (Exception, SystemExit) as error:
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == path]
+        if isinstance(error, ValueError) and frames and (frames[-1].line or "").startswith("raise"):
+            raise UserError(f"--config={path}: {error}") from error  # of a preset that there is not
+        reason = (str(error).strip() or "without a message").splitlines()[0]
+        place = f"{path}, line {frames[-1].lineno}" if frames else path
+        hint = "; install it" if isinstance(error, ModuleNotFoundError) else ""
+        raise UserError(f"{place}: {type(error).__name__}: {reason}{hint}") from error
 
 
 def default_workdir(chosen: str) -> str:

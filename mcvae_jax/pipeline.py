@@ -16,16 +16,22 @@ from typing import Any
 from mcvae_jax.batches.bars import check_shifts
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.command import clock
+from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
 from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
-from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.sampling import demo
 from mcvae_jax.tasks import prior as mdrnn_task
-from mcvae_jax.training import loop, parallel
+from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.trained import LostCorpus, find_corpus
+from mcvae_jax.training import loop, processes
+from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields
 from mcvae_jax.training.results import is_finished
-from mcvae_jax.workdir import Workdir, read_json, write_json
+from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 
@@ -33,10 +39,19 @@ TASK = "mcvae"  # config.task
 STAGES = ("corpus", "vae", "latents", "mdrnn", "songs")
 MODELS = {"vae": "corpus", "mdrnn": "latents"}  # each with the stage that makes its data
 TIMES = "stages.json"
+Times = dict[str, Seconds]  # what it holds
+
+
+def fields() -> Fields:
+    """The fields that a config of all stages must have."""
+    models = {name: OF_ALL | kind_of(name).config_fields() for name in MODELS}
+    del models["mdrnn"]["vae_workdir"]  # it is always the VAE of the same workdir
+    return {"task": TEXT, **models, "songs": demo.FIELDS}
 
 
 def check_start(config: Any, folder: Path) -> None:
     """What can be told before any work: UserError where a stage of this run cannot start."""
+    check_fields(config, fields())
     _check_folder(folder)
     demo.check_settings(config.songs)
     for name in MODELS:
@@ -45,7 +60,7 @@ def check_start(config: Any, folder: Path) -> None:
             loop.check_start(model_config, folder / name, "")
             kind_of(model_config.task).check(model_config)
     _check_pair(config, folder)
-    if not all(_is_done(config, name, folder) for name in MODELS):
+    if not all(is_finished(Workdir(folder / name), config[name].train.steps) for name in MODELS):
         demo.check_folder(folder / "songs")
 
 
@@ -63,27 +78,26 @@ def run(config: Any, folder: Path, say: Say, command: str) -> int:
     Raises:
       UserError: as `loop.train` and the making of the tasks do.
     """
-    check_start(config, folder)
+    processes.by_first("start", lambda: check_start(config, folder))
     with _locked(folder):
         watch = Stopwatch(folder, say)
         received = _train_all(MODELS, config, folder, watch, command)
         if received:
             return 128 + received
-        if parallel.is_first_process():
-            _make_songs(config, folder, watch)
+        processes.by_first("songs", lambda: _make_songs(config, folder, watch))
     return 0
 
 
 def train_models(config: Any, folder: Path, say: Say, command: str, names: Iterable[str] = MODELS) -> int:
     """The models alone, or the first of them alone (`names`), without songs; arguments and the rest as `run` has."""
-    check_start(config, folder)
+    processes.by_first("start", lambda: check_start(config, folder))
     with _locked(folder):
         received = _train_all(names, config, folder, Stopwatch(folder, say), command)
     return 128 + received if received else 0
 
 
 def _locked(folder: Path) -> contextlib.AbstractContextManager:
-    return Workdir(folder).locked() if parallel.is_first_process() else contextlib.nullcontext()
+    return Workdir(folder).locked() if processes.is_first() else contextlib.nullcontext()
 
 
 def _train_all(names: Iterable[str], config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
@@ -98,27 +112,48 @@ def _train_all(names: Iterable[str], config: Any, folder: Path, watch: "Stopwatc
 def _train(name: str, config: Any, folder: Path, watch: "Stopwatch", command: str) -> int:
     """Makes a model's data and trains it, where that is not done; the signal that stopped it, or 0."""
     model_config = _model_config(config, name, folder)
-    if _is_done(config, name, folder):
+    if processes.by_first(f"{name} done", lambda: _is_done(config, name, folder)):
         watch.say(f"{folder / name} is done: step {model_config.train.steps}.")
         return 0
+    if name == "mdrnn":
+        _check_pair(config, folder)
+        model_config.corpus_folder = _corpus_folder(config, folder, watch.say)
     with _in_our_terms(name, model_config):
         with watch.stage(MODELS[name]):
             task = kind_of(model_config.task).make_task(model_config, watch.say)
             if name == "vae":
-                _check_songs(config, Corpus.open(task.data["corpus"]), folder)
+                corpus = Corpus.open(task.data["corpus"])
+                processes.by_first("song check", lambda: _check_songs(config, corpus, folder))
         with watch.stage(name):
             return loop.train(task, model_config, folder / name, watch.say, command=command).signal
 
 
 def _make_songs(config: Any, folder: Path, watch: "Stopwatch") -> None:
     composer, songs = open_model(folder), folder / "songs"
-    if demo.is_written(composer, config.songs, songs):
+    if demo.is_written(composer, config.songs, songs, watch.say):
         watch.say(f"{songs} is done. Nothing is left to do.")
     else:
         with watch.stage("songs"):
-            demo.write_demo(composer, config.songs, songs, watch.say, config.mdrnn.corpus_folder)
-    watch.say(f"Time by stage: {times(folder)}.")
+            corpus = _corpus_folder(config, folder, watch.say) if config.songs.continued else ""
+            demo.write_demo(composer, config.songs, songs, watch.say, corpus)
+    watch.say(f"Time by stage: {times(folder, watch.say)}.")
     watch.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+
+
+def _corpus_folder(config: Any, folder: Path, say: Say) -> str:
+    """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
+    given = config.mdrnn.corpus_folder
+    try:
+        find_corpus(Workdir(folder / "vae").read().data, folder / "vae", given)
+    except LostCorpus as error:
+        if given:
+            raise
+        settings = CorpusSettings(**config.vae.corpus)
+        place = config.vae.corpus_folder or str(default_folder(settings))
+        say(f"{error.reason}; {place} is taken, and built if need be.")
+        ensure_corpus(settings, place, progress=say)
+        return place
+    return given
 
 
 def _model_config(config: Any, name: str, folder: Path) -> Any:
@@ -131,7 +166,7 @@ def _model_config(config: Any, name: str, folder: Path) -> Any:
 
 
 def _is_done(config: Any, name: str, folder: Path) -> bool:
-    return is_finished(Workdir(folder / name), config[name].train.steps)
+    return loop.is_done(Workdir(folder / name), config[name].train.steps)
 
 
 def _check_folder(folder: Path) -> None:
@@ -144,17 +179,40 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_pair(config: Any, folder: Path) -> None:
-    """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long."""
-    vae, mdrnn = folder / "vae", folder / "mdrnn"
+    """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long.
+
+    A VAE that is being trained to the very step to which it was trained before may become the same again, as it does
+    on the same machine: it is looked at again when it is.
+    """
+    vae, mdrnn, steps = folder / "vae", folder / "mdrnn", config.vae.train.steps
     if not _newest_step(mdrnn):
         return
-    if _newest_step(vae) < config.vae.train.steps or open_codec(vae).origin.identity != Workdir(mdrnn).read().data.get(
-        "vae"
-    ):
+    if _newest_step(vae) < steps:
+        record = Workdir(vae).stored().record
+        same = not record or record.config.get("train", {}).get("steps") == steps
+    else:
+        record = Workdir(mdrnn).stored().record or Workdir(mdrnn).read()
+        same = _holds(vae, record.data.get("vae_step"), record.data.get("vae"), mdrnn)
+    if not same:
         raise UserError(
-            f"{mdrnn} belongs to another state of the VAE than step {config.vae.train.steps} of {vae}; delete {mdrnn},"
-            " so that it is trained anew, or take another --workdir."
+            f"{mdrnn} belongs to another state of the VAE than step {steps} of {vae}; delete {mdrnn}, so that it is"
+            " trained anew, or take another --workdir."
         )
+
+
+def _holds(vae: Path, step: Any, identity: Any, mdrnn: Path) -> bool:
+    """Whether a VAE's workdir holds a checkpoint with this identity; UserError where it did and that is damaged."""
+    with Checkpoints(Workdir(vae).checkpoints, read_only=True) as checkpoints:
+        if step not in checkpoints.steps():
+            return False
+        damage = checkpoints.damage(step, ("params",))
+        if damage:
+            raise UserError(
+                f"{damage} {mdrnn} was trained on it: delete {vae}, and the same command trains it again, which makes"
+                f" the same VAE on the same machine, and keeps {mdrnn}; or delete {mdrnn}, and it goes on with what is"
+                f" left of {vae}."
+            )
+        return checkpoints.identity(step, "params") == identity
 
 
 def _newest_step(folder: Path) -> int:
@@ -192,7 +250,13 @@ class Stopwatch:
 
     def __init__(self, folder: Path, say: Say):
         self.path, self.say = folder / TIMES, say
-        self.seconds: dict[str, float] = read_json(self.path)
+        try:
+            self.seconds = read_json(self.path, Times) or {}
+        except DamagedFile as error:
+            say(f"{error}; the times are counted anew")
+            self.seconds = {}
+            if processes.is_first():
+                write_json(self.path, {})
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -201,14 +265,22 @@ class Stopwatch:
         started = time.perf_counter()
         try:
             yield
-        finally:
-            if parallel.is_first_process():
-                self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
-                write_json(self.path, self.seconds)
+        except BaseException:
+            with contextlib.suppress(CannotWrite):  # what ended the stage is to be said, and may be the same
+                self._note(name, started)
+            raise
+        self._note(name, started)
+
+    def _note(self, name: str, started: float) -> None:
+        if processes.is_first():
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 1)
+            write_json(self.path, self.seconds)
 
 
-def times(folder: Path) -> str:
-    """'corpus 0:26, vae 9:10; in all 9:36', of a workdir."""
-    seconds = read_json(folder / TIMES)
+def times(folder: Path, say: Say) -> str:
+    """'corpus 0:26, vae 9:10; in all 9:36', of a workdir; where they are damaged, which is said, 'not known'."""
+    seconds = read_or_none(folder / TIMES, Times, say, "the times are not known")
+    if not seconds:
+        return "not known"
     parts = ", ".join(f"{name} {clock(seconds[name])}" for name in STAGES if name in seconds)
     return f"{parts}; in all {clock(sum(seconds.values()))}"

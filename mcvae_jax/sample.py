@@ -9,6 +9,8 @@ modes:
   reconstruct  yours, and what the model keeps of it: --seed_file=tune.mid
   vae          what the VAE alone makes, without memory of the bars before: its free run, and bar by bar
 
+It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
+
 compose, continue and infill need an MDRNN (configs/mdrnn.py or configs/mcvae.py); a VAE's workdir does for the others.
 
 examples:
@@ -25,7 +27,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mcvae_jax.command import Parser, comments_of, run_command, say
+from mcvae_jax.command import Parser, add_whole, check_range, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
@@ -38,6 +40,8 @@ from mcvae_jax.sampling.song import ComposedSong
 MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", "vae")
 SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
 ALL_SEED_BARS = 64  # in the other modes
+MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
+MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
 LAST = ("continue",)  # modes that take the last bars of a file; the others take the first
 _SEEDED = ("continue", "vary", "infill", "interpolate", "reconstruct")
 _COMPOSING = ("compose", "continue", "infill")
@@ -74,7 +78,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m mcvae_jax.sample",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")
@@ -84,12 +87,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed = parser.add_argument_group("the music to start from")
     seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
-    seed.add_argument(
-        "--seed_bars",
-        type=int,
-        metavar="N",
-        help=f"bars of the file that are used (default: {SEED_BARS['continue']} to continue, else {ALL_SEED_BARS})",
-    )
+    told = f"bars of the file that are used; {SEED_BARS['continue']} to continue, else {ALL_SEED_BARS}, where not said"
+    add_whole(seed, "seed_bars", 1, MOST_BARS, None, told)
     seed.add_argument(
         "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
     )
@@ -99,27 +98,20 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="which track: auto, skyline (the top notes of all), name:REGEX, index:N, channel:N (default: auto)",
     )
     seed.add_argument("--metre", default="", help="4/4 cuts any music into bars of 16 sixteenths (default: the file's)")
-    seed.add_argument("--tune", type=int, default=0, metavar="N", help="of a book of tunes (default: the first)")
+    add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
-    songs.add_argument("--songs", type=int, default=8, metavar="N", help="how many (default: 8; vae: of either kind)")
-    songs.add_argument(
-        "--first",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of the first song: --first=437 --songs=1 makes song 437 of a thousand again (default: 1)",
+    add_whole(songs, "songs", 1, MOST_SONGS, 8, "how many; vae: of either kind")
+    told = "number of the first song: --first=437 --songs=1 makes song 437 of a thousand again"
+    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, 1, told)
+    add_whole(
+        songs, "bars", 1, MOST_BARS, None, "composed bars of each; 25 where not said; compose: until the model ends it"
     )
-    songs.add_argument(
-        "--bars", type=int, metavar="N", help="composed bars of each (default: 25; compose: the model ends a song)"
-    )
-    songs.add_argument(
-        "--max_bars", type=int, default=128, metavar="N", help="where the model ends songs (default: 128)"
-    )
+    add_whole(songs, "max_bars", 1, MOST_BARS, 128, "where the model ends songs")
     songs.add_argument("--missing", default="", metavar="BARS", help="infill: bars to compose anew, as 5-8 or 3,9-12")
     songs.add_argument(
         "--spread", type=float, default=1.0, help="vary: how far from the song; 0 is not at all (default: 1)"
     )
-    songs.add_argument("--steps", type=int, default=5, metavar="N", help="interpolate: songs of a path (default: 5)")
+    add_whole(songs, "steps", 2, 1000, 5, "interpolate: songs of a path")
     songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
     comments = comments_of(Settings)
@@ -140,6 +132,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         if flags.mode not in TAKEN_BY.get(name, MODES):
             others = " or ".join(TAKEN_BY[name])
             raise UserError(f"--mode={flags.mode} takes no --{name}; leave it out, or choose --mode={others}")
+    bars = flags.songs * (flags.bars or flags.max_bars)
+    check_range(f"--songs={flags.songs} times the bars of a song", bars, 1, MOST_IN_ALL)
     return flags
 
 
@@ -190,10 +184,6 @@ def _seeds(flags: argparse.Namespace) -> list[Seed]:
             raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
     if flags.mode == "infill" and not flags.missing:
         raise UserError("--mode=infill composes some bars anew: say which, as --missing=5-8")
-    for name in ("songs", "first", "bars", "max_bars"):
-        value = getattr(flags, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name} is {value}; it must be 1 or more")
     wanted = SEED_BARS.get(flags.mode, ALL_SEED_BARS) if flags.seed_bars is None else flags.seed_bars
     which = flags.seed_from or ("last" if flags.mode in LAST else "first")
     seeds = []
@@ -221,4 +211,4 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes all of it.")

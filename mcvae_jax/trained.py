@@ -3,18 +3,37 @@
 Nothing here needs training code or knows a model by name.
 """
 
-import hashlib
+import dataclasses
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
-from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.workdir import Workdir
+
+
+class DamagedModel(UserError):
+    """A model whose checkpoint is damaged."""
+
+    def __init__(self, damage: UserError, train_on: str, advice: str = ""):
+        """damage: what it is; train_on: how its training makes another; advice: where there are other ways."""
+        super().__init__(" ".join(filter(None, (str(damage), advice, train_on))))
+        self.damage, self.train_on = damage, train_on
+
+
+class LostCorpus(UserError):
+    """The corpus on which a model was trained is gone or damaged, for a reason."""
+
+    def __init__(self, reason: str, advice: str):
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
 
 
 class Origin(NamedTuple):
@@ -22,7 +41,7 @@ class Origin(NamedTuple):
 
     folder: Path  # the workdir
     step: int
-    identity: str  # of the parameters, see `parameters_identity`
+    identity: str  # of the parameters, see `tree_identity`
     data: Mapping[str, Any]  # JSON facts about what it was trained on: 'corpus' (a folder), 'identity' of that, ...
 
     def facts(self) -> dict[str, Any]:
@@ -41,20 +60,21 @@ def restore_model(
       make: takes the config and the data of the record; gives the model, and a function of fresh parameters.
 
     Raises:
-      UserError: it is no workdir of such a model, has no such checkpoint, or one that is damaged or of another
-        configuration.
+      DamagedModel: the checkpoint is damaged.
+      UserError: it is no workdir of such a model, or has no such checkpoint, or one of another configuration.
     """
     record = Workdir(folder).read()
     try:
         model, init = make(record.config, record.data)
-    except (KeyError, TypeError, ValueError, UserError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else error
+        shapes = jax.eval_shape(init)
+    except Exception as error:  # fields of any type and size may stand there
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise UserError(
             f"{Workdir(folder).config} does not describe a model of this program ({reason}); restore it, or train in"
             " another workdir."
         ) from error
-    step, params = restore(folder, which, init)
-    return model, params, Origin(Path(folder), step, parameters_identity(params), record.data)
+    step, params = _restore(folder, which, shapes)
+    return model, params, Origin(Path(folder), step, tree_identity(params), record.data)
 
 
 def open_corpus(origin: Origin, folder: Path | str = "") -> Corpus:
@@ -64,38 +84,51 @@ def open_corpus(origin: Origin, folder: Path | str = "") -> Corpus:
       folder: where it is; '' is where its training found it, seen from here or from a folder above its workdir.
 
     Raises:
-      UserError: it is gone, damaged, or no longer the same.
+      LostCorpus: it is gone, or damaged.
+      UserError: it is no longer the same.
     """
-    place = Path(folder or origin.data["corpus"])
-    above = [] if folder else [parent / place for parent in origin.folder.absolute().parents]
+    return find_corpus(origin.data, origin.folder, folder)
+
+
+def find_corpus(data: Mapping[str, Any], workdir: Path, folder: Path | str = "") -> Corpus:
+    """The same by the data of the record of a workdir."""
+    place = Path(folder or recorded(workdir, data, "corpus"))
+    above = [] if folder else [parent / place for parent in workdir.absolute().parents]
     place = next((path for path in [place, *above] if (path / "corpus.json").is_file()), place)
     if not (place / "corpus.json").is_file():
+        elsewhere = "if it is elsewhere, say where (--corpus=FOLDER, when training --config.corpus_folder=FOLDER)"
+        again = _corpus_command(workdir, place)
+        raise LostCorpus(f"The corpus {place} of {workdir} is gone", f"{elsewhere}; {again}")
+    try:
+        corpus = Corpus.open(place)
+    except DamagedCorpus as error:
+        raise LostCorpus(f"The corpus {place} is damaged ({error.reason})", _corpus_command(workdir, place)) from error
+    identity = recorded(workdir, data, "identity")
+    if corpus.identity != identity:
         raise UserError(
-            f"The corpus {place} of {origin.folder} is gone; say where it is (--corpus=FOLDER, when training"
-            " --config.corpus_folder=FOLDER), or build it again with the command that"
-            " python -m mcvae_jax.inspect shows."
-        )
-    corpus = Corpus.open(place)
-    if corpus.identity != origin.data["identity"]:
-        raise UserError(
-            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {origin.folder} was trained"
-            f" ({origin.data['identity'][:12]}); give that one, or train another model on this one."
+            f"The corpus {place} (identity {corpus.identity[:12]}) is not the one on which {workdir} was trained"
+            f" ({identity[:12]}); give that one, or train another model on this one."
         )
     return corpus
 
 
-def parameters_identity(params: Any) -> str:
-    """32 hex digits: a hash of the names, shapes and bytes of a tree of arrays."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
+def recorded(workdir: Path, section: Mapping[str, Any], name: str) -> Any:
+    """A field of a workdir's config.json, which a file edited by hand may lack."""
+    if name not in section:
+        raise UserError(f"{Workdir(workdir).config} has no {name!r}; restore it, or train in another workdir.")
+    return section[name]
 
 
-def restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> tuple[int, Any]:
-    """Step and parameters of a checkpoint, on the first device, for parameters as init() makes them."""
+def _corpus_command(workdir: Path, place: Path) -> str:
+    """What builds the corpus of a model again, by what its config says."""
+    settings = {"source": "MUSIC"} | Workdir(workdir).read().config.get("corpus", {})
+    defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
+    flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
+    return f"this builds it again: {shlex.join(['python', '-m', 'mcvae_jax.corpus', *flags, f'--out={place}'])}"
+
+
+def _restore(folder: Path | str, which: str | int, shapes: Any) -> tuple[int, Any]:
+    """Step and parameters of a checkpoint, on the first device, for parameters of such shapes."""
     if isinstance(which, str) and which not in ("best", "newest"):
         if not which.isdecimal():
             raise UserError(f"Of the checkpoints choose 'best', 'newest' or a step, not {which!r}.")
@@ -108,20 +141,28 @@ def restore(folder: Path | str, which: str | int, init: Callable[[], Any]) -> tu
     if which not in ("best", "newest", *steps):
         raise UserError(f"{folder} has no checkpoint of step {which}; it has {_listed(steps)}.")
     workdir = Workdir(folder)
-    wanted = target(jax.eval_shape(init), jax.sharding.SingleDeviceSharding(jax.local_devices()[0]))
+    wanted = target(shapes, jax.sharding.SingleDeviceSharding(jax.local_devices()[0]))
     with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
-        if which == "best" and checkpoints.best() is None:
-            raise UserError(
-                f"No checkpoint of {folder} has been scored on held-out music yet; ask for 'newest', or train on."
-            )
         try:
+            if which == "best" and checkpoints.best() is None:
+                raise UserError(
+                    f"No checkpoint of {folder} has been scored on held-out music yet; ask for 'newest', or train on."
+                )
             restored = checkpoints.restore(which, {"params": wanted})
         except DamagedCheckpoint as error:
-            others = f"--checkpoint=STEP (it has {_listed(steps)})"
-            raise UserError(f"{error}. Ask for another, as {others}, or train on.") from error
-        except UserError as error:
+            raise _damaged(workdir, error, checkpoints.whole()) from error
+        except OtherModel as error:
             raise UserError(f"{workdir.config} and its checkpoints do not belong together. {error}") from error
     return restored.step, restored.items["params"]
+
+
+def _damaged(workdir: Workdir, damage: DamagedCheckpoint, whole: list[int]) -> DamagedModel:
+    """The one line for a damaged checkpoint: which are whole, and the command that trains on without it."""
+    command = workdir.read().command or "the call of train that made it"
+    if not whole:
+        return DamagedModel(damage, f"No other is whole; this trains again from the start: {command}")
+    advice = f"Whole: {_listed(whole)}; --checkpoint={whole[-1]} takes it."
+    return DamagedModel(damage, f"To train on without it: {command}", advice)
 
 
 def checkpoint_steps(folder: Path | str) -> list[int]:

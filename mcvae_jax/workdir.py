@@ -8,14 +8,17 @@ tensorboard/    if asked for
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
+from mcvae_jax.disk import writing
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import recorded_run
+from mcvae_jax.jsonfile import Count, DamagedFile, Object, conform, digest_of, read_json, read_or_none, write_json
 
 # Fields that may change from one start of a run to the next. They change how far it goes and what it tells of
 # itself, and no parameter at any step (`parallel`: to rounding).
@@ -37,6 +40,7 @@ LATER_FIELDS = {
     "model.max_pitch": 127,
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
+    "corpus.max_moved": 1.0,
 }
 
 
@@ -48,6 +52,54 @@ class Record(NamedTuple):
     init_from: str  # the workdir whose best parameters were the start; '' for none
     command: str  # what was typed; '' from a notebook
     code: str = ""  # the folder of a model of one's own, see kinds.py; '' for those of this package
+
+
+class Stored(NamedTuple):
+    """The record of a workdir: config.json's, or where that is damaged the newest checkpoint's."""
+
+    record: Record | None  # None where there is none
+    damage: str  # of config.json; '' for none
+
+
+class _Train(TypedDict, total=False):
+    steps: Count
+
+
+class _Config(TypedDict, total=False):
+    """The fields of the config that are read back."""
+
+    task: str
+    model: Object
+    corpus: Object
+    train: _Train
+    corpus_folder: str
+    vae_workdir: str
+
+
+class _Data(TypedDict, total=False):
+    """The facts that are read back."""
+
+    corpus: str
+    identity: str
+    vae: str
+    vae_step: Count
+    latent: Count
+
+
+class _Record(TypedDict):
+    config: _Config
+    data: _Data
+    init_from: str
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What is read back of summary.json, which a finished run wrote last."""
+
+    step: Count
+    files: list[str]  # in results/
+    checksums: dict[str, str] = dataclasses.field(default_factory=dict)  # of these files; {} in earlier versions
 
 
 class Workdir:
@@ -63,30 +115,55 @@ class Workdir:
         self.tensorboard = self.folder / "tensorboard"
 
     def read(self) -> Record:
-        """The record of a folder that a run has claimed; UserError for any other folder."""
-        if not self.config.is_file():
+        """The record of a folder that a run has claimed; UserError for any other folder, and where it is damaged."""
+        record, damage = self.stored()
+        if damage:
+            command = record.command if record else ""
+            again = f"this command writes it anew: {command}" if command else "restore it, or train in another workdir"
+            raise UserError(f"{damage}; {again}.")
+        if not record:
             what = "is a file, and no workdir" if self.folder.exists() else "does not exist"
             what = "has no config.json, so it is no workdir" if self.folder.is_dir() else what
             raise UserError(f"{self.folder} {what}; give the --workdir of a training run.")
-        try:
-            record = Record(**json.loads(self.config.read_text()))
-            if not (isinstance(record.config, dict) and isinstance(record.data, dict)):
-                raise ValueError("its config and data are no objects")
-            return record
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{self.config} is damaged ({error}); restore it or train in another workdir.") from error
+        return record
 
-    def read_summary(self) -> dict:
-        """What the finished run wrote last: {} where it has not."""
-        return read_json(self.summary)
+    def stored(self) -> Stored:
+        """The record as far as it is known, and what is wrong with config.json."""
+        value, damage = None, ""
+        try:
+            value = read_json(self.config)
+            if value is None and self._has_checkpoint():
+                damage = f"{self.config} is gone"
+            elif value is not None:
+                conform(self.config, value, _Record)
+        except DamagedFile as error:
+            damage = str(error)
+        if damage:
+            value = recorded_run(self.checkpoints)
+        return Stored(Record(**{name: value[name] for name in Record._fields}) if value else None, damage)
+
+    def read_summary(self, say: Callable[[str], None] = lambda line: None) -> Summary | None:
+        """What the finished run wrote last; None where it has not, or where that is damaged, which is said."""
+        return read_or_none(self.summary, Summary, say, "the results are made anew")
+
+    def damaged_result(self, summary: Summary) -> str:
+        """The first of the results that is gone or not what was written; '' where there is none."""
+        for name in summary.files:
+            path = self.results / name
+            if not path.is_file() or summary.checksums.get(name, digest_of(path)) != digest_of(path):
+                return name
+        return ""
 
     def check(self, config: dict) -> None:
         """UserError where this folder cannot be the workdir of such a run; a folder that is not there can.
 
         A run that ended before its first checkpoint leaves nothing to protect: its folder is free for another.
         """
-        if self._is_trained():
-            changes = differences(self.read().config, _as_json(config), FREE_FIELDS)
+        if self._has_checkpoint():
+            record, damage = self.stored()
+            if not record:
+                raise UserError(f"{damage}, and no checkpoint has a copy of it; restore it, or take another --workdir.")
+            changes = differences(record.config, _as_json(config), FREE_FIELDS)
             if changes:
                 raise UserError(
                     f"{self.folder} holds a run of another configuration: {'; '.join(changes)}. "
@@ -97,16 +174,20 @@ class Workdir:
         elif self.folder.exists() and not self.config.exists() and any(p.name != "lock" for p in self.folder.iterdir()):
             raise UserError(f"{self.folder} holds other files and no config.json; give an empty or new --workdir.")
 
-    def claim(self, record: Record) -> Record:
+    def claim(self, record: Record, say: Callable[[str], None] = lambda line: None) -> Record:
         """Makes this folder the run's, or checks that it is already; returns the record from now on.
+
+        A damaged config.json is written anew, which is said, since the checkpoints have a copy.
 
         Raises:
           UserError: the folder belongs to a run of other fields, other data or another start.
         """
         self.check(record.config)
         record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
-        if self._is_trained():
-            old = self.read()
+        if self._has_checkpoint():
+            old, damage = self.stored()
+            if damage:
+                say(f"{damage}; it is written anew.")
             changes = differences(old.data, record.data, FREE_DATA)
             if changes:
                 raise UserError(
@@ -123,11 +204,9 @@ class Workdir:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second run out of the folder; the lock ends with the process, however that ends."""
-        try:
+        with writing(self.folder / "lock"):
             self.folder.mkdir(parents=True, exist_ok=True)
             handle = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise UserError(f"Cannot write to the workdir {self.folder}: {error.strerror}.") from error
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,9 +214,13 @@ class Workdir:
                 raise UserError(f"Another process is training in {self.folder}; wait or stop it.") from error
             yield
 
-    def _is_trained(self) -> bool:
-        """Whether a run has claimed the folder and saved a checkpoint, which stands under its step when complete."""
-        return self.config.exists() and any(path.name.isdigit() for path in self.checkpoints.glob("*"))
+    def is_claimed(self) -> bool:
+        """Whether a run has begun here."""
+        return self.config.exists() or self._has_checkpoint()
+
+    def _has_checkpoint(self) -> bool:
+        """Whether a run has saved a checkpoint, which stands under its step when it is complete."""
+        return any(path.name.isdecimal() for path in self.checkpoints.glob("*"))
 
     def _way_out(self) -> str:
         return f"Take another --workdir (--init_from={self.folder} starts there from these parameters),"
@@ -158,22 +241,6 @@ def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-def read_json(path: Path) -> dict:
-    """The object of a JSON file: {} where there is none, or no whole one."""
-    with contextlib.suppress(OSError, ValueError):
-        value = json.loads(path.read_text())
-        return value if isinstance(value, dict) else {}
-    return {}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes the whole file or nothing, whenever the process may end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(partial, path)
 
 
 def _as_json(tree: dict) -> dict:

@@ -1,16 +1,18 @@
 """A corpus, a VAE and an MDRNN of tiny sizes in folders of their own, with parameters far from their first ones."""
 
+import json
+
 import jax
 import numpy as np
 
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.mdrnn import make_mdrnn
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.trained import parameters_identity
 from mcvae_jax.workdir import Record, Workdir
 from tests.vae_layouts import far_from_the_start
 
@@ -31,6 +33,22 @@ MDRNN_CONFIG = {
 }
 LENGTHS = (20, 16, 7, 33, 18, 17, 3)
 SIDES = (TRAIN, TRAIN, TRAIN, TRAIN, HELD_OUT, HELD_OUT, EXCLUDED)
+
+
+def edit_json(path, edit):
+    """Edits a JSON file as a person does it: the check is taken out."""
+    value = json.loads(path.read_text())
+    value.pop("check", None)
+    edit(value)
+    path.write_text(json.dumps(value))
+
+
+def flip_in_the_largest(folder, place=0.5):
+    """Flips one bit, at a share of its length, in the largest file of a folder."""
+    path = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1
+    path.write_bytes(data)
 
 
 def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES) -> Corpus:
@@ -59,7 +77,7 @@ def save_mdrnn(folder, vae_folder, vae_params, vae_step=5, seed=0, step=7):
     network = make_mdrnn(MDRNN_MODEL, VAE_MODEL["latent"])
     params = far_from_the_start(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(seed)))
     config = {"task": "mdrnn", "vae_workdir": str(vae_folder), **MDRNN_CONFIG}
-    data = {"vae": parameters_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
+    data = {"vae": tree_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
     save_run(folder, config, data, {step: params})
     return params
 

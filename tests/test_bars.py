@@ -118,9 +118,8 @@ class TestMetre:
         assert len(bars_of([(0, 4, 60), (40, 44, 60)], settings, metre=[(0, 3, 4)])) == 3
         assert skip_reason([(0, 4, 60)], CorpusSettings("x", metre="3/4")) == Reason.METRE
 
-    def test_change_off_the_bar_line(self):
+    def test_change_on_the_bar_line(self):
         notes = [(i * 4, i * 4 + 4, 60) for i in range(20)]
-        assert skip_reason(notes, metre=[(0, 4, 4), (24, 2, 4), (32, 4, 4)]) == Reason.MIXED_METRES
         assert len(bars_of(notes, metre=[(0, 4, 4), (32, 2, 4), (48, 4, 4)])) == 5
         assert len(bars_of(notes, metre=[(0, 4, 4), (80, 3, 4)])) == 5  # after the last note
 
@@ -148,6 +147,117 @@ class TestMetre:
     def test_unknown_metre(self, metre):
         with pytest.raises(UserError, match="is no metre"):
             parse_metre(metre)
+
+
+def quarters(count, start=0):
+    """A note for every quarter, in steps."""
+    return [(start + 4 * i, start + 4 * i + 4, 60 + i % 5) for i in range(count)]
+
+
+class TestIrregularBars:
+    """Sixteen bars or so, of which some are shorter or longer than their metre."""
+
+    @staticmethod
+    def read(notes, metre, pickup=-1):
+        """The steps of the onsets, and how many bars were padded and cut."""
+        song = track(notes)
+        bars, stats = melody_to_bars(score(song, metre=metre, pickup=pickup), song, METRE)
+        assert len(onset_steps(bars)) == len(notes)  # no note is lost
+        return onset_steps(bars), stats.padded, stats.cut
+
+    @pytest.mark.parametrize(
+        "split",
+        [[(32, 3, 4), (44, 1, 4)], [(32, 3, 8), (38, 5, 8)], [(32, 1, 4), (36, 2, 4), (44, 1, 4)], [(40, 2, 4)]],
+    )
+    def test_neighbours_that_make_up_a_bar_are_one(self, split):
+        """As notation programs write a bar that a repeat sign splits; in the last, 4/4 breaks off before 2/4."""
+        steps = [4 * i for i in range(60)]
+        assert self.read(quarters(60), [(0, 4, 4), *split, (48, 4, 4)]) == (steps, 0, 0)
+
+    def test_a_first_bar_that_is_split(self):
+        assert self.read(quarters(8), [(0, 3, 4), (12, 1, 4), (16, 4, 4)]) == ([4 * i for i in range(8)], 0, 0)
+
+    def test_a_short_bar_is_filled_with_silence(self):
+        notes = [*quarters(16), (64, 68, 70), (68, 72, 71), *quarters(16, 72)]
+        steps, padded, cut = self.read(notes, [(0, 4, 4), (64, 2, 4), (72, 4, 4)])
+        assert steps == [*range(0, 72, 4), *range(80, 144, 4)]
+        assert (padded, cut) == (1, 0)
+
+    def test_a_long_bar_is_cut_where_no_note_starts(self):
+        notes = [*quarters(8), (32, 52, 70), *quarters(8, 52)]  # a note of five quarters
+        assert self.read(notes, [(0, 4, 4), (32, 5, 4), (52, 4, 4)]) == ([*range(0, 36, 4), *range(48, 80, 4)], 0, 1)
+
+    def test_a_long_bar_that_is_full_gets_a_second_bar(self):
+        notes = [*quarters(8), *quarters(5, 32), *quarters(8, 52)]
+        assert self.read(notes, [(0, 4, 4), (32, 5, 4), (52, 4, 4)]) == ([*range(0, 52, 4), *range(64, 96, 4)], 1, 0)
+
+    def test_a_bar_of_rests_that_is_short_is_left_out(self):
+        notes = [*quarters(8), *quarters(8, 36)]
+        assert self.read(notes, [(0, 4, 4), (32, 1, 4), (36, 4, 4)]) == ([*range(0, 32, 4), *range(32, 64, 4)], 0, 1)
+
+    def test_what_sounds_across_the_silence_is_held(self):
+        notes = [*quarters(16), (64, 76, 70), *quarters(12, 76)]
+        song = track(notes)
+        bars, _stats = melody_to_bars(score(song, metre=[(0, 4, 4), (64, 2, 4), (72, 4, 4)]), song, METRE)
+        assert bars.reshape(-1)[64:84].tolist() == [70] + [_] * 19
+
+    def test_half_a_bar_is_enough_in_2_4(self):
+        """Pairs make up 16 steps, so bars of 2/4 keep to 8."""
+        notes = [*quarters(16), (64, 68, 70), *quarters(20, 68)]
+        assert self.read(notes, [(0, 2, 4), (64, 1, 4), (68, 2, 4)])[0] == [*range(0, 68, 4), *range(72, 152, 4)]
+
+    def test_what_is_out_by_rounding_does_not_count(self):
+        late = [(start + 0.1, end + 0.1, pitch) for start, end, pitch in quarters(8, 16)]
+        start, end, pitch = np.array([*quarters(4), *late]).T
+        song = Track("", -1, False, (start * STEP).astype(int), (end * STEP).astype(int), pitch.astype(int))
+        rows = np.array([[0, 4, 4], [16 * STEP + 12, 2, 2], [48 * STEP + 12, 4, 4]])
+        bars, stats = melody_to_bars(Score((song,), PER_QUARTER, rows, np.empty((0, 2)), pickup=0), song, METRE)
+        assert onset_steps(bars) == list(range(0, 48, 4))
+        assert (stats.moved, stats.padded, stats.cut) == (0, 0, 0)
+
+    def test_a_pickup_counts_as_no_bar(self):
+        notes = quarters(40)
+        metre = [(0, 4, 4), (20, 3, 4), (32, 4, 4)]
+        steps, padded, cut = self.read(notes, metre, pickup=4 * STEP)
+        assert steps[:9] == [12, 16, 20, 24, 28, 32, 36, 40, 48] and (padded, cut) == (1, 0)
+
+    def test_many_are_too_many_and_the_first_is_named(self):
+        metre = [(0, 4, 4), *[row for k in range(4) for row in ((32 + 28 * k, 3, 4), (44 + 28 * k, 4, 4))]]
+        with pytest.raises(Skip) as raised:
+            self.read(quarters(40), metre)
+        assert raised.value.reason == Reason.MIXED_METRES
+        assert raised.value.detail == "bar 3 as played has 3 quarters where 4/4 has 4; 4 of 11 bars do not fit"
+
+    def test_one_may_always_be_irregular(self):
+        assert self.read(quarters(11), [(0, 4, 4), (16, 3, 4), (28, 4, 4)])[1:] == (1, 0)
+
+    def test_the_metre_of_most_of_the_music_must_fill_16_steps(self):
+        assert skip_reason(quarters(40), metre=[(0, 4, 4), (48, 3, 4)]) == Reason.METRE
+
+    def test_downbeats_of_full_bars_come_to_bar_lines(self):
+        """Songs of random bars: each note on the downbeat of a bar of 4/4 starts a bar of 16 steps."""
+        rng = np.random.default_rng(0)
+        read = 0
+        for _trial in range(300):
+            lengths = np.where(rng.random(40) < 0.9, 16, rng.choice([2, 4, 6, 8, 10, 12, 14, 20, 24, 28, 32, 40], 40))
+            starts = np.append(0, np.cumsum(lengths)).tolist()
+            metre = [(start, int(n), 16) for start, n in zip(starts, lengths, strict=False)]
+            notes = [(start, start + 1, 60) for start in starts]
+            for start, length in zip(starts, lengths.tolist(), strict=False):
+                notes += [(start + k, start + k + 1, 50) for k in range(1, length) if rng.random() < 0.2]
+            song = track(sorted(notes))
+            try:
+                bars, stats = melody_to_bars(score(song, metre=metre, pickup=0), song, METRE)
+            except Skip as skip:
+                assert skip.reason == Reason.MIXED_METRES
+                continue
+            read += 1
+            steps = onset_steps(bars)
+            assert len(steps) == len(notes) and stats.covered == 0
+            downbeats = [s for s, (start, _end, pitch) in zip(steps, sorted(notes), strict=True) if pitch == 60]
+            full = [d for d, length in zip(downbeats, lengths.tolist(), strict=False) if length == 16]
+            assert all(step % 16 == 0 for step in full)
+        assert read > 100
 
 
 class TestPerformance:

@@ -10,12 +10,13 @@ import pytest
 
 from mcvae_jax.command import run_command
 from mcvae_jax.corpus import __main__ as command
-from mcvae_jax.corpus import build
+from mcvae_jax.corpus import build, builtin
 from mcvae_jax.corpus.build import build_corpus, ensure_corpus
+from mcvae_jax.corpus.few import lacking
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import MOVE_BINS, Stats
 
@@ -66,6 +67,17 @@ def test_a_corpus_holds_what_was_read(source, tmp_path):
     assert any(line.startswith("read 31 files, 1 skipped") for line in lines)
 
 
+def test_songs_in_free_tempo_are_a_warning(source, tmp_path):
+    lines = []
+    build_corpus(settings_of(source), tmp_path / "corpus", progress=lines.append, pictures=False)
+    assert not any("onsets" in line for line in lines)
+    free = Stats(onsets=16, moved=16, moves=(0,) * 4 + (8, 8, 0, 0), out_of_range=0, covered=0, shortened=0)
+    source.items = [*fake_songs(), fake_songs()[0]._replace(name="free.mid", stats=free)]
+    build_corpus(settings_of(source), tmp_path / "corpus", progress=lines.append, pictures=False)
+    (warning,) = [line for line in lines if line.startswith("warning") and "onsets" in line]
+    assert "3.2% of all onsets" in warning and "in 1 of 31 songs" in warning and "'free.mid'" in warning
+
+
 def test_identity_depends_on_the_music_and_not_on_the_order_of_the_files(source, tmp_path):
     def identity(items):
         source.items = items
@@ -109,8 +121,9 @@ def test_ensure_builds_once_and_again_when_something_changed(source, tmp_path):
     def ensure(**fields):
         lines.clear()
         before = source.calls
-        corpus = ensure_corpus(settings_of(source, **fields), place, progress=lines.append)
-        assert corpus.settings == settings_of(source, **fields)
+        settings = settings_of(source, held_out=0.3, **fields)
+        corpus = ensure_corpus(settings, place, progress=lines.append)
+        assert corpus.settings == settings
         return source.calls - before
 
     assert ensure() == 1
@@ -123,6 +136,17 @@ def test_ensure_builds_once_and_again_when_something_changed(source, tmp_path):
     (place / "tokens.npy").write_bytes(b"")
     assert ensure(max_bars=100) == 1 and "damaged" in lines[0]
     assert ensure(max_bars=100) == 0
+
+
+def test_the_built_in_tunes_are_built_again_when_they_are_read_otherwise(source, tmp_path, monkeypatch):
+    settings = CorpusSettings("builtin")
+    old = ensure_corpus(settings, tmp_path / "corpus")
+    assert ensure_corpus(settings, tmp_path / "corpus").identity == old.identity and source.calls == 1
+    monkeypatch.setattr(builtin, "CACHE_FORMAT", builtin.CACHE_FORMAT + 1)
+    assert Corpus.open(tmp_path / "corpus").identity == old.identity  # what was trained on it can go on
+    lines = []
+    ensure_corpus(settings, tmp_path / "corpus", progress=lines.append)
+    assert source.calls == 2 and "the way to read builtin changed" in lines[0]
 
 
 def test_a_file_that_is_no_music_does_not_change_the_source(source, tmp_path):
@@ -174,7 +198,7 @@ def test_command_when_interrupted(source, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(build, "read_songs", interrupted)
     status, lines = run([f"--source={source.folder}", f"--out={tmp_path / 'corpus'}"], monkeypatch, capsys)
-    assert status == 130 and lines[-1] == "Interrupted."
+    assert status == 130 and lines[-1] == "Stopped. The same command again goes on."
     assert os.listdir(tmp_path) == ["music"]
 
 
@@ -199,3 +223,57 @@ def test_real_music_has_the_counts_of_an_independent_reader(real_midi, tmp_path,
     assert read["songs"] == songs
     assert abs(read["bars"] - bars) <= 2 and abs(read["distinct_bars"] - distinct) <= 10
     assert 0.98 * songs < len(corpus) < songs and corpus.tokens.max() == 129
+
+
+# ---- few songs
+
+
+def build_few(source, tmp_path, count, alike=False, **fields):
+    """A corpus of the first songs, or of as many times the first one, and the warnings on the way."""
+    songs = fake_songs(count)
+    source.items = [song._replace(bars=songs[0].bars) for song in songs] if alike else songs
+    lines = []
+    corpus = build_corpus(settings_of(source, **fields), tmp_path / "corpus", progress=lines.append, pictures=False)
+    return corpus, [line for line in lines if line.startswith("warning")]
+
+
+def test_five_songs_can_be_trained_on_and_what_they_are_worth_is_said_once(source, tmp_path):
+    corpus, warnings = build_few(source, tmp_path, 5, held_out=1e-6)
+    assert sorted(corpus.sides.tolist()) == [TRAIN] * 4 + [HELD_OUT]
+    (moved,) = [record for record in corpus.records() if "moved" in record]
+    assert moved["side"] == "held out" and len(warnings) == 1
+    assert f"{moved['name']!r} was moved" in warnings[0] and "4 songs to learn from and 1 held out" in warnings[0]
+    assert "10 or more to learn from and 2 or more held out" in warnings[0]
+    assert moved["name"] in (corpus.folder / "report.txt").read_text()
+    assert json.loads((corpus.folder / "report.json").read_text())["moved"] == moved["name"]
+
+
+def test_a_corpus_of_few_songs_warns_when_it_is_opened_too(source, tmp_path):
+    lines = []
+    settings = settings_of(source, held_out=0.4)
+    source.items = fake_songs(5)
+    for _ in range(2):
+        ensure_corpus(settings, tmp_path / "corpus", progress=lines.append)
+    assert len([line for line in lines if "let all stages run" in line]) == 2 and source.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "told"),
+    [
+        (1, {}, "it has 1 song, and a model needs 2"),
+        (5, {"held_out": 0.0}, "no song is held out, since held_out is 0"),
+        (5, {"held_out": 1.0}, "no song is to learn from, since held_out is 1"),
+        (5, {"dedupe": "none"}, "all of its 5 songs are on one side of the split: they are alike"),
+    ],
+)
+def test_what_keeps_models_from_being_trained_is_said_with_what_to_do(source, tmp_path, count, fields, told):
+    alike = fields.get("dedupe") == "none"
+    corpus, warnings = build_few(source, tmp_path, count, alike, **fields)
+    assert len(warnings) == 1 and told in warnings[0]
+    assert told in lacking(corpus.sides, corpus.settings)
+
+
+def test_a_corpus_of_enough_songs_says_nothing(source, tmp_path):
+    assert "is like one to learn from" in lacking(np.array([TRAIN, EXCLUDED]), settings_of(source))
+    corpus, warnings = build_few(source, tmp_path, 40, held_out=0.3)
+    assert not warnings and not any("moved" in record for record in corpus.records())

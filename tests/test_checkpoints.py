@@ -1,6 +1,7 @@
 """What is kept, what is ignored, what is refused."""
 
 import json
+import resource
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import tree_identity
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -28,7 +31,7 @@ def saved(tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
         for step, objective in enumerate([3.0, 2.0, None, 2.0, 2.5], 1):
             metrics = None if objective is None else {"objective": objective, "kl": 0.5}
-            checkpoints.save(step, items(step), metrics)
+            checkpoints.save(step, items(float(step)), metrics)
             checkpoints.wait()
     return tmp_path / "c"
 
@@ -75,7 +78,7 @@ def test_half_written_checkpoints_are_ignored_and_cleared_away(saved):
         assert checkpoints.newest() == 5 and half.exists()
     with Checkpoints(saved) as checkpoints:
         assert checkpoints.newest() == 5
-        checkpoints.save(6, items(6))
+        checkpoints.save(6, items(6.0))
     assert not half.exists()
 
 
@@ -99,13 +102,63 @@ def lose_data(folder):
 def test_a_damaged_checkpoint_says_so_and_can_be_removed(saved, damage):
     damage(saved / "5")
     with Checkpoints(saved) as checkpoints:
-        with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* cannot be read"):
+        with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* is damaged: it cannot be read"):
             checkpoints.restore("newest", wanted())
         if damage is not truncate:
             with pytest.raises(DamagedCheckpoint, match="Checkpoint 5 in .* cannot be read(?!.*tensorstore_spec)"):
                 checkpoints.shapes(5, "params")
         checkpoints.delete(5)
         assert checkpoints.restore("newest", wanted()).step == 2
+
+
+def test_the_identity_is_of_what_was_saved_and_not_of_what_came_after(tmp_path):
+    grow = jax.jit(lambda tree: jax.tree.map(lambda x: x + 1, tree), donate_argnums=0)
+    big = {"params": {"a": jnp.zeros((2000, 1000))}, "opt_state": {"a": jnp.zeros((2000, 1000))}}
+    expected = tree_identity(big["params"])
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, big)
+        for _ in range(20):
+            big = grow(big)
+        checkpoints.wait()
+        assert checkpoints.about(1).identities == {"params": expected, "opt_state": expected}
+        assert checkpoints.identity(1, "params") == expected and checkpoints.damage(1) is None
+
+
+def test_identities_do_not_depend_on_containers_devices_or_the_order_of_keys():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    tree = items(3.0)
+    same = [
+        jax.device_get(tree),
+        jax.device_put(tree, everywhere),
+        {"opt_state": dict(enumerate(tree["opt_state"])), "params": dict(reversed(tree["params"].items()))},
+    ]
+    assert {tree_identity(each) for each in [tree, *same]} == {tree_identity(tree)}
+    others = [items(3.1), items(3.0, units=5), jax.tree.map(lambda x: x.astype(jnp.bfloat16), tree)]
+    assert len({tree_identity(each) for each in [tree, *others]}) == 4
+
+
+def test_a_full_disk_is_one_line_and_the_next_save_works(tmp_path, capfd):
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    big = {"params": {"a": jnp.arange(50_000.0)}, "opt_state": {"a": jnp.zeros(3)}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, items(1.0))
+        checkpoints.wait()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, old[1]))
+        try:
+            with pytest.raises(
+                CannotWrite, match=f"The disk of {tmp_path} is full .*; free 2 MB, and the same command"
+            ):
+                checkpoints.save(2, big)
+                checkpoints.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [1]
+        checkpoints.save(2, big)
+        checkpoints.wait()
+        assert checkpoints.damage(2) is None
+    assert capfd.readouterr().err == ""
 
 
 def test_another_configuration_is_named(saved):
@@ -130,5 +183,6 @@ def test_no_checkpoint_is_one_clear_line(tmp_path, saved):
             checkpoints.restore(3, wanted())
 
 
-def test_metrics_are_plain_json(saved):
-    assert json.loads((saved / "2" / "metrics" / "metrics").read_text())["objective"] == 2.0
+def test_the_record_is_plain_json_with_the_metrics(saved):
+    record = json.loads((saved / "2" / "identity" / "identity.json").read_text())
+    assert record["metrics"]["objective"] == 2.0 and record["step"] == 2

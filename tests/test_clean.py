@@ -197,6 +197,45 @@ def test_copies_in_other_keys_stay_together_unless_split_by_name(split):
     assert apart == 0 if split == "content" else apart > 10
 
 
+@pytest.mark.parametrize(("held_out", "few"), [(1e-6, HELD_OUT), (1 - 1e-6, TRAIN)])
+def test_a_side_that_would_be_empty_gets_the_song_of_the_nearest_hash(held_out, few):
+    songs = [song(str(i), notes) for i, notes in enumerate(tunes(6))]
+    settings = CorpusSettings("test", held_out=held_out)
+    cleaned = clean(songs, settings)
+    assert np.flatnonzero(cleaned.sides == few).tolist() == [cleaned.moved]
+    # the share at which it would change sides by its hash is nearest to the one asked for
+    shares = np.linspace(0, 1, 2001)
+    changes = [np.mean([split_side(key, share, 0) == TRAIN for share in shares]) for key in cleaned.contents]
+    assert cleaned.moved == (np.argmin(changes) if few == HELD_OUT else np.argmax(changes))
+    again = clean(songs[::-1], settings)
+    assert again.songs[again.moved].name == cleaned.songs[cleaned.moved].name
+
+
+def test_the_song_that_fills_a_side_is_one_that_can_be_scored():
+    """Five of six songs are the same tune but for a note, so that only the sixth can be held out."""
+    notes, other = tunes(2)
+    alike = [song(str(i), [*notes[:i], (*notes[i][:2], notes[i][2] + 1), *notes[i + 1 :]]) for i in range(5)]
+    cleaned = clean([*alike, song("other", other)], CorpusSettings("test", held_out=1e-6))
+    assert cleaned.songs[cleaned.moved].name == "other" and sorted(cleaned.sides.tolist()) == [TRAIN] * 5 + [HELD_OUT]
+    assert clean(alike, CorpusSettings("test", held_out=1e-6)).moved == -1
+
+
+def test_copies_of_the_song_that_fills_a_side_go_with_it():
+    songs = [song(f"{i}.{shift}", notes, shift) for i, notes in enumerate(tunes(4)) for shift in (0, 3)]
+    settings = CorpusSettings("test", dedupe="none", held_out=1e-6, max_similarity=1.0)
+    sides = sides_by_name(clean(songs, settings))
+    assert all(sides[f"{i}.0"] == sides[f"{i}.3"] for i in range(4)) and list(sides.values()).count(HELD_OUT) == 2
+
+
+@pytest.mark.parametrize("held_out", [0.0, 1.0])
+def test_no_song_moves_where_all_are_wanted_on_one_side_or_both_have_some(held_out):
+    songs = [song(str(i), notes) for i, notes in enumerate(tunes(40))]
+    assert clean(songs, CorpusSettings("test", held_out=held_out)).moved == -1
+    cleaned = clean(songs, CorpusSettings("test", held_out=0.2))
+    assert cleaned.moved == -1
+    assert cleaned.sides.tolist() == [split_side(key, 0.2, 0) for key in cleaned.contents]
+
+
 # --- leakage -----------------------------------------------------------------------------------------------
 
 

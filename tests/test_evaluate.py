@@ -351,7 +351,7 @@ def test_models_of_different_corpora_are_not_compared(runs, tmp_path):
 
 def test_mistakes(runs, tmp_path):
     workdir, out = f"--workdir={runs / 'vae'}", f"--out={tmp_path / 'out'}"
-    assert "--songs is 4; it must be 5 or more" in refused(workdir, out, "--songs=4")
+    assert "--songs is 4; it must be from 5 to 10,000" in refused(workdir, out, "--songs=4")
     assert "--bars is 0" in refused(workdir, out, "--bars=0")
     assert "seed is -1" in refused(workdir, out, "--seed=-1")
     assert "--colour" in refused(workdir, out, "--colour=red")

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from mcvae_jax import latents as latents_module
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import corpus_latents, main, transposed_bars
 from mcvae_jax.models import bar_codec
@@ -108,6 +109,54 @@ def test_what_is_damaged_is_encoded_again(small, encoded):
     assert len(encoded) == 4
 
 
+def test_what_was_cut_off_goes_on_from_its_chunks(small, monkeypatch, encoded):
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
+    codec, corpus = small
+    folder = codec.origin.folder
+    whole = corpus_latents(codec, corpus, folder=folder / "whole")
+    total, encode = len(encoded), bar_codec._encode
+    assert total > 3 and not list(folder.glob("whole/.*"))
+
+    def stop(*arguments):
+        if len(encoded) == total + 3:
+            raise KeyboardInterrupt
+        return encode(*arguments)
+
+    monkeypatch.setattr(bar_codec, "_encode", stop)
+    with pytest.raises(KeyboardInterrupt):
+        corpus_latents(codec, corpus)
+    first, second, _ = sorted(folder.glob("latents/.*/*.npy"))
+    first.write_bytes(first.read_bytes()[:-8] + bytes(8))  # damaged: encoded again
+    second.write_bytes(b"")
+    monkeypatch.setattr(bar_codec, "_encode", encode)
+    said = []
+    for a, b in zip(corpus_latents(codec, corpus, say=said.append), whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(encoded) == 2 * total + 2 and said[-1].startswith("7 of ")
+    assert not list(folder.glob("latents/.*"))
+
+
+def test_chunks_of_another_vae_are_not_taken(small, tmp_path, monkeypatch, encoded):
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
+    codec, corpus = small
+    folder = codec.origin.folder
+    save_vae(tmp_path / "other", corpus, seed=1)
+    other = open_codec(tmp_path / "other")
+    other = dataclasses.replace(other, origin=other.origin._replace(folder=folder))
+    write = latents_module._write
+    monkeypatch.setattr(latents_module, "_write", lambda *_: stop())
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corpus_latents(codec, corpus)
+    assert len(list(folder.glob("latents/.*/*.npy"))) == len(encoded)
+    monkeypatch.setattr(latents_module, "_write", write)
+    first, _ = codec.encode(corpus.distinct)
+    assert not np.allclose(corpus_latents(other, corpus).mu, first)
+
+
 def test_where_nothing_can_be_kept_they_are_there_all_the_same(small, tmp_path):
     codec, corpus = small
     (tmp_path / "file").write_text("")
@@ -118,7 +167,10 @@ def test_where_nothing_can_be_kept_they_are_there_all_the_same(small, tmp_path):
 
 def test_the_npz_holds_every_song(small, tmp_path):
     codec, corpus = small
+    before = sorted(codec.origin.folder.rglob("*"))
     main([f"--workdir={codec.origin.folder}", f"--out={tmp_path / 'new' / 'latents.npz'}"])
+    assert sorted(codec.origin.folder.rglob("*")) == before  # it writes its file alone
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["latents.npz"]
     latents = corpus_latents(codec, corpus)
     with np.load(tmp_path / "new" / "latents.npz", allow_pickle=False) as file:
         for i in range(len(corpus)):

@@ -1,8 +1,11 @@
 """The listening test but for its page in a browser: the clips and their key, files of answers, and the statistics."""
 
 import base64
+import csv
+import io
 import itertools
 import json
+import os
 import re
 
 import numpy as np
@@ -183,6 +186,7 @@ def save(place, name, record):
 def test_unusable_files_are_named_and_left_out(key, tmp_path):
     good = answers_of(key, "GOOD", **PLAIN)
     clip, group = next(iter(key["clips"])), next(iter(key["groups"]))
+    text = json.dumps(good)
     other = {**good["statements"], group: {**good["statements"][group], "melody": 6}}
     wrong = {
         "damaged": (json.dumps(good)[:200], "damaged"),
@@ -192,12 +196,47 @@ def test_unusable_files_are_named_and_left_out(key, tmp_path):
         "version": ({**good, "version": 2}, "version 2"),
         "foreign": ({**good, "test": "another"}, "another test (another, not"),
         "unfinished": ({**good, "finished": None}, "has not finished"),
-        "time": ({**good, "finished": "yesterday"}, "damaged"),
-        "lacking": ({**good, "real": {clip: "real"}}, "damaged"),
+        "time": ({**good, "finished": "yesterday"}, "finished is yesterday"),
+        "lacking": ({**good, "real": {clip: "real"}}, "its 'real' holds other"),
         "rating": ({**good, "statements": other}, "not 1 to 5"),
         "pairs": ({**good, "pairs": dict(list(good["pairs"].items())[1:])}, "the pairs that a page asks"),
         "pair": ({**good, "pairs": {f"{clip}/{clip}": clip}}, "a pair that no page asks"),
         "code": ({**good, "code": "../x"}, "code"),
+        "code2": ({**good, "code": ["GOOD"]}, "code"),
+        "consent": ({**good, "consent": ""}, "has not agreed"),
+        "year1": ({**good, "started": "0001-01-01T00:00:00.000Z"}, "started is 0001"),
+        "year1local": ({**good, "started": "0001-01-01T00:00:00+14:00"}, "started is 0001"),
+        "year9999": ({**good, "finished": "9999-12-31T23:59:59-14:00"}, "finished is 9999"),
+        "backwards": ({**good, "finished": good["started"], "started": good["finished"]}, "within a year"),
+        "long": ({**good, "finished": "2022-01-01T10:00:00.000Z"}, "within a year"),
+        "nowhere": ({**good, "finished": "2020-01-01T10:21:00"}, "finished is 2020"),
+        "huge": (text.replace("1.5", "1" + "0" * 400), "heard for 1000"),
+        "elsewhere": ({**good, "heard": {"x": 1}}, "heard what is not on the page"),
+        "digits": (text.replace("1.5", "1" * 5000), "damaged"),
+        "infinite": (text.replace("1.5", "1e999"), "heard for inf"),
+        "nan": (text.replace("1.5", "NaN"), "NaN, which is no number"),
+        "negative": (text.replace("1.5", "-1.5"), "heard for -1.5"),
+        "words": (text.replace("1.5", '"1.5"'), "heard for 1.5"),
+        "truth": (text.replace("1.5", "true"), "heard for True"),
+        "deep": ('{"a":' * 100_000, "damaged (RecursionError"),
+        "lists": ("[" * 100_000, "damaged (RecursionError"),
+        "size": (json.dumps(good | {"x": "x" * answers.MAX_BYTES}), "over 1,048,576 bytes"),
+        "twice": (text.replace('"code":', '"code": "A", "code":', 1), "says something twice"),
+        "twice deep": (text.replace('"melody":', '"melody": 1, "melody":', 1), "says something twice"),
+        "true rating": (
+            {**good, "statements": {g: dict.fromkeys(key["statements"], True) for g in key["groups"]}},
+            "not 1 to 5",
+        ),
+        "more": ({**good, "real": {**good["real"], "clip-999": "real"}}, "its 'real' holds other"),
+        "judgement": ({**good, "real": dict.fromkeys(good["real"], ["real"])}, "judgement of a clip is"),
+        "background": ({**good, "background": "=CMD()"}, "background is =CMD()"),
+        "pair list": ({**good, "pairs": []}, "its 'pairs' is no object"),
+        "pair of one": ({**good, "pairs": {"a": {}}}, "a pair that no page asks"),
+        "remarks": ({**good, "remarks": {"elsewhere": "x"}}, "what is not on the page"),
+        "remark": ({**good, "remarks": {"all": ["x"]}}, "no text of 4,000"),
+        "long remark": ({**good, "remarks": {"all": "x" * 4001}}, "no text of 4,000"),
+        "number": (7, "no page of a listening test"),
+        "test": ({**good, "test": "\x1b[2J\ud800" + "x" * 10**5}, r"another test (\x1b[2J\ud800xxx"),
     }
     for name, (record, _) in wrong.items():
         save(tmp_path / "a", f"{name}.json", record)
@@ -207,14 +246,58 @@ def test_unusable_files_are_named_and_left_out(key, tmp_path):
     assert {each.file for each in left_out} == {str(tmp_path / "a" / f"{name}.json") for name in wrong}
     for each in left_out:
         assert wrong[each.file.rsplit("/", 1)[1][:-5]][1] in each.reason, each
+        assert each.reason.isprintable() and len(each.reason) < 250
+
+
+@pytest.mark.parametrize("field", ["started", "code", "background", "real", "statements", "pairs", "remarks", "heard"])
+def test_a_wrong_type_anywhere_costs_its_file_alone(key, tmp_path, field):
+    save(tmp_path / "a", "good.json", answers_of(key, "GOOD", **PLAIN))
+    wrong = [None, True, -1, 10**400, 1e300, "", "\ud800", "a b", [], [[]], {"x": {}}, {"": None}]
+    for n, value in enumerate(wrong):
+        save(tmp_path / "a", f"odd-{n}.json", answers_of(key, f"ODD{n}", **PLAIN) | {field: value})
+    found, left_out = answers.read_answers([str(tmp_path / "a")], key)
+    assert [each.code for each in found] == ["GOOD"] and len(left_out) == len(wrong)
+
+
+def test_a_file_of_answers_that_is_no_file_is_named(key, tmp_path):
+    save(tmp_path / "a", "good.json", answers_of(key, "GOOD", **PLAIN))
+    os.mkfifo(tmp_path / "a" / "pipe.json")
+    (tmp_path / "a" / "folder.json").mkdir()
+    os.symlink("self.json", tmp_path / "a" / "self.json")
+    found, left_out = answers.read_answers([str(tmp_path / "a")], key)
+    assert len(found) == 1 and len(left_out) == 3
+
+
+def test_damaged_keys_are_refused_in_one_line(key, tmp_path):
+    group, clip = next(iter(key["groups"])), next(iter(key["clips"]))
+    for change in (
+        {"models": 1},
+        {"models": [{"name": 1, "kind": "vae"}]},
+        {"groups": {**key["groups"], group: "another"}},
+        {"clips": {**key["clips"], clip: {"model": "another", "seed": 0}}},
+        {"clips": []},
+        {"statements": [1]},
+        {"seconds": 0},
+        {"seconds": "1"},
+        {"seeds_per_pair": 1.5},
+        {"test": None},
+    ):
+        save(tmp_path, "key.json", key | change)
+        with pytest.raises(UserError, match="is damaged") as caught:
+            answers.read_key(tmp_path / "key.json")
+        assert str(caught.value).isprintable()
+    save(tmp_path, "key.json", "[" * 100_000)
+    with pytest.raises(UserError, match="is damaged"):
+        answers.read_key(tmp_path / "key.json")
 
 
 def test_of_files_of_one_listener_the_last_stays(key, tmp_path):
+    of = {"a": "no", "b": "ensemble", "c": "alone"}
     for name, hour in (("a", 11), ("b", 13), ("c", 12)):
-        record = answers_of(key, "SAME", **PLAIN, finished=f"2020-01-01T{hour}:00:00.000Z", background=name)
+        record = answers_of(key, "SAME", **PLAIN, finished=f"2020-01-01T{hour}:00:00.000Z", background=of[name])
         save(tmp_path / "a", f"{name}.json", record)
     (listener,), left_out = answers.read_answers([str(tmp_path / "a")], key)
-    assert listener.background == "b" and listener.minutes == 180
+    assert listener.background == "ensemble" and listener.minutes == 180
     assert [each.file[-6:] for each in left_out] == ["a.json", "c.json"]
     assert all("the same listener, SAME" in each.reason for each in left_out)
 
@@ -251,17 +334,23 @@ def test_the_analysis_finds_what_ten_listeners_prefer(folder, key, tmp_path, cap
     assert (tmp_path / "out" / "remarks.csv").read_text().count("L0") == 2
 
 
-def test_remarks_stand_in_the_results_as_they_were_written(folder, key, tmp_path):
+def test_remarks_stand_in_the_results_as_they_were_written(folder, key, tmp_path, capsys):
     group, model = next(iter(key["groups"].items()))
-    remarks = {group: "too | *loud*\n\n# <b>and</b> [slow](x)", "all": "=nice_one_"}
+    remarks = {group: "too | *loud*\n\n# <b>and</b> [slow](x)", "all": "=nice_one_\n+1;@x\x1b[2J\u202e\ud83d"}
     save(tmp_path / "in", "a.json", answers_of(key, "SAID", **PLAIN, remarks=remarks))
     save(tmp_path / "in", "b.json", answers_of(key, "MUTE", **PLAIN))
+    save(tmp_path / "in", "\u202e<b>\x1b[31m.json", "{")
     arguments = [str(tmp_path / "in"), f"--key={folder / 'test' / 'key.json'}"]
     listening_test.main(["analyse", *arguments, f"--out={tmp_path / 'out'}"])
     text = (tmp_path / "out" / "results.md").read_text()
     section = text.split("\n## Remarks\n")[1]
     row = rf"| SAID | {model} | too \| \*loud\* # \<b\>and\</b\> \[slow\](x) |"
-    assert row in section.splitlines() and r"| SAID | the test | =nice\_one\_ |" in section.splitlines()
+    assert row in section.splitlines() and r"| SAID | the test | =nice\_one\_ +1;@x\\x1b\[2J\\u202e\\ud83d |" in section
+    assert r"\\u202e\<b\>\\x1b\[31m.json: it is damaged" in section
+    table = (tmp_path / "out" / "remarks.csv").read_text("utf-8")
+    last = list(csv.DictReader(io.StringIO(table)))[-1]["remark"]
+    assert last == "'=nice_one_\n+1;@x\\x1b[2J\\u202e\\ud83d"
+    assert not set(table + text) & set("\x1b\u202e") and "\x1b" not in capsys.readouterr().out
     assert "remarks.csv" in section and "MUTE" not in section
     assert "SD strongly disagree, D disagree, N neutral, A agree, SA strongly agree" in text
     save(tmp_path / "in", "a.json", answers_of(key, "SAID", **PLAIN))
@@ -280,7 +369,7 @@ def test_mistakes_in_analysing(folder, key, tmp_path):
     (tmp_path / "bare").mkdir()
     assert "no file of answers" in refused("analyse", tmp_path / "bare", good, out)
     save(tmp_path / "in", "bad.json", "{")
-    assert "cannot be read" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'none.json'}", out)
+    assert "there is no key" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'none.json'}", out)
     assert "is damaged" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'in' / 'bad.json'}", out)
     assert "is no key" in refused("analyse", tmp_path / "in", f"--key={tmp_path / 'in' / 'a.json'}", out)
     assert "no result of a listening test" in refused("analyse", tmp_path / "in", good, f"--out={tmp_path / 'in'}")

@@ -86,7 +86,7 @@ def test_three_listeners_with_the_mouse_and_what_is_found(browser, key, page, do
     assert pair["share for the first"] == 0 and pair["choices"] == 3
     told = {row["model"]: row["right answers"] for row in summary["told from real songs"]}
     assert told == {VAE: 1.0, MCVAE: 1.0}
-    assert "the test,'=better" in (tmp_path / "results" / "remarks.csv").read_text()
+    assert '"the test","\'=better"' in (tmp_path / "results" / "remarks.csv").read_text()
     assert "listeners: 3, files left out: 0" in capsys.readouterr().out
 
 

@@ -122,6 +122,26 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
 
 
+@pytest.mark.parametrize("during", ["save", "wait"])
+def test_a_signal_in_the_last_save_stops_before_the_results(tmp_path, monkeypatch, during):
+    train(tmp_path / "whole", steps=20)
+    plain = getattr(Checkpoints, during)
+
+    def signalled(checkpoints, *arguments):
+        if not arguments or arguments[0] == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(checkpoints, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, during, signalled)
+        outcome, said = train(tmp_path / "run", steps=20)
+    assert outcome == (20, signal.SIGTERM) and "Stopped at step 20/20 and saved." in said[-1]
+    assert not (tmp_path / "run" / "results").exists()
+    outcome, said = train(tmp_path / "run", steps=20)
+    assert outcome == (20, 0) and any("Done: step 20" in line for line in said)
+    assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
+
+
 def test_a_second_signal_quits_at_once(tmp_path):
     process = start(tmp_path, sleep=1.0, steps=300, log_every=1, eval_every=500, save_every=500)
     process.send_signal(signal.SIGINT)
@@ -132,20 +152,6 @@ def test_a_second_signal_quits_at_once(tmp_path):
     assert process.returncode == 130 and time.time() - begun < 0.7
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps() == []
-
-
-def test_a_second_signal_quits_compiled_code_at_once():
-    """A long computation of the standard library in the place of a long compilation."""
-    code = (
-        "import hashlib; from mcvae_jax.training.signals import StopSignals\n"
-        "with StopSignals(): print('in', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "in\n"
-    process.send_signal(signal.SIGTERM)
-    assert process.stderr.readline() == "\n" and "once more quits at once" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 130
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):

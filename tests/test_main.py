@@ -34,6 +34,10 @@ def config(tmp_path, monkeypatch):
     return "toy.py"
 
 
+def check(kind, config):
+    """Nothing of the toy can be wrong."""
+
+
 def make_task(kind, config, say):
     """What the row of the toy finds in this module."""
     say("making the toy")

@@ -6,7 +6,9 @@ import mido
 import numpy as np
 import pytest
 
-from mcvae_jax.music.midi import MAX_BYTES, MAX_TRACKS, read_midi, write_midi
+from mcvae_jax.music.midi import MAX_BYTES, read_midi, write_midi
+from mcvae_jax.music.midi_bytes import MAX_TRACKS
+from mcvae_jax.music.readers import read_scores
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from tests import midi_oracle as raw
 
@@ -70,6 +72,16 @@ SEMANTICS = {
         (0, b"\xf0\x03\x01\x02\xf7"), (0, b"\xe0\x00\x40"), (0, b"\xd0\x10"), (0, b"\xb0\x07\x64"),
         (0, b"\xa0\x3c\x10"), (0, raw.on(60)), (9, raw.off(60)),
     ],
+    "a packet takes its time and no more": [
+        (0, raw.on(60)), (9, raw.off(60)), (7, b"\xf7\x02\x01\x02"), (5, raw.on(62)), (9, raw.off(62)),
+    ],
+    "a system exclusive message in two packets": [
+        (0, raw.on(60)), (9, raw.off(60)), (7, b"\xf0\x02\x01\x02"), (5, b"\xf7\x02\x03\xf7"),
+        (5, raw.on(62)), (9, raw.off(62)),
+    ],
+    "what looks like a packet within a delta": [
+        (0, raw.on(60)), (0x3B81, raw.off(60)), (0, raw.on(2)), (1, raw.off(2)),
+    ],
 }  # fmt: skip
 
 
@@ -103,6 +115,68 @@ def test_random_files_agree_with_mido():
             continue
         assert notes_of(read_midi(data, channels=True)) == expected
         assert [notes for _channel, notes in notes_of(read_midi(data))] == [notes for _channel, notes in expected]
+
+
+PAIR = raw.chunk([(0, raw.on(60)), (9, bytes([60, 0])), (0, bytes([62, 80])), (9, bytes([62, 0]))])
+SOUND = [(0, [(0, 9, 60), (9, 18, 62)])]  # of PAIR
+
+
+def between(message: bytes) -> bytes:
+    """PAIR with a message between its notes, after which running status goes on."""
+    events = [(0, raw.on(60)), (9, bytes([60, 0])), (0, message), (0, bytes([62, 80])), (9, bytes([62, 0]))]
+    return raw.midi(raw.chunk(events))
+
+
+def riff(data: bytes, *before: bytes) -> bytes:
+    """RIFF around a MIDI file, with other chunks before it; chunks have an even size."""
+    chunks = b"".join(name + struct.pack("<I", len(text)) + text for name, text in [*before, (b"data", data)])
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"RMID" + chunks + bytes(len(data) % 2)
+
+
+def longer_header(data: bytes, more: bytes) -> bytes:
+    return data[:4] + struct.pack(">I", 6 + len(more)) + data[8:14] + more + data[14:]
+
+
+ALIEN = b"XFIH" + struct.pack(">I", 4) + b"abcd"
+# Files that are not as the standard has them, or are so seldom; all hold the notes of PAIR, and some hold them twice.
+UNUSUAL = {
+    "a header of 8 bytes": (longer_header(raw.midi(PAIR), b"\0\0"), 1),
+    "a header of 200 bytes": (longer_header(raw.midi(PAIR, PAIR), bytes(194)), 2),
+    "RIFF": (riff(raw.midi(PAIR)), 1),
+    "RIFF, with a list of 8,000 bytes before": (riff(raw.midi(PAIR), (b"LIST", b"INFO" + bytes(7996))), 1),
+    "128 bytes before, as of MacBinary": (bytes(128) + raw.midi(PAIR), 1),
+    "the lines of a mail before": (b"Content-Type: audio/midi\r\n\r\n" + raw.midi(PAIR), 1),
+    "zeros behind": (raw.midi(PAIR) + bytes(37), 1),
+    "text behind": (raw.midi(PAIR) + b"\r\n-- \r\nsent from my synthesizer", 1),
+    "fewer tracks claimed": (raw.midi(PAIR, PAIR, tracks=1), 2),
+    "more tracks claimed": (raw.midi(PAIR, PAIR, tracks=3), 2),
+    "no track claimed": (raw.midi(PAIR, tracks=0), 1),
+    "format 0 with two tracks": (raw.midi(PAIR, PAIR, kind=0), 2),
+    "chunks of another kind": (raw.midi(ALIEN, PAIR, ALIEN, PAIR, ALIEN, tracks=2), 2),
+    "chunks of another kind and too few tracks claimed": (raw.midi(ALIEN, PAIR, ALIEN, PAIR, tracks=1), 2),
+    "running status after a system exclusive message": (between(b"\xf0\x03\x01\x02\xf7"), 1),
+    "running status after a packet": (between(b"\xf7\x01\xfa"), 1),
+    "running status after a long text, and a packet": (between(b"\xff\x01\x81\x00" + bytes(128) + b"\0\xf7\0"), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNUSUAL)
+@pytest.mark.parametrize("channels", [False, True])
+def test_unusual_files(what, channels):
+    data, times = UNUSUAL[what]
+    (score,) = read_scores(data, ".mid", channels)
+    assert [notes for _channel, notes in notes_of(score)] == [notes for _channel, notes in SOUND * times]
+    assert not channels or notes_of(score) == SOUND * times
+
+
+def test_the_tracks_of_format_2_are_pieces():
+    metre = raw.chunk([(0, b"\xff\x58\x04\x03\x02\x18\x08"), *[(0, raw.on(70)), (9, raw.off(70))]])
+    first, silent, second = read_scores(
+        raw.midi(PAIR, raw.chunk([(0, raw.name(b"silence"))]), metre, kind=2), ".mid", True
+    )
+    assert notes_of(first) == SOUND and first.time_signatures.tolist() == []
+    assert isinstance(silent, Skip) and silent.reason == Reason.NO_NOTES
+    assert notes_of(second) == [(0, [(0, 9, 70)])] and second.time_signatures.tolist() == [[0, 3, 4]]
 
 
 def test_what_a_file_states():
@@ -150,6 +224,14 @@ BAD = {
     ),
     "65,535 tracks": (raw.midi(raw.melody([60]) * 65535, tracks=65535), Reason.TOO_MANY_TRACKS),
     "a claim of too many tracks": (raw.midi(raw.melody([60]), tracks=MAX_TRACKS + 1), Reason.TOO_MANY_TRACKS),
+    "too many tracks that no header claims": (
+        raw.midi(*[raw.melody([60])] * (MAX_TRACKS + 1), tracks=1), Reason.TOO_MANY_TRACKS,
+    ),
+    "5,000 bytes before": (bytes(5000) + raw.midi(raw.melody([60])), Reason.NOT_MUSIC),
+    "a header of 4 bytes": (b"MThd" + struct.pack(">IHH", 4, 1, 1) + raw.melody([60]), Reason.DAMAGED),
+    "a packet, and then a track that breaks off": (
+        raw.midi(raw.chunk(SEMANTICS["a packet takes its time and no more"]))[:-9], Reason.DAMAGED,
+    ),
     "too large": (raw.midi(raw.melody([60])) + bytes(MAX_BYTES), Reason.TOO_LARGE),
     "a huge chunk length": (
         raw.midi(tracks=1) + b"MTrk" + struct.pack(">I", 2**32 - 1) + raw.melody([60])[8:], Reason.DAMAGED,
@@ -172,11 +254,13 @@ def test_a_million_track_chunks_behind_an_honest_header():
     assert len(score.tracks) == 1
 
 
-def test_mutations_raise_nothing_but_skip():
+@pytest.mark.parametrize("trials", [600, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_mutations_raise_nothing_but_skip(trials):
     """Flipped, deleted, inserted and doubled bytes in files that exercise every kind of event."""
     seeds = [raw.midi(raw.chunk(events), raw.melody(range(50, 70), channel=2)) for events in SEMANTICS.values()]
+    seeds += [data for data, _ in UNUSUAL.values()]
     rng = np.random.default_rng(0)
-    for trial in range(600):
+    for trial in range(trials):
         data = bytearray(seeds[trial % len(seeds)])
         for _change in range(rng.integers(1, 6)):
             at = int(rng.integers(0, len(data)))

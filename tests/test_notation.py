@@ -11,8 +11,16 @@ import pytest
 
 pytest.importorskip("music21")
 
-from mcvae_jax.music.abc_text import simplify  # noqa: E402
-from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, play_order  # noqa: E402
+from mcvae_jax.music.measures import (  # noqa: E402
+    TICKS_PER_QUARTER,
+    Measure,
+    Note,
+    Part,
+    Piece,
+    piece_to_score,
+    play_order,
+)
+from mcvae_jax.music.melody import choose_melody  # noqa: E402
 from mcvae_jax.music.readers import read_scores  # noqa: E402
 from mcvae_jax.music.score import Reason, Score, Skip  # noqa: E402
 
@@ -129,12 +137,49 @@ def test_pickup_after_a_full_bar_takes_time_from_its_last_note():
 
 
 def test_pickup_without_room_is_left_out():
-    assert notes(abc("C8 | D4 E2 E2 ||\nG2 | C8 | D8 |]"))[-2:] == [(16, 8, C), (24, 8, D)]
+    score = abc("C8 | D4 E2 E2 ||\nG2 | C8 | D8 |]")
+    assert notes(score)[-2:] == [(16, 8, C), (24, 8, D)]
+    assert score.left_out == 1  # and counted
 
 
 def test_a_bar_that_does_not_fit_is_stated():
     signatures = abc("C8 | D4 E2 | C8 | D8 |").time_signatures
     assert (signatures // [EIGHTH, 1, 1]).tolist() == [[0, 4, 4], [8, 3, 4], [14, 4, 4]]
+
+
+def piece(*bars: list[Note], lengths: list[int], is_drum: bool = False) -> Piece:
+    """One part of 2/4; lengths are those of the bars in ticks."""
+    measures = [Measure(length, (2, 4)) for length in lengths]
+    return Piece(measures, [Part("", is_drum, list(bars))], [], [], "")
+
+
+def test_lengths_that_are_out_by_rounding_are_those_of_the_metre():
+    bar = 2 * TICKS_PER_QUARTER
+    held = [
+        [Note(0, length, C, tied)] for length, tied in ((bar, False), (bar - 60, True), (bar + 60, False), (bar, False))
+    ]
+    score = piece_to_score(piece(*held, lengths=[bar, bar - 60, bar + 60, bar]))
+    assert score.time_signatures.tolist() == [[0, 2, 4]]
+    assert (score.tracks[0].start / bar).tolist() == [0, 1, 3]  # and the tie holds
+
+
+def test_a_piece_of_drums_alone_says_so():
+    for notes_of_it in ([], [Note(0, EIGHTH, C, False)]):
+        drums = piece(notes_of_it, lengths=[2 * TICKS_PER_QUARTER], is_drum=True)
+        with pytest.raises(Skip) as caught:
+            choose_melody(piece_to_score(drums), "auto")
+        assert caught.value.reason == Reason.DRUMS_ONLY
+
+
+def test_what_repeats_and_parts_multiply_is_bounded():
+    bar = 2 * TICKS_PER_QUARTER
+    chord = [Note(0, bar, pitch, False) for pitch in range(100)]
+    for parts, bars in ((1, 6000), (200, 11_000)):
+        drawn = piece(chord, lengths=[bar])
+        large = drawn._replace(parts=drawn.parts * parts, order=[0] * bars)
+        with pytest.raises(Skip) as caught:
+            piece_to_score(large)
+        assert caught.value.reason == Reason.TOO_LONG
 
 
 def test_bars_split_by_a_barline_join_again():
@@ -167,13 +212,6 @@ def test_voices_become_tracks():
     assert high.pitch.tolist() == [C5, D5, E5, 77]
     assert low.pitch.tolist() == [C, G, F]
     assert low.start.tolist() == [0, 8 * EIGHTH, 16 * EIGHTH]
-
-
-def test_simplify_keeps_barlines_and_text_in_step():
-    text, barlines = simplify('K:C\n|:"D.C."(A>B) Hx :|[2 vc!fine!d {e}f=20\n|]')
-    assert text.split("K:C")[1].split() == ["|", "A>B", "|", "cd", "f", "|"]
-    assert [barline.ends_repeat for barline in barlines] == [False, True, False]
-    assert [set(barline.endings) for barline in barlines] == [set(), {2}, set()]
 
 
 MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>

@@ -16,7 +16,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
-from tests.small_models import save_corpus
+from tests.small_models import edit_json, save_corpus
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -101,7 +101,7 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert lines[-1] == f"Listen: open {folder / 'songs' / 'index.html'} in a browser."
     assert lines[-2].startswith("Time by stage: corpus 0:") and lines[-2].count(":") == 7
     seconds = json.loads((folder / "stages.json").read_text())
-    assert list(seconds) == list(pipeline.STAGES) and min(seconds.values()) > 0
+    assert list(seconds) == [*pipeline.STAGES, "check"] and min(seconds[name] for name in pipeline.STAGES) > 0
     origins = open_model(folder).origins
     assert origins["MDRNN"].data["vae"] == origins["VAE"].identity
     record = songs_of(folder)
@@ -178,10 +178,8 @@ def test_a_vae_under_a_trained_mdrnn_is_trained_no_further(copy, command, corpor
     before = files(copy)
     with pytest.raises(UserError, match=r"mdrnn belongs to another state of the VAE than step 9 of .*; delete .*mdrnn"):
         command(copy, "vae.train.steps=9")
-    record = json.loads((copy / "mdrnn" / "config.json").read_text())
-    record["data"]["vae"] = "0" * 32
     assert files(copy) == before
-    (copy / "mdrnn" / "config.json").write_text(json.dumps(record))
+    edit_json(copy / "mdrnn" / "config.json", lambda record: record["data"].update(vae="0" * 32))
     with pytest.raises(UserError, match="mdrnn belongs to another state of the VAE than step 6"):
         command(copy)
     shutil.rmtree(copy / "mdrnn")  # as it says
@@ -195,7 +193,12 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ("songs.bars=0", "config.songs.bars is 0; it must be at least 1"),
+        ("songs.bars=0", "config.songs.bars is 0; it must be from 1 to 1,000"),
+        ("songs.bars=2000000000", "config.songs.bars is 2000000000; it must be from 1 to 1,000"),
+        ("songs.composed=2000000000", "config.songs.composed is 2000000000; it must be from 0 to 10,000"),
+        ("mdrnn.data.window=2000000000", "config.mdrnn.data.window is 2000000000; it must be from 0 to"),
+        ("vae.held_out.importance_samples=2000000000", "config.vae.held_out.importance_samples is 2000000000; it"),
+        ("vae.corpus.max_bars=2000000000", "max_bars is 2000000000; it must be from 0 to"),
         ("songs.seed_bars=-1", "config.songs.seed_bars is -1"),
         ("songs.composed=-1", "config.songs.composed is -1"),
         ("songs.temperature=-1.0", "config.songs.temperature is -1.0"),
@@ -206,7 +209,7 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
         ("mdrnn.model.units=0", "config.mdrnn.model.units is 0"),
         ("mdrnn.data.lowest_shift=3", "config.mdrnn.data.lowest_shift must not be above 0"),
         ("mdrnn.dropout.hidden=1.0", "config.mdrnn.dropout.hidden is 1.0"),
-        ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws must be at least 1"),
+        ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws is 0; it must be from 1 to"),
         ("mdrnn.vae_workdir=elsewhere", "the config has no field 'vae_workdir' there"),
         ("songs.seed_bars=500", "no held-out song of .* is longer than 500 bars; lower config.songs.seed_bars"),
         (

@@ -1,24 +1,21 @@
 """From a source to songs: folders, archives, bad input, and workers that die."""
 
-import functools
-import gzip
 import io
 import os
 import random
-import signal
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 
 import numpy as np
 import pytest
 
-from mcvae_jax.corpus import pool, sources
-from mcvae_jax.corpus.read import Skipped, Song, read_songs
+from mcvae_jax.corpus import sources
+from mcvae_jax.corpus.read import Skipped, Song, read_file, read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
+from mcvae_jax.music import readers
 from mcvae_jax.music.bars import bars_to_tokens, tokens_to_bars
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Reason, Score, Track
@@ -92,6 +89,16 @@ class TestSources:
                 archive.writestr(name, data)
         assert_is_everything(read(tmp_path / "m.zip"))
 
+    def test_songs_off_the_grid_are_left_out_where_that_is_asked_for(self, tmp_path):
+        free = raw.midi(raw.melody(range(60, 76), 611))
+        (tmp_path / "free.mid").write_bytes(free)
+        (tmp_path / "strict.mid").write_bytes(raw.midi(raw.melody(range(60, 76), 480)))
+        kept = [type(item) for item in read_songs(CorpusSettings(str(tmp_path)), 1)]
+        assert kept == [Song, Song]
+        first, second = read_songs(CorpusSettings(str(tmp_path), max_moved=0.3), 1)
+        assert first == Skipped("free.mid", Reason.OFF_GRID, "38% move by a quarter of a step or more")
+        assert isinstance(second, Song)
+
     @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
     @pytest.mark.parametrize("workers", [1, 2])
     def test_tar(self, tmp_path, suffix, workers):
@@ -163,9 +170,8 @@ class TestHostileFolders:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(sources, "_open_at_once", refuse)
-        results = read(folder)
-        assert {r.reason for r in results} == {Reason.UNREADABLE}
-        assert results[0].detail == "Permission denied"
+        (song,) = read_file(sources.File("a.mid", ".mid", str(folder / "a.mid")), CorpusSettings(str(folder)))
+        assert song == Skipped("a.mid", Reason.UNREADABLE, "Permission denied")
 
     def test_a_file_that_goes_away(self, folder, monkeypatch):
         files, _sorted = sources.list_files(str(folder))
@@ -174,84 +180,15 @@ class TestHostileFolders:
         assert read(folder)[0] == Skipped("a.mid", Reason.BROKEN_LINK, "No such file or directory")
 
 
-class TestHostileArchives:
-    def test_names_write_nothing(self, tmp_path):
-        source = tmp_path / "in" / "evil.zip"
-        source.parent.mkdir()
-        with zipfile.ZipFile(source, "w") as archive:
-            archive.writestr("../../evil.mid", GOOD["a.mid"])
-            archive.writestr("/tmp/evil.mid", GOOD["a.mid"])
-        before = sorted(tmp_path.rglob("*"))
-        assert [r.name for r in read(source)] == ["../../evil.mid", "/tmp/evil.mid"]
-        assert sorted(tmp_path.rglob("*")) == before
-
-    def test_zip_bomb_and_damaged_member(self, tmp_path):
-        source = tmp_path / "m.zip"
-        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("a.mid", GOOD["a.mid"])
-            archive.writestr("bomb.mid", bytes(200 << 20))
-            archive.writestr(zipfile.ZipInfo("stored.mid"), GOOD["a.mid"])
-        data = bytearray(source.read_bytes())
-        data[data.index(b"MThd") + 30] ^= 0xFF  # in the one that is stored as it is
-        source.write_bytes(data)
-        reasons = [getattr(r, "reason", "song") for r in read(source)]
-        assert reasons == ["song", Reason.TOO_LARGE, Reason.DAMAGED]
-
-    def test_tar_that_breaks_off(self, tmp_path):
-        source = tmp_path / "m.tar.gz"
-        with tarfile.open(source, "w:gz") as archive:
-            for name in ("a.mid", "b.mid"):
-                data = GOOD["a.mid"] + random.Random(0).randbytes(100_000)
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-        source.write_bytes(source.read_bytes()[:-60_000])
-        results = read(source)
-        assert isinstance(results[0], Song)
-        assert results[1][:2] == ("m.tar.gz", Reason.DAMAGED)
-
-    def test_tar_bomb(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "_MAX_READ", 1 << 20)
-        source = tmp_path / "m.tar.gz"
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name, size in (("a.mid", len(GOOD["a.mid"])), ("zeros", 50 << 20), ("b.mid", 10)):
-                member = tarfile.TarInfo(name)
-                member.size = size
-                archive.addfile(member, io.BytesIO(GOOD["a.mid"] if name == "a.mid" else bytes(size)))
-        source.write_bytes(gzip.compress(buffer.getvalue()))
-        results = read(source)
-        assert isinstance(results[0], Song)
-        assert results[1][:2] == ("m.tar.gz", Reason.TOO_LARGE)
+def test_titles_and_details_are_bounded(tmp_path):
+    (tmp_path / "a.abc").write_text(f"X:1\nT:{'long ' * 10_000}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
+    (tmp_path / "b.mid").write_bytes(raw.midi(raw.melody([60]))[:-5] + b"\x1b" * 10**5)
+    song, skipped = read(tmp_path)
+    assert len(song.title) == 200 and len(skipped.detail) <= 200 and skipped.detail.isprintable()
 
 
-def misbehave(task):
-    """A reader that dies, hangs or prints on command."""
-    if task == "die":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if task == "hang":
-        time.sleep(60)
-    print("noise on standard output")
-    return task.upper()
-
-
-class TestPool:
-    def test_a_bad_task_costs_itself_alone(self):
-        chunks = [["a", "die", "b"], ["c"], ["d", "hang"], ["die"], ["e"]]
-        started = time.monotonic()
-        results = list(pool.map_chunks(misbehave, iter(chunks), 2, lambda chunk: 2.0, lambda task, how: (task, how)))
-        died, hung = ("die", pool.CRASHED), ("hang", pool.TOO_SLOW)
-        assert results == ["A", died, "B", "C", "D", hung, died, "E"]
-        assert time.monotonic() - started < 20
-
-    def test_it_may_be_left_early(self):
-        results = pool.map_chunks(
-            functools.partial(misbehave), iter([["a"]] * 50), 2, lambda chunk: 5.0, lambda *_: None
-        )
-        assert next(results) == "A"
-        results.close()
-
-    def test_callers_need_no_main_guard_and_workers_no_jax(self, tmp_path, folder):
+class TestChildren:
+    def test_callers_need_no_main_guard_and_no_jax(self, tmp_path, folder):
         script = tmp_path / "script.py"
         script.write_text(
             "import sys\n"
@@ -271,6 +208,7 @@ class TestPool:
 @pytest.mark.parametrize("policy", ["metre", "fixed16"])
 def test_what_is_written_reads_back_as_the_same_bars(tmp_path, policy):
     rng = np.random.default_rng(0)
+    written = []
     for trial in range(50):
         tokens = canonical(rng.choice([55, 60, 64, 67, 72, NOTE_OFF, NO_EVENT, NO_EVENT], size=16 * 8))
         tokens[rng.integers(0, 16)] = 60  # the first bar sounds
@@ -278,9 +216,10 @@ def test_what_is_written_reads_back_as_the_same_bars(tmp_path, policy):
         start, end, pitch = (column * 120 for column in tokens_to_notes(bars_to_tokens(bars)))
         track = Track("melody", 0, False, start, end, pitch // 120)
         score = Score((track,), 480, np.array([[0, 4, 4]]), np.array([[0, 100.0]]))
-        write_midi(tmp_path / f"{trial}.mid", score)
-        (song,) = read(tmp_path / f"{trial}.mid", bars=policy)
-        assert song.bars.tolist() == bars.tolist()
+        write_midi(tmp_path / f"{trial:02d}.mid", score)
+        written.append(bars.tolist())
+    for song, bars in zip(read(tmp_path, bars=policy), written, strict=True):
+        assert song.bars.tolist() == bars
         assert song.stats.moved == 0
 
 
@@ -293,3 +232,28 @@ def test_random_bytes_in_every_format_are_skipped(tmp_path):
     results = read(tmp_path)
     assert len(results) == 200
     assert all(isinstance(r, Song) or r.reason in Reason for r in results)
+
+
+def odd(data):
+    """A reader that raises what the data say, as a library may."""
+    if data == b"memory":
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise ValueError("cannot allocate") from None
+    raise {b"key": KeyError("x\x1b"), b"recursion": RecursionError(), b"system": SystemError("null")}[data]
+
+
+@pytest.mark.parametrize("data", [b"key", b"recursion", b"system"])
+def test_whatever_a_reader_raises_is_the_reason_of_its_file(tmp_path, monkeypatch, data):
+    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    monkeypatch.setitem(readers.FORMATS, ".krn", form)
+    (skipped,) = read_file(sources.File("a.krn", ".krn", data=data), CorpusSettings(""))
+    assert skipped.reason == Reason.DAMAGED and skipped.detail.isprintable() and "Error" in skipped.detail
+
+
+def test_a_lack_of_memory_is_no_damage_whatever_a_library_calls_it(monkeypatch):
+    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    monkeypatch.setitem(readers.FORMATS, ".krn", form)
+    with pytest.raises(MemoryError):
+        read_file(sources.File("a.krn", ".krn", data=b"memory"), CorpusSettings(""))

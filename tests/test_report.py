@@ -30,7 +30,8 @@ def bar(*tokens):
 
 def song(name, bars, onsets=4, moved=1):
     moves = [onsets - moved, moved] + [0] * (MOVE_BINS - 2)
-    stats = Stats(onsets=onsets, moved=moved, moves=tuple(moves), out_of_range=2, covered=1, shortened=3)
+    counts = {"out_of_range": 2, "covered": 1, "shortened": 3, "padded": 2, "cut": 1, "left_out": 3}
+    stats = Stats(onsets=onsets, moved=moved, moves=tuple(moves), **counts)
     return Song(name, name.encode().ljust(16)[:16], np.array(bars, np.uint8), stats, "")
 
 
@@ -111,7 +112,8 @@ def test_files(tmp_path):
     draw(report, tmp_path / "report.png")
     assert json.loads((tmp_path / "report.json").read_text()) == report
     text = (tmp_path / "report.txt").read_text("utf-8")
-    for expected in ("805", "303", "no notes", "duplicate tune", "NO EVENT", "0.6% of 616 onsets"):
+    bars = ("10 too short", "5 too long", "left out: 15")
+    for expected in ("805", "303", "no notes", "duplicate tune", "NO EVENT", "0.6% of 616 onsets", *bars):
         assert expected in text
     assert matplotlib.image.imread(tmp_path / "report.png").std() > 0.05
 

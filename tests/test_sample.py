@@ -12,7 +12,7 @@ from mcvae_jax import sample
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import DEFAULTS
 from tests.sampling.test_seeds import ABC, scale, track, write
-from tests.small_models import save_mdrnn, save_vae
+from tests.small_models import edit_json, save_mdrnn, save_vae
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,7 @@ def test_folders_that_are_no_workdirs_or_not_ready(runs, tmp_path):
     assert "no workdir" in refused("--mode=vae", f"--workdir={tmp_path}", out)
     copy = shutil.copytree(runs / "vae", tmp_path / "vae")
     assert "no checkpoint of step 9" in refused("--mode=vae", f"--workdir={copy}", out, "--checkpoint=9")
-    record = json.loads((copy / "config.json").read_text())
-    record["config"]["model"]["units"] = 12
-    (copy / "config.json").write_text(json.dumps(record))
+    edit_json(copy / "config.json", lambda record: record["config"]["model"].update(units=12))
     assert "do not belong together" in refused("--mode=vae", f"--workdir={copy}", out)
     shutil.copy(runs / "vae" / "config.json", copy)
     for path in (copy / "checkpoints").rglob("*"):

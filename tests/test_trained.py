@@ -1,6 +1,5 @@
 """Models from their workdirs: the parameters that were saved, the VAE of an MDRNN, and each mistake in a line."""
 
-import json
 import shutil
 
 import jax
@@ -9,14 +8,14 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.identity import tree_identity
 from mcvae_jax.kinds import KINDS, open_model
 from mcvae_jax.models import mdrnn
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.workdirs import open_codec, open_prior
 from mcvae_jax.nn import mixture
-from mcvae_jax.trained import open_corpus, parameters_identity
-from mcvae_jax.workdir import Workdir
-from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_run, save_vae
+from mcvae_jax.trained import open_corpus
+from tests.small_models import VAE_MODEL, edit_json, flip_in_the_largest, save_corpus, save_mdrnn, save_run, save_vae
 from tests.vae_layouts import far_from_the_start
 
 
@@ -33,15 +32,8 @@ def runs(tmp_path_factory):
 def copied(runs, tmp_path):
     """The same in a place where tests may damage it."""
     folder = shutil.copytree(runs, tmp_path / "copied")
-    edit(folder / "mdrnn", lambda record: record["config"].update(vae_workdir=str(folder / "vae")))
+    edit_json(folder / "mdrnn" / "config.json", lambda record: record["config"].update(vae_workdir=str(folder / "vae")))
     return folder
-
-
-def edit(workdir, change):
-    path = workdir / "config.json"
-    record = json.loads(path.read_text())
-    change(record)
-    path.write_text(json.dumps(record))
 
 
 def same(a, b):
@@ -53,10 +45,10 @@ def test_a_vae_opens_with_the_parameters_that_were_saved(tmp_path):
     codec = open_codec(tmp_path / "vae")
     assert same(codec.params, params) and codec.origin.step == 5 and codec.vae.units == VAE_MODEL["units"]
     assert codec.origin.folder == tmp_path / "vae"
-    assert codec.origin.identity == parameters_identity(params) and len(codec.origin.identity) == 32
+    assert codec.origin.identity == tree_identity(params) and len(codec.origin.identity) == 32
     other = jax.tree.map(np.copy, jax.device_get(params))
     jax.tree.leaves(other)[-1].flat[0] += 1e-6
-    assert parameters_identity(other) != codec.origin.identity
+    assert tree_identity(other) != codec.origin.identity
 
 
 def test_best_newest_and_a_step_are_told_apart(tmp_path):
@@ -92,7 +84,7 @@ def test_a_vae_an_mdrnn_and_a_folder_of_both_open_as_a_composer(runs):
 def test_workdirs_that_moved_together_still_find_each_other_and_their_corpus(copied):
     shutil.move(copied, copied.parent / "moved")
     moved = copied.parent / "moved"
-    edit(moved / "mdrnn", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
+    edit_json(moved / "mdrnn" / "config.json", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
     origin = open_model(moved / "mdrnn").codec.origin
     assert origin.folder == moved / "vae"
     data = origin.data | {"corpus": "corpora/small"}  # from another working directory
@@ -102,7 +94,7 @@ def test_workdirs_that_moved_together_still_find_each_other_and_their_corpus(cop
 def test_a_copy_finds_its_own_vae_whatever_became_of_the_first_one(copied):
     """The config of the copied MDRNN still names the place from which it was copied."""
     twin = shutil.copytree(copied, copied.parent / "twin")
-    edit(twin / "mdrnn", lambda record: record["config"].update(vae_workdir=str(copied / "vae")))
+    edit_json(twin / "mdrnn" / "config.json", lambda record: record["config"].update(vae_workdir=str(copied / "vae")))
     shutil.rmtree(copied / "vae")
     save_vae(copied / "vae", seed=1)
     assert open_model(twin).origins["VAE"].folder == twin / "vae"
@@ -110,7 +102,10 @@ def test_a_copy_finds_its_own_vae_whatever_became_of_the_first_one(copied):
 
 def test_a_vae_of_the_same_name_beside_an_mdrnn_is_not_taken_for_its_own(copied):
     shutil.move(copied / "vae", copied / "elsewhere" / "vae")
-    edit(copied / "mdrnn", lambda record: record["config"].update(vae_workdir=str(copied / "elsewhere" / "vae")))
+    edit_json(
+        copied / "mdrnn" / "config.json",
+        lambda record: record["config"].update(vae_workdir=str(copied / "elsewhere" / "vae")),
+    )
     save_vae(copied / "vae", seed=1)
     assert open_model(copied / "mdrnn").origins["VAE"].folder == copied / "elsewhere" / "vae"
 
@@ -177,15 +172,51 @@ def no_such_word(runs):
 
 
 def other_configuration(runs):
-    path = Workdir(runs / "vae").config
-    path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
+    edit_json(runs / "vae" / "config.json", lambda record: record["config"]["model"].update(units=8))
     return lambda: open_codec(runs / "vae")
 
 
 def no_model(runs):
-    path = Workdir(runs / "vae").config
-    path.write_text(path.read_text().replace('"model"', '"mdoel"'))
+    edit_json(runs / "vae" / "config.json", lambda record: record["config"].pop("model"))
     return lambda: open_codec(runs / "vae")
+
+
+def model_of(**fields):
+    def edit(runs):
+        edit_json(runs / "vae" / "config.json", lambda record: record["config"]["model"].update(fields))
+        return lambda: open_codec(runs / "vae")
+
+    return edit
+
+
+def record_of(section, **fields):
+    def edit(runs):
+        edit_json(runs / "vae" / "config.json", lambda record: record[section].update(fields))
+        return lambda: open_codec(runs / "vae")
+
+    return edit
+
+
+def no_corpus_named(runs):
+    edit_json(runs / "vae" / "config.json", lambda record: record["data"].pop("corpus"))
+    return lambda: open_corpus(open_codec(runs / "vae").origin)
+
+
+def edited_with_its_check(runs):
+    path = runs / "vae" / "config.json"
+    path.write_text(path.read_text().replace('"units": 6', '"units": 8'))
+    return lambda: open_codec(runs / "vae")
+
+
+def one_bit(runs):
+    """Of an array's bytes, which Orbax and TensorStore do not look at."""
+    flip_in_the_largest(runs / "vae" / "checkpoints" / "5" / "params")
+    return lambda: open_codec(runs / "vae")
+
+
+def one_bit_of_the_vae_of_an_mdrnn(runs):
+    one_bit(runs)
+    return lambda: open_model(runs)
 
 
 def wrong_task(runs):
@@ -198,7 +229,7 @@ def mdrnn_wanted(runs):
 
 def vae_gone(runs):
     shutil.rmtree(runs / "vae")
-    edit(runs / "mdrnn", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
+    edit_json(runs / "mdrnn" / "config.json", lambda record: record["config"].update(vae_workdir="/nowhere/vae"))
     return lambda: open_model(runs / "mdrnn")
 
 
@@ -229,11 +260,23 @@ def other_corpus(runs):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (no_workdir, "has no config.json"),
+        (no_workdir, "config.json is gone; restore it"),
         (not_there, "does not exist"),
         (no_checkpoint, "has no checkpoint yet"),
         (half_written, "has no checkpoint yet"),
-        (damaged, "cannot be read.*or train on"),
+        (damaged, "Checkpoint 5 in .* cannot be read.*No other is whole; this trains again from the start"),
+        (one_bit, "Checkpoint 5 in .* is damaged: its params are not those that were saved. No other is whole"),
+        (one_bit_of_the_vae_of_an_mdrnn, "Checkpoint 5 .*mdrnn was trained on it: restore it; or delete .*/vae and"),
+        (edited_with_its_check, "config.json is damaged .it is not what was written"),
+        (model_of(units="6"), "config.json does not describe a model"),
+        (model_of(units=10**30), "config.json does not describe a model"),
+        (model_of(layers=[1]), "config.json does not describe a model"),
+        (model_of(merge={}), "config.json does not describe a model"),
+        (record_of("config", task=["vae"]), "config.json is damaged .Expected `str`, got `array` - at `.*task"),
+        (record_of("config", train={"steps": "many"}), "config.json is damaged .*train.steps"),
+        (record_of("config", model=None), "config.json is damaged .*model"),
+        (record_of("data", vae_step=-1), "config.json is damaged .*vae_step"),
+        (no_corpus_named, "config.json has no 'corpus'"),
         (no_such_step, "no checkpoint of step 6; it has step 5"),
         (no_such_word, "'best', 'newest' or a step, not 'last'"),
         (other_configuration, "do not belong together.*another model"),
@@ -243,7 +286,7 @@ def other_corpus(runs):
         (vae_gone, "VAE of .* is gone.*put its workdir back"),
         (vae_trained_again, "step 5 of a VAE that .* no longer holds.*train it again with --config.vae_workdir="),
         (vae_trained_on, "no longer holds \\(it has step 6\\)"),
-        (corpus_gone, "is gone; say where it is"),
+        (corpus_gone, "is gone; if it is elsewhere, say where .*--corpus=FOLDER.*; this builds it again: python -m"),
         (other_corpus, "is not the one on which"),
     ],
 )

@@ -13,7 +13,6 @@ HOST:PORT,PROCESSES,ID, all else are fields of config.train.
 import functools
 import json
 import math
-import sys
 import time
 
 import jax
@@ -138,13 +137,17 @@ def finish(params, folder, say):
     return {"norm": norm}
 
 
-if __name__ == "__main__":
-    from mcvae_jax.training.loop import train
-    from mcvae_jax.training.parallel import start_distributed
+def main(argv):
+    fields = json.loads(argv[1])
+    with processes.joined(fields.pop("distributed", "")):
+        toy = make_task(sleep=fields.pop("sleep", 0.0))
+        outcome = train(toy, make_config(**fields), argv[0])
+    return 128 + outcome.signal if outcome.signal else 0
 
-    fields = json.loads(sys.argv[2])
-    if "distributed" in fields:
-        start_distributed(fields.pop("distributed"))
-    toy = make_task(sleep=fields.pop("sleep", 0.0))
-    outcome = train(toy, make_config(**fields), sys.argv[1])
-    sys.exit(128 + outcome.signal if outcome.signal else 0)
+
+if __name__ == "__main__":
+    from mcvae_jax.command import run_command
+    from mcvae_jax.training import processes
+    from mcvae_jax.training.loop import train
+
+    run_command(main)

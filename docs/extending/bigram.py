@@ -85,7 +85,9 @@ def make_task(kind, config, say):
         sums=sums,
         objective=objective,
         held_out_objective=objective,
-        batch=BarBatches(corpus, corpus.songs(TRAIN), DataSettings(config.train.batch_size, config.seed, **config.data)),
+        batch=BarBatches(
+            corpus, corpus.songs(TRAIN), DataSettings(config.train.batch_size, config.seed, **config.data)
+        ),
         held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, 64),
         finish=finish,
         data={"corpus": str(corpus.folder), "identity": corpus.identity, "steps_per_bar": corpus.steps_per_bar},

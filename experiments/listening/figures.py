@@ -9,6 +9,7 @@ import numpy as np
 from experiments.listening import page
 from experiments.listening.analysis import SHARE, TAKEN_FOR_REAL, bounds
 from experiments.results import new_figure, save_figure
+from mcvae_jax.text import for_figure
 
 SCALE = ("SD", "D", "N", "A", "SA")
 EXPLAINED = ", ".join(f"{short} {answer.lower()}" for short, answer in zip(SCALE, page.SCALE, strict=True))
@@ -28,14 +29,14 @@ def draw_likert(path: Path, title: str, counts: np.ndarray, statements: Sequence
             edgecolor="white", linewidth=0.6,
         )  # fmt: skip
         axis.bar_label(bars, [str(c) if c else "" for c in counts[:, n]], label_type="center", color=ink, fontsize=8)
-    axis.set_yticks(range(len(statements)), statements)
+    axis.set_yticks(range(len(statements)), [for_figure(each) for each in statements])
     axis.invert_yaxis()
     axis.set_xlim(0, ends[0, -1])
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("number of people")
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(for_figure(title), fontsize=10)
     figure.legend(
         loc="outside lower center", ncols=5, frameon=False, fontsize=8, handlelength=1.0, columnspacing=1.2,
         title=EXPLAINED, title_fontsize=7,
@@ -68,7 +69,7 @@ def _shares(axis, names: Sequence[str], rows: Sequence[dict[str, Any]], of: str)
     low, high = bounds(of)
     reach = np.array([[row[of] - row[low] for row in rows], [row[high] - row[of] for row in rows]])
     axis.errorbar(share, range(len(rows)), xerr=np.maximum(reach, 0), fmt="o", color="tab:blue", capsize=3)
-    axis.set_yticks(range(len(rows)), names)
+    axis.set_yticks(range(len(rows)), ["\n".join(map(for_figure, name.split("\n"))) for name in names])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(-0.03, 1.03)
     axis.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))

@@ -1,7 +1,6 @@
 """The results of a listening test as a folder: figures, tables, summary.json, and results.md to be read."""
 
-import json
-import re
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from experiments.listening.clips import REAL
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
+from mcvae_jax.text import for_markdown
 
 FORMAT, VERSION = "mcvae_jax listening results", 1
 LEAST = 2  # listeners; fewer have no spread
@@ -22,6 +23,14 @@ IN_THESIS = {"VAE (free run)": "6.4", "MCVAE": "6.5"}  # its figures, by the kin
 EARLIER_KINDS = {"vae": "VAE (free run)", "mcvae": "MCVAE"}  # as keys of earlier tests name them
 
 Rows = list[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    """What is read back of summary.json."""
+
+    format: str
+    files: list[str]
 
 
 def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str], None]) -> None:
@@ -50,7 +59,7 @@ def analyse(files: Sequence[str], key_file: Path, out: Path, say: Callable[[str]
         _write_tables(place, listeners, results)
         (place / "results.md").write_text(_markdown(summary, drawn, _remarks(listeners)), "utf-8")
         summary["files"] = sorted({path.name for path in place.iterdir()} | {"summary.json"})
-        (place / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        write_json(place / "summary.json", summary)
     say(f"listeners: {len(listeners)}, files left out: {len(left_out)}")
     for line in findings(results):
         say(line)
@@ -136,7 +145,7 @@ def _write_tables(folder: Path, listeners: Sequence[Listener], results: Mapping[
     ]
     write_csv(folder / "ratings.csv", ratings)
     if remarks := _remarks(listeners):
-        write_csv(folder / "remarks.csv", [row | {"remark": _plain(row["remark"])} for row in remarks])
+        write_csv(folder / "remarks.csv", remarks)
 
 
 def _remarks(listeners: Sequence[Listener]) -> Rows:
@@ -147,11 +156,6 @@ def _remarks(listeners: Sequence[Listener]) -> Rows:
     ]
 
 
-def _plain(text: str) -> str:
-    """A remark that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
 def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -> str:
     listeners = summary["listeners"]
     music = sum(each["makes music"] != "no" for each in listeners)
@@ -159,9 +163,9 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
     lines = [
         "# Listening test",
         f"{len(listeners)} listeners (who make music: {music}); the median took {minutes:.1f} min and"
-        f" heard {heard:.0%} of the clips. Test {summary['test']}. The listener is the unit of all tests; p is"
-        " corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
-        "\n".join(f"- {line}" for line in findings(summary)),
+        f" heard {heard:.0%} of the clips. Test {for_markdown(summary['test'])}. The listener is the unit of all tests;"
+        " p is corrected by Holm within a table; intervals are 95 % bootstraps over listeners.",
+        "\n".join(f"- {for_markdown(line)}" for line in findings(summary)),
         f"Answers to the statements, as the figures name them: {figures.EXPLAINED}.",
         *(f"![{name}]({name}.png)" for name in drawn),
     ]
@@ -171,30 +175,29 @@ def _markdown(summary: Mapping[str, Any], drawn: Sequence[str], remarks: Rows) -
     if remarks:
         lines += ["## Remarks", _table(remarks), "remarks.csv has them with their line breaks."]
     if summary["left out"]:
-        lines += ["## Files left out", "\n".join(f"- {each['file']}: {each['reason']}" for each in summary["left out"])]
+        lines += ["## Files left out", _left_out(summary["left out"])]
     return "\n\n".join(lines) + "\n"
+
+
+def _left_out(files: Rows) -> str:
+    return "\n".join(f"- {for_markdown(each['file'])}: {for_markdown(each['reason'])}" for each in files)
 
 
 def _table(rows: Rows) -> str:
     head = list(rows[0])
     cells = [
-        [f"{value:.3g}" if isinstance(value, float) else _escaped(str(value)) for value in row.values()] for row in rows
+        [f"{value:.3g}" if isinstance(value, float) else for_markdown(value) for value in row.values()] for row in rows
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells])
-
-
-def _escaped(text: str) -> str:
-    """Text that stays in its cell and is shown as it is written, in one line."""
-    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(text.split()))
 
 
 def _check_folder(folder: Path) -> None:
     """UserError unless `folder` is absent, empty, or holds earlier results and nothing else."""
     names = names_in(folder, "choose another --out")
     try:
-        summary = json.loads((folder / "summary.json").read_bytes()) if names else {}
-        ours = set(summary["files"]) if summary.get("format") == FORMAT else set()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        ours = set()
+        written = read_json(folder / "summary.json", _Written)
+    except DamagedFile as error:
+        raise UserError(f"{error}, so what else is in that folder is not known; choose another --out") from error
+    ours = set(written.files) if written and written.format == FORMAT else set()
     if foreign := sorted(names - ours):
         raise UserError(f"{folder} holds {foreign[0]!r}, which is no result of a listening test; choose another --out")

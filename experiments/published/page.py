@@ -2,12 +2,12 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from experiments.published.figures import Figure
 from experiments.published.sets import MEASURES
+from mcvae_jax.text import for_html
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
@@ -66,20 +66,22 @@ def write_page(
     rows = [[_figure(name, row[name]) for name in columns] + [_distance(row)] for row in overview]
     body = [
         "<h1>The thesis' evaluation (6.4.2 to 6.6)</h1>",
-        *(f"<p>{escape(paragraph)}</p>" for paragraph in INTRODUCTION),
+        *(f"<p>{for_html(paragraph)}</p>" for paragraph in INTRODUCTION),
         f"<ul>{''.join(f'<li>{_sentence(line)}</li>' for line in sentences)}</ul>",
         "<h2>The thesis' claims</h2>",
         _table([*list(claims[0])[:-1], "what follows"], [list(row.values()) for row in claims]),
         "<h2>All sets, the nearest to real songs first</h2>",
-        f"<p>{escape(METHODS)}</p>",
+        f"<p>{for_html(METHODS)}</p>",
         _table([*columns.values(), "W1 from real songs"], rows),
     ]
     for figure in drawn:
-        body.append(f"<h2>Fig {figure.number}: {escape(figure.title)}</h2><p>The thesis: {escape(figure.claim)}</p>")
+        body.append(
+            f"<h2>Fig {figure.number}: {for_html(figure.title)}</h2><p>The thesis: {for_html(figure.claim)}</p>"
+        )
         body.append(_pictures(folder, (figure.stem, f"{figure.stem}_corrected")))
     for stem, (title, caption) in others.items():
-        body += [f"<h2>{escape(title)}</h2><p>{escape(caption)}</p>", _pictures(folder, (stem,))]
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_fact(value))}</dd>" for name, value in about.items())
+        body += [f"<h2>{for_html(title)}</h2><p>{for_html(caption)}</p>", _pictures(folder, (stem,))]
+    facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(_fact(value))}</dd>" for name, value in about.items())
     body.append(f"<h2>What these numbers hold for</h2><dl>{facts}</dl>")
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -92,7 +94,7 @@ def write_page(
 
 def _sentence(line: str) -> str:
     """A command stands as what is to be typed."""
-    return f"<code>{escape(line)}</code>" if line.startswith("python -m ") else escape(line)
+    return f"<code>{for_html(line)}</code>" if line.startswith("python -m ") else for_html(line)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -114,8 +116,8 @@ def _fact(value: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    titles = "".join(f"<th>{for_html(title)}</th>" for title in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{for_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
 
 

@@ -1,6 +1,7 @@
 """The same held-out songs under runs whose corpora differ: which they are, and the whole-song bound of each."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,10 +9,10 @@ from experiments.trainings.runs import Result
 from experiments.trainings.scores import corpus_folder
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import read_or_none, write_json
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.song_model import bits_of_songs, main_origin
 from mcvae_jax.trained import open_corpus
-from mcvae_jax.workdir import read_json, write_json
 
 Say = Callable[[str], None]
 
@@ -43,7 +44,7 @@ def song_bits(run: Result, names: Sequence[str], say: Say) -> np.ndarray:
     """The whole-song bound of each song of the run's corpus, bits (S,); kept in common_songs.json of the run."""
     path = run.folder / "common_songs.json"
     asked = {"models": run.scores["models"], "names": list(names), "draws": DRAWS}
-    kept = read_json(path)
+    kept = read_or_none(path, dict[str, Any], say, "the songs are scored anew") or {}
     if any(kept.get(name) != value for name, value in asked.items()):
         say(f"{run.folder.name}: {len(names)} songs that all arms hold out")
         model = open_model(run.folder)

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.trainings.scores import score_run
-from mcvae_jax import pipeline
+from experiments.trainings.scores import Scores, score_run
+from mcvae_jax import pipeline, stopping
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import read_or_none
 from mcvae_jax.options import parse as parse_config
-from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class Run(NamedTuple):
 
 def read_scores(run: Run) -> dict[str, Any]:
     """What a run left of itself, {} where it has not come to its end or came to it by other arguments."""
-    scores = read_json(run.folder / "scores.json")
+    scores = read_or_none(run.folder / "scores.json", Scores, say, "the run is scored anew") or {}
     return scores if scores.get("arguments") == run.arguments else {}
 
 
@@ -76,7 +76,7 @@ def _one_by_one(runs: Sequence[Run], say: Say) -> Iterator[tuple[Run, str]]:
             yield run, _in_one_line(error)
             continue
         if status:
-            raise KeyboardInterrupt
+            raise stopping.Stopped(status - 128)
         yield run, ""
 
 
@@ -86,9 +86,9 @@ def _side_by_side(runs: Sequence[Run], jobs: int, say: Say) -> Iterator[tuple[Ru
     if jobs > len(cores):
         raise UserError(f"--jobs={jobs}: there are {len(cores)} cores; ask for at most as many jobs")
     free, waiting, active = cores[:jobs], list(runs), {}
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        while waiting or active:
+    with stopping.held("Stopping after the runs that are under way have saved"), contextlib.ExitStack() as children:
+        children.callback(_stop, active)
+        while (waiting or active) and not stopping.received():
             while free and waiting:
                 core, run = free.pop(0), waiting.pop(0)
                 say(f"--- {run.folder.name} starts; its lines go to {_log(run)}")
@@ -99,12 +99,17 @@ def _side_by_side(runs: Sequence[Run], jobs: int, say: Say) -> Iterator[tuple[Ru
                     free.append(core)
                     yield run, _last_line(run) if process.returncode else ""
             time.sleep(0.1)
-    finally:
-        signal.signal(signal.SIGTERM, old)
-        for _, process in active.values():
-            process.send_signal(signal.SIGINT)
-        for _, process in active.values():
+
+
+def _stop(active: dict[int | None, tuple[Run, subprocess.Popen]]) -> None:
+    """Lets the children save and end; one that does not is killed, which loses what it did since its last save."""
+    for _, process in active.values():
+        process.send_signal(signal.SIGINT)
+    for _, process in active.values():
+        try:
             process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _start(run: Run, core: int | None) -> subprocess.Popen:

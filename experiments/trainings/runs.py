@@ -22,7 +22,7 @@ from experiments.trainings.jobs import PROJECT, Run, read_scores, train_all
 from experiments.trainings.scores import excerpts
 from experiments.trainings.tables import write_tables
 from mcvae_jax import pipeline
-from mcvae_jax.command import Parser, say
+from mcvae_jax.command import Parser, add_whole, say
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.read import BUILT_IN
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -70,17 +70,18 @@ def make_parser(name: str, doc: str) -> Parser:
         f"python -m experiments.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         epilog="--config.FIELD=VALUE changes a field of configs/mcvae.py in every run, as in"
-        " --config.vae.train.steps=3000.",
+        " --config.vae.train.steps=3000.\n"
+        "All that is written goes to --out (runs/, corpora/, compiled/, tables and figures); the built-in tunes are\n"
+        "kept in ~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place).",
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the tables and the figures")
     add("--source", default="builtin", metavar="MUSIC", help="builtin, or a folder of music (default: builtin)")
-    add("--seeds", type=int, default=3, metavar="N", help="trainings of each arm (default: 3)")
+    add_whole(parser, "seeds", 1, 100, 3, "trainings of each arm")
     add("--scale", choices=SCALES, default="small", help="small: for a few cores (default); full: the default preset")
-    add("--jobs", type=int, default=1, metavar="N", help="runs at a time, each on a core of its own; 1: on all cores")
-    add("--songs", type=int, default=64, metavar="N", help="free compositions scored of each run (default: 64)")
+    add_whole(parser, "jobs", 1, 1024, 1, "runs at a time, each on a core of its own; 1: on all cores")
+    add_whole(parser, "songs", 2, 10_000, 64, "free compositions scored of each run")
     return parser
 
 
@@ -91,9 +92,6 @@ def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     """
     fields = [argument for argument in argv if re.match(r"--config\.[^=]+=", argument)]
     flags = parser.parse_args([argument for argument in argv if argument not in fields])
-    for name, least in (("seeds", 1), ("jobs", 1), ("songs", 2)):
-        if getattr(flags, name) < least:
-            raise UserError(f"--{name} is {getattr(flags, name)}; it must be {least} or more")
     flags.fields = [field.removeprefix("--config.") for field in fields]
     check_folder(flags.out)
     check_source(make_config(flags)[0], flags.out)
@@ -163,7 +161,7 @@ def run_arms(
 
     Raises:
       UserError: what can be told before any training.
-      KeyboardInterrupt: Ctrl-C or SIGTERM, after the runs that were under way have saved.
+      Stopped: Ctrl-C or SIGTERM, after the runs that were under way have saved.
     """
     runs = plan(arms, flags, models, say)
     failed = train_all(runs, flags.jobs, say)

@@ -6,28 +6,30 @@ its mean and its Wasserstein-1 distance to the first BARS bars of the held-out s
 """
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mcvae_jax import pipeline
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.evaluation import song_measures as training_measures
 from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import wasserstein
+from mcvae_jax.jsonfile import read_json, read_or_none, write_json
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS
 from mcvae_jax.models.song_model import MEMORY, SongModel, main_origin
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.sampling import modes
 from mcvae_jax.trained import open_corpus
-from mcvae_jax.workdir import Workdir, read_json, write_json
+from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
+Scores = dict[str, Any]  # scores.json
 Songs = Sequence[np.ndarray]  # uint8 (n, 16) each
 
 BARS = 32
@@ -47,7 +49,7 @@ def score_run(folder: Path, songs: int, arguments: list[str], say: Say) -> dict[
     models = [origin.identity for origin in model.origins.values()]
     asked = {"songs": songs, "arguments": arguments, "models": models}
     path = folder / "scores.json"
-    kept = read_json(path)
+    kept = read_or_none(path, Scores, say, "the run is scored anew") or {}
     if all(kept.get(name) == value for name, value in asked.items()):
         return kept
     figures, sets = held_out_figures(folder), {}
@@ -71,15 +73,15 @@ def held_out_figures(folder: Path) -> dict[str, float]:
 
     With an MDRNN reconstruction, KL, rate and bound are those of whole songs, else of bars under N(0, I).
     """
-    vae = json.loads((folder / "vae" / "results" / "held_out.json").read_text())
-    of_songs = folder / "mdrnn" / "results" / "held_out.json"
+    vae = read_json(folder / "vae" / "results" / "held_out.json")
+    found = read_json(folder / "mdrnn" / "results" / "held_out.json")
     figures = {name: vae[name] for name in ("reconstruction_nats", "kl_nats", "bound_bits")}
-    if of_songs.exists():
-        found = json.loads(of_songs.read_text())
+    if found:
         prior = found["priors"]["MDRNN"]
         figures = {name: found[name] for name in ("reconstruction_nats", "kl_nats")}
         figures |= {"rate_nats": prior["rate_nats"], "bound_bits": prior["bits_per_bar"]}
-    seconds = sum(read_json(folder / "stages.json").values())
+    times = read_or_none(folder / pipeline.TIMES, pipeline.Times, lambda line: None, "")
+    seconds = sum((times or {}).values())
     accuracy = {"token_accuracy": vae["greedy"]["token_accuracy"], "bar_accuracy": vae["greedy"]["bar_accuracy"]}
     return figures | accuracy | {"active_units": vae["active_units"], "seconds": seconds}
 

@@ -36,9 +36,9 @@ class BatchSettings:
                 "config.data.min_pitch and max_pitch must be 0 <= min <= max <= 127; they are"
                 f" {self.min_pitch} and {self.max_pitch}"
             )
-        if not self.lowest_shift <= 0 <= self.highest_shift:
+        if not -127 <= self.lowest_shift <= 0 <= self.highest_shift <= 127:
             raise UserError(
-                "config.data.lowest_shift must not be above 0 nor highest_shift below it; they are"
+                "config.data.lowest_shift must be from -127 to 0 and highest_shift from 0 to 127; they are"
                 f" {self.lowest_shift} and {self.highest_shift}"
             )
 

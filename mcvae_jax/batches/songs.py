@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mcvae_jax.batches.bars import Batch, BatchSettings, draw_between, shift_bounds
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents
@@ -38,8 +39,7 @@ class SongSettings(BatchSettings):
                 "config.data.min_bars must be at least 1 and max_bars not below it (0 is no limit); they are"
                 f" {self.min_bars} and {self.max_bars}"
             )
-        if self.window < 0:
-            raise UserError(f"config.data.window is {self.window}; it must be 0 (whole songs) or a number of bars")
+        check_range("config.data.window", self.window, 0, 100_000)
 
 
 def usable_songs(corpus: Corpus, side: int, settings: SongSettings) -> tuple[np.ndarray, dict[str, int]]:

@@ -1,18 +1,24 @@
-"""`python -m mcvae_jax.corpus --source=FOLDER --out=CORPUS`: builds a corpus and prints its report."""
+"""Builds a corpus and prints its report: python -m mcvae_jax.corpus --source=FOLDER --out=CORPUS
+
+It writes CORPUS and nothing else, but for --source=builtin, which keeps the tunes that it has read in
+~/.cache/mcvae_jax (MCVAE_CACHE or XDG_CACHE_HOME name another place). What cannot be read is skipped and named in
+CORPUS/skipped.jsonl.
+"""
 
 import argparse
 import dataclasses
 import sys
 
-from mcvae_jax.command import Parser, comments_of, run_command
-from mcvae_jax.corpus.build import build_corpus
+from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
+from mcvae_jax.corpus.build import MOST_WORKERS, build_corpus
 from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
-from mcvae_jax.corpus.sources import printable
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Every field of CorpusSettings is a flag, and the comment beside it the flag's help."""
-    parser = Parser("python -m mcvae_jax.corpus", description=__doc__)
+    parser = Parser(
+        "python -m mcvae_jax.corpus", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     comments = comments_of(CorpusSettings)
     for field in dataclasses.fields(CorpusSettings):
         required = field.default is dataclasses.MISSING
@@ -27,7 +33,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
             help=comments[field.name] + default,
         )
     parser.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced")
-    parser.add_argument("--workers", type=int, help="processes that read (default: one for each core)")
+    add_whole(parser, "workers", 1, MOST_WORKERS, None, "processes that read; one for each core where not said")
     parser.add_argument("--pictures", action=argparse.BooleanOptionalAction, default=True, help="draw report.png")
     return parser.parse_args(argv)
 
@@ -36,16 +42,9 @@ def main(argv: list[str]) -> None:
     """Builds the corpus and prints its report."""
     flags = parse(argv)
     settings = CorpusSettings(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(CorpusSettings)})
-    corpus = build_corpus(settings, flags.out, flags.workers, lambda line: show(line, sys.stderr), flags.pictures)
-    show((corpus.folder / "report.txt").read_text("utf-8"), sys.stdout)
-
-
-def show(text: str, stream) -> None:
-    """Prints text in which names of any bytes may stand, on any terminal."""
-    encoding = stream.encoding or "ascii"
-    text = "\n".join(printable(line) for line in text.splitlines())
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    corpus = build_corpus(settings, flags.out, flags.workers, lambda line: say(line, sys.stderr), flags.pictures)
+    say((corpus.folder / "report.txt").read_text("utf-8").rstrip("\n"))
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, go_on="The same command again makes it.")

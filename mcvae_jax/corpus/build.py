@@ -10,16 +10,21 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from mcvae_jax.command import check_range
+from mcvae_jax.corpus import builtin
 from mcvae_jax.corpus.clean import Cleaned, clean
+from mcvae_jax.corpus.few import warning
 from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
-from mcvae_jax.corpus.store import HELD_OUT, SIDE_NAMES, TRAIN, Corpus, check_place, write_corpus
+from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, DamagedCorpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
+MOST_WORKERS = 1024
+FREE_TEMPO = 0.25  # share of onsets far from the grid from which a song may be a performance in free tempo
 
 
 def build_corpus(
@@ -39,16 +44,18 @@ def build_corpus(
     """
     say = progress or (lambda _: None)
     check_place(Path(folder).resolve())
-    if workers is not None and workers < 1:
-        raise UserError(f"workers={workers} must be 1 or more")
+    if workers is not None:
+        check_range("workers", workers, 1, MOST_WORKERS)
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
+    if free := free_tempo(songs):
+        say(f"warning: {free}")
     cleaned = clean(songs, settings)
     if not cleaned.songs:
         raise UserError(nothing_left(settings, [*skipped, *cleaned.dropped]))
-    for side in (TRAIN, HELD_OUT):
-        if side not in cleaned.sides:
-            say(f"warning: no song of {len(cleaned.songs)} is {SIDE_NAMES[side]}; try another split_seed")
+    moved = cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else ""
+    if line := warning(cleaned.sides, settings, moved):
+        say(f"warning: {line}")
     report = make_report(songs, cleaned, skipped, settings)
     corpus = write_corpus(
         folder,
@@ -93,9 +100,13 @@ def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, 
     try:
         corpus = Corpus.open(folder)
         reason = what_changed(corpus, settings)
+    except DamagedCorpus as error:
+        reason = f"it is damaged ({error.reason})"
     except UserError as error:
         reason = str(error)
     if not reason:
+        if line := warning(corpus.sides, settings):
+            say(f"warning: {line}")
         return corpus
     say(f"building the corpus {folder} again: {reason}")
     return build_corpus(settings, folder, workers, say)
@@ -124,13 +135,19 @@ def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
     old, new = dataclasses.asdict(corpus.settings), dataclasses.asdict(settings)
     changes = [f"{name} was {old[name]!r}, is {new[name]!r}" for name in new if old[name] != new[name]]
     if not changes and source_fingerprint(settings) not in ("", corpus.fingerprint):
-        changes = [f"the files of {settings.source} changed"]
+        what = "the way to read" if settings.source in BUILT_IN else "the files of"
+        changes = [f"{what} {settings.source} changed"]
     return "; ".join(changes)
 
 
 def source_fingerprint(settings: CorpusSettings) -> str:
-    """A hash of the names, sizes and times of the files of the source; '' where it is built in or absent."""
+    """A hash of the names, sizes and times of the files of the source; '' where it is absent, or our own tunes.
+
+    For the tunes of music21, what decides how they are read.
+    """
     source = settings.source
+    if source == "builtin":
+        return builtin.fingerprint()
     if source in BUILT_IN or not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]
@@ -159,6 +176,20 @@ def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[l
     return songs, skipped
 
 
+def free_tempo(songs: list[Song]) -> str:
+    """The line about songs that keep to no tempo, as performances do that were recorded without a click; or ''."""
+    free = [song for song in songs if song.stats.share_far > FREE_TEMPO]
+    if not free:
+        return ""
+    onsets = sum(song.stats.onsets for song in songs)
+    share = sum(song.stats.share_far * song.stats.onsets for song in songs) / onsets
+    return (
+        f"{share:.1%} of all onsets move by a quarter of a step or more to the grid; in {len(free):,} of {len(songs):,}"
+        f" songs over {FREE_TEMPO:.0%} do ({free[0].name!r} for one), as where players keep no tempo;"
+        f" max_moved={FREE_TEMPO} leaves these out"
+    )
+
+
 def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
     """The line of an empty corpus."""
     counts = Counter(skip.reason for skip in skipped).most_common()
@@ -168,7 +199,10 @@ def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
 
 
 def song_records(cleaned: Cleaned) -> list[dict]:
-    """The lines of songs.jsonl; those of songs outside training also name the nearest training song."""
+    """The lines of songs.jsonl; those of songs outside training also name the nearest training song.
+
+    `remarks` say what of a song was not taken as it is written.
+    """
     records = []
     for i, song in enumerate(cleaned.songs):
         record = {
@@ -179,6 +213,10 @@ def song_records(cleaned: Cleaned) -> list[dict]:
             "content": cleaned.contents[i].hex(),
             "checksum": song.checksum.hex(),
         }
+        if song.remarks:
+            record["remarks"] = list(song.remarks)
+        if i == cleaned.moved:
+            record["moved"] = "the hashes put all songs on one side"
         if cleaned.nearest[i] >= 0:
             record["similarity"] = round(float(cleaned.similarity[i]), 4)
             record["nearest"] = cleaned.songs[cleaned.nearest[i]].name

@@ -18,28 +18,30 @@ transcribers, or trains on `tunes` or on other files.
 `tunes` is tunes/tunes.txt: melodies in the public domain, written out for this project and under its licence.
 """
 
+import contextlib
 import gzip
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from mcvae_jax.corpus import pool
+from mcvae_jax.children import Failure, Limits, map_chunks
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing_file
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
+from mcvae_jax.music.readers import limits_of, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
-CACHE_FORMAT = 1  # to be raised when the same music21 gives other scores than before
+CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before
 _CHUNK = 32  # files that a worker gets at a time
-_SECONDS = 300.0  # for a chunk, which takes about a second
 
 _SIXTEENTH = TICKS_PER_QUARTER // 4
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -65,7 +67,8 @@ def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
     for entry in read_collections():
         entries.append(entry)
         yield entry
-    _write_atomically(cache, _pack(entries))
+    with contextlib.suppress(CannotWrite), replacing_file(cache) as file:  # else they are parsed each time
+        file.write(_pack(entries))
 
 
 def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | Skip]]:
@@ -77,21 +80,33 @@ def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | 
         raise UserError("the built-in tunes come with the music21 package; pip install music21")
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     workers = workers or os.cpu_count() or 1
-    for entries in pool.map_chunks(read_book, iter(chunks), workers, lambda _: _SECONDS, _failed):
+    for entries in map_chunks(read_book, iter(chunks), workers, _limits, _failed):
         yield from entries
 
 
 def read_book(path: Path) -> list[tuple[str, Score | Skip]]:
     """The tunes of one ABC file, named after its collection (its folder) and itself."""
-    from mcvae_jax.music.abc import read_abc
+    from mcvae_jax.music.abc.book import read_abc
 
     name = f"{path.parent.name}/{path.name}"
     scores = read_abc(path.read_bytes())
     return [(name if len(scores) == 1 else f"{name}#{k}", score) for k, score in enumerate(scores, 1)]
 
 
-def _failed(path: Path, how: str) -> list[tuple[str, Skip]]:
-    return [(f"{path.parent.name}/{path.name}", Skip(Reason.CRASHED if how == pool.CRASHED else Reason.TOO_SLOW))]
+def _limits(path: Path) -> Limits:
+    return limits_of(path.suffix, path.stat().st_size)
+
+
+def _failed(path: Path, failure: Failure) -> list[tuple[str, Skip]]:
+    return [(f"{path.parent.name}/{path.name}", skip_of(failure))]
+
+
+def fingerprint() -> str:
+    """Changes when `builtin` may give other scores than before; '' where music21 is not installed."""
+    try:
+        return f"music21 {importlib.metadata.version('music21')}, format {CACHE_FORMAT}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 # The cache: JSON, gzipped; onsets as differences and ends as lengths, which packs well.
@@ -120,7 +135,9 @@ def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
             for t in score.tracks
         ]
         marks = score.time_signatures.tolist(), score.tempos.tolist(), score.keys
-        rows.append({"name": name, "tracks": tracks, "marks": marks, "title": score.title, "pickup": score.pickup})
+        said = {"title": score.title, "pickup": score.pickup, "left_out": score.left_out}
+        said |= {"remarks": score.remarks}
+        rows.append({"name": name, "tracks": tracks, "marks": marks} | said)
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 
@@ -144,20 +161,11 @@ def _unpack(data: bytes) -> list[tuple[str, Score | Skip]]:
             keys=tuple((tick, key) for tick, key in keys),
             title=row["title"],
             pickup=row["pickup"],
+            left_out=row["left_out"],
+            remarks=tuple(row["remarks"]),
         )
         entries.append((row["name"], score))
     return entries
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Best effort: without a place for a cache the tunes are parsed again next time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        pass
 
 
 # Our own tunes.

@@ -19,6 +19,7 @@ from mcvae_jax.music.tokens import NOTE_OFF
 
 SHINGLE_NOTES = 8
 COMMON_SHINGLE = 1000  # a shingle of more training songs than this tells no tune from another
+TRIES = 32  # songs that are tried where a side of the split is empty
 
 DUPLICATE_FILE, DUPLICATE_TUNE, TOO_LONG = "duplicate file", "duplicate tune", "too many bars"
 
@@ -32,6 +33,7 @@ class Cleaned(NamedTuple):
     similarity: np.ndarray  # float64 (S,): of held-out and excluded songs to their nearest; 0 in training
     nearest: np.ndarray  # int64 (S,): index of the most similar training song, -1 where there is none
     dropped: list[Skipped]
+    moved: int = -1  # index of the song that stands on a side, which would be empty, against its hash; -1: none
 
 
 def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
@@ -50,9 +52,39 @@ def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
     contents = [content_hash(song.bars) for song in songs]
     keys = contents if settings.split == "content" else [_name_bytes(song.name) for song in songs]
     sides = np.array([split_side(key, settings.held_out, settings.split_seed) for key in keys], np.uint8)
+    moved, *found = fill_sides(songs, sides, keys, settings)
+    return Cleaned(songs, contents, *found, dropped, moved)
+
+
+def fill_sides(
+    songs: Sequence[Song], by_hash: np.ndarray, keys: Sequence[bytes], settings: CorpusSettings
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Sides, similarity and nearest songs as `Cleaned` has them, of a split that leaves no side empty if it can be.
+
+    A split by hash may put all of few songs on one side. The song whose hash is nearest to the other side then goes
+    there; or the next one, where that is too similar to a training song to be scored. Returned first is its index, -1
+    where the hashes decide alone, as they do in every corpus that has songs on both sides.
+    """
+    sides, similarity, nearest = _without_leaks(songs, by_hash, settings)
+    if 0 < settings.held_out < 1 and not (TRAIN in sides and HELD_OUT in sides):
+        order = sorted(range(len(songs)), key=lambda i: _place(keys[i], settings.split_seed))
+        side = HELD_OUT if TRAIN in by_hash else TRAIN
+        others = [i for i in (order if side == HELD_OUT else order[::-1]) if by_hash[i] != side]
+        for i in others[:TRIES]:
+            changed = by_hash.copy()
+            changed[[key == keys[i] for key in keys]] = side  # its copies go with it
+            tried = _without_leaks(songs, changed, settings)
+            if TRAIN in tried[0] and HELD_OUT in tried[0]:
+                return i, *tried
+    return -1, sides, similarity, nearest
+
+
+def _without_leaks(
+    songs: Sequence[Song], sides: np.ndarray, settings: CorpusSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sides with EXCLUDED ones, similarity and nearest songs."""
     similarity, nearest = compare_held_out(songs, sides)
-    sides[similarity > settings.max_similarity] = EXCLUDED
-    return Cleaned(songs, contents, sides, similarity, nearest, dropped)
+    return np.where(similarity > settings.max_similarity, EXCLUDED, sides).astype(np.uint8), similarity, nearest
 
 
 def song_content(bars: np.ndarray) -> np.ndarray:
@@ -104,8 +136,13 @@ def drop_long(songs: Sequence[Song], max_bars: int) -> tuple[list[Song], list[Sk
 
 def split_side(key: bytes, held_out: float, seed: int) -> int:
     """TRAIN or HELD_OUT, from a hash of the key and the seed: whatever else is in the corpus, it stays."""
+    return HELD_OUT if _place(key, seed) < held_out * 2**64 else TRAIN
+
+
+def _place(key: bytes, seed: int) -> int:
+    """A hash from 0 to 2^64; the share of small ones is held out."""
     digest = blake2b(key, digest_size=8, salt=seed.to_bytes(16, "little", signed=True)).digest()
-    return HELD_OUT if int.from_bytes(digest, "little") < held_out * 2**64 else TRAIN
+    return int.from_bytes(digest, "little")
 
 
 def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,17 @@
 
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+import msgspec
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.report import SECOND_LIMIT, commonest_tokens, token_name
+from mcvae_jax.corpus.store import read_header
+from mcvae_jax.jsonfile import Count, DamagedFile, conform, digest_of, read_json
 from mcvae_jax.music.tokens import NOTE_OFF
 
 # the signs of the thesis: mean a green triangle, median an orange line, outliers blue crosses
@@ -21,6 +24,47 @@ BOX = {
     "flierprops": {"marker": "x", "markeredgecolor": "blue", "markersize": 4},
 }
 READ, CLEANED = "0.6", "tab:blue"
+
+
+class _Counts(TypedDict, total=False):
+    """Of report.json: of the songs as read, cleaned, or shorter than a limit."""
+
+    songs: Count
+    bars: Count
+    songs_of_length: dict[Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}$")], Count]
+    token_counts: Annotated[list[Count], msgspec.Meta(min_length=130, max_length=130)]
+
+
+class _Side(TypedDict):
+    songs: Count
+
+
+class _Quantisation(TypedDict):
+    onsets: Count
+    moves: Annotated[list[Count], msgspec.Meta(min_length=1)]
+
+
+class _Report(TypedDict):
+    """What the picture of a corpus shows."""
+
+    max_bars: Count
+    as_read: _Counts
+    cleaned: _Counts
+    cleaned_to_226: _Counts
+    split: dict[str, _Side]
+    left_out: dict[str, Count]
+    quantisation: _Quantisation
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """report.json of a corpus, None where there is none; DamagedFile where it is not what was written."""
+    path = folder / "report.json"
+    if path.is_file() and read_header(folder).digests.get(path.name, digest := digest_of(path)) != digest:
+        raise DamagedFile(path, "it is not what was written")
+    value = read_json(path)
+    if value is not None:
+        conform(path, value, _Report)
+    return value
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

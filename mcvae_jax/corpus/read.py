@@ -8,17 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcvae_jax.corpus import pool
+from mcvae_jax.children import Failure, Limits, map_chunks
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import Stats, melody_to_bars
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
-from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores
+from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.text import printable
 
 BUILT_IN = ("builtin", "tunes")
+_LONGEST = 200  # characters of a title or of a detail: a file may hold any number
 _CHUNK = 64  # files that a worker gets at a time
 _CHUNK_BYTES = 4 << 20  # of files in memory
 
@@ -31,14 +33,14 @@ class Song(NamedTuple):
     bars: np.ndarray  # uint8 (n, 16), n >= 1
     stats: Stats
     title: str
+    remarks: tuple[str, ...] = ()  # what of it was not taken as it is written
 
 
 def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
     """Every song of `settings.source`, and every file or tune that is none, sorted by name.
 
-    The result does not depend on `workers`: None reads in a process for each core, where a file that crashes
-    or hangs its reader costs only itself; 1 reads in this process, which starts at once but has no such
-    protection.
+    Files are read by `workers` child processes (None: one for each core), so that a file that crashes or hangs its
+    reader, or takes too much memory, costs only itself. The result does not depend on `workers`.
 
     Raises UserError where the source does not exist or holds no music files, or a setting cannot be meant.
     """
@@ -50,14 +52,17 @@ def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator
 
 
 def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Skipped]:
-    """The songs of one file. Never raises: whatever goes wrong inside a library is that file's reason."""
+    """The songs of one file; whatever goes wrong inside a library is that file's reason.
+
+    Raises MemoryError, and nothing else: the file took more than this process may have.
+    """
     if isinstance(file, Skipped):
         return [file]
     try:
         data = file.read()
         scores = read_scores(data, file.suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
-        return [Skipped(file.name, skip.reason, skip.detail)]
+        return [_skipped(file.name, skip)]
     except OSError as error:
         reason = Reason.BROKEN_LINK if isinstance(error, FileNotFoundError) else Reason.UNREADABLE
         return [Skipped(file.name, reason, error.strerror or type(error).__name__)]
@@ -72,9 +77,16 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
         if isinstance(score, Skip):
             raise score
         bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
+        if settings.max_moved < 1 and stats.share_far > settings.max_moved:
+            raise Skip(Reason.OFF_GRID, f"{stats.share_far:.0%} move by a quarter of a step or more")
     except Skip as skip:
-        return Skipped(name, skip.reason, skip.detail)
-    return Song(name, checksum, bars, stats, score.title)
+        remarks = score.remarks if isinstance(score, Score) else ()
+        return _skipped(name, Skip(skip.reason, "; ".join(filter(None, [skip.detail, *remarks]))))
+    return Song(name, checksum, bars, stats, score.title[:_LONGEST], score.remarks)
+
+
+def _skipped(name: str, skip: Skip) -> Skipped:
+    return Skipped(name, skip.reason, printable(skip.detail[:_LONGEST]))
 
 
 def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:
@@ -86,13 +98,8 @@ def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song 
 def _read_all(
     files: Iterator[File | Skipped], settings: CorpusSettings, workers: int | None
 ) -> Iterator[Song | Skipped]:
-    chunks = _chunks(files)
     read = functools.partial(read_file, settings=settings)
-    if workers == 1:
-        results = (read(file) for chunk in chunks for file in chunk)
-    else:
-        results = pool.map_chunks(read, chunks, workers or _cores(), _seconds, _failed)
-    for songs in results:
+    for songs in map_chunks(read, _chunks(files), workers or _cores(), _limits, _failed):
         yield from songs
 
 
@@ -118,15 +125,12 @@ def _chunks(files: Iterable[File | Skipped]) -> Iterator[list[File | Skipped]]:
         yield chunk
 
 
-def _seconds(chunk: list[File | Skipped]) -> float:
-    """What a chunk may take: as much as the file in it that may take most."""
-    return max((FORMATS[file.suffix].seconds for file in chunk if isinstance(file, File)), default=1.0)
+def _limits(file: File | Skipped) -> Limits:
+    return file.limits() if isinstance(file, File) else Limits(10.0, 512)
 
 
-def _failed(file: File, how: str) -> list[Skipped]:
-    if how == pool.CRASHED:
-        return [Skipped(file.name, Reason.CRASHED, "the process that read it died")]
-    return [Skipped(file.name, Reason.TOO_SLOW, f"over {_seconds([file]):.0f} s")]
+def _failed(file: File, failure: Failure) -> list[Skipped]:
+    return [_skipped(file.name, skip_of(failure))]
 
 
 def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:

@@ -11,10 +11,11 @@ import numpy as np
 from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import Skipped, printable
+from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES
 from mcvae_jax.music.bars import Stats, distinct_bars
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.text import printable
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -39,6 +40,7 @@ def make_report(
             for side, name in enumerate(SIDE_NAMES)
             if (here := cleaned.sides == side) is not None
         },
+        "moved": cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else "",
         "excluded": [
             {
                 "name": cleaned.songs[i].name,
@@ -47,6 +49,7 @@ def make_report(
             }
             for i in np.flatnonzero(cleaned.sides == EXCLUDED)
         ],
+        "with_remarks": sum(bool(song.remarks) for song in cleaned.songs),
         "left_out": dict(Counter(skip.reason for skip in [*skipped, *cleaned.dropped]).most_common()),
         "quantisation": quantisation([song.stats for song in songs]),
     }
@@ -137,6 +140,8 @@ def _overview(report: dict[str, Any]) -> list[str]:
 
 def _split(report: dict[str, Any]) -> list[str]:
     lines = [f"{name:<22}{side['songs']:>10,} songs{side['bars']:>12,} bars" for name, side in report["split"].items()]
+    if report["moved"]:
+        lines.append(f"The hashes put all songs on one side, so {report['moved']} was moved to the other")
     excluded = report["excluded"]
     if excluded:
         lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")
@@ -148,7 +153,10 @@ def _split(report: dict[str, Any]) -> list[str]:
 def _left_out(report: dict[str, Any]) -> list[str]:
     counts = report["left_out"]
     lines = [f"Left out: {sum(counts.values()):,} (each is named in skipped.jsonl)"]
-    return lines + [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
+    lines += [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
+    if report["with_remarks"]:
+        lines.append(f"Not taken just as written: {report['with_remarks']:,} songs (songs.jsonl says what)")
+    return lines
 
 
 def _commonest(report: dict[str, Any]) -> list[str]:
@@ -168,6 +176,8 @@ def _quantisation(counts: dict[str, Any]) -> list[str]:
         f" {far / onsets:.1%} by a quarter of a step or more.",
         f"Notes lost to another in the same step: {counts['covered']:,}; cut by the next onset:"
         f" {counts['shortened']:,}; outside the pitch range: {counts['out_of_range']:,}.",
+        f"Bars made regular: {counts['padded']:,} too short, filled with silence; {counts['cut']:,} too long, cut where"
+        f" no note starts. Notes of pickups without room, left out: {counts['left_out']:,}.",
     ]
 
 

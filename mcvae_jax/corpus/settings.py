@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mcvae_jax.command import check_range
 from mcvae_jax.errors import UserError
 
 CHOICES = {
@@ -9,6 +10,9 @@ CHOICES = {
     "dedupe": ("tune", "file", "none"),
     "split": ("content", "name"),
 }
+
+
+MOST_BARS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +25,7 @@ class CorpusSettings:
     metre: str = ""  # '' takes the metre that each file states; '4/4' says it for every file
     min_pitch: int = 0  # notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)
     max_pitch: int = 127  # notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)
+    max_moved: float = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
     max_bars: int = 339  # songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit
     dedupe: str = "tune"  # 'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'
     held_out: float = 0.1  # share of the songs that is held out, 0 to 1
@@ -34,10 +39,9 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise UserError(f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127")
-        for name in ("held_out", "max_similarity"):
+        for name in ("max_moved", "held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:
             raise UserError(f"split_seed={self.split_seed} is too large; it must fit into 64 bits")
-        if self.max_bars < 0:
-            raise UserError(f"max_bars={self.max_bars} must be 0 (no limit) or more")
+        check_range("max_bars", self.max_bars, 0, MOST_BARS)

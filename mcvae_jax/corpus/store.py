@@ -11,20 +11,29 @@ skipped.jsonl  a line for everything that was left out: name, reason, detail
 report.*       what report.py makes of it
 """
 
-import contextlib
 import dataclasses
-import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import replacing
+from mcvae_jax.jsonfile import (
+    CHECK,
+    DamagedFile,
+    conform,
+    digest_of,
+    parse,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_json_lines,
+)
 from mcvae_jax.music.bars import distinct_bars
 
 FORMAT, VERSION = "mcvae_jax corpus", 1
@@ -41,6 +50,39 @@ ARRAYS = {
 FILES = {"corpus.json", "songs.jsonl", "skipped.jsonl", "report.json", "report.txt", "report.png"} | {
     f"{name}.npy" for name in ARRAYS
 }
+
+
+class DamagedCorpus(UserError):
+    """A corpus that is there but is not what was written, for a reason."""
+
+    def __init__(self, folder: Path, error: Exception):
+        self.reason = f"{error.path.name}: {error.reason}" if isinstance(error, DamagedFile) else str(error)
+        super().__init__(
+            f"the corpus {folder} is damaged ({self.reason}); build it again: python -m mcvae_jax.corpus --source=MUSIC"
+            f" --out={folder}, with the settings that it had"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What is read back of corpus.json."""
+
+    format: str
+    version: int
+    identity: str
+    fingerprint: str
+    settings: CorpusSettings
+    checksums: dict[str, str]  # of the arrays
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)  # of the other files; {} in earlier versions
+
+
+class SongRecord(TypedDict):
+    """What is read back of a line of songs.jsonl."""
+
+    name: str
+    title: str
+    side: NotRequired[str]
+    nearest: NotRequired[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,15 +105,13 @@ class Corpus:
         folder = Path(folder)
         header = read_header(folder)
         try:
-            arrays = {name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS}
-            if {name: checksum(array) for name, array in arrays.items()} != header["checksums"]:
-                raise ValueError("its arrays are not those that were written")
-            if (folder / "songs.jsonl").read_bytes().count(b"\n") != len(arrays["sides"]):
-                raise ValueError("songs.jsonl has not a line for each song")
-            settings = CorpusSettings(**header["settings"])
-            return cls(folder, settings, header["fingerprint"], header["identity"], **arrays)
-        except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
-            raise UserError(f"the corpus {folder} is damaged ({error}); delete it and build it again") from error
+            arrays = load_arrays(folder, ARRAYS, header.checksums)
+            if identity_of(header.checksums) != header.identity:
+                raise ValueError("corpus.json is not what was written")
+            _records(folder, header, len(arrays["sides"]))
+            return cls(folder, header.settings, header.fingerprint, header.identity, **arrays)
+        except (DamagedFile, ValueError, KeyError) as error:
+            raise DamagedCorpus(folder, error) from error
 
     def __len__(self) -> int:
         return len(self.sides)
@@ -103,29 +143,65 @@ class Corpus:
         return np.flatnonzero(np.repeat(self.sides == side, self.lengths))
 
     def records(self) -> list[dict[str, Any]]:
-        """songs.jsonl: a dict for each song, in order."""
-        return read_jsonl(self.folder / "songs.jsonl")
+        """songs.jsonl: a dict for each song, in order; UserError where that is not what was written."""
+        try:
+            return _records(self.folder, read_header(self.folder), len(self))
+        except (DamagedFile, ValueError) as error:
+            raise DamagedCorpus(self.folder, error) from error
 
 
-def read_header(folder: Path) -> dict[str, Any]:
-    """corpus.json of a folder; UserError where there is none, or one of another version."""
+def read_header(folder: Path) -> Header:
+    """corpus.json of a folder; UserError where there is none, a damaged one, or one of another version."""
     path = Path(folder) / "corpus.json"
-    if not path.is_file():
-        raise UserError(
-            f"{folder} holds no corpus; build one: python -m mcvae_jax.corpus --source=FOLDER --out={folder}"
-        )
     try:
-        header = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"the corpus {folder} is damaged (corpus.json: {error}); build it again") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder")
-    if header.get("version") != VERSION:
-        raise UserError(
-            f"the corpus {folder} has format version {header.get('version')} and this program reads version"
-            f" {VERSION}; build it again"
-        )
-    return header
+        found = read_json(path)
+        if found is None:
+            raise UserError(
+                f"{folder} holds no corpus; build one: python -m mcvae_jax.corpus --source=FOLDER --out={folder}"
+            )
+        if found.get("format") != FORMAT:
+            raise UserError(f"{path} was not written by mcvae_jax, so {folder} is no corpus; choose another folder")
+        if found.get("version") != VERSION:
+            raise UserError(
+                f"the corpus {folder} has format version {found.get('version')} and this program reads version"
+                f" {VERSION}; build it again"
+            )
+        return read_json(path, Header)
+    except DamagedFile as error:
+        raise DamagedCorpus(folder, error) from error
+
+
+def _records(folder: Path, header: Header, songs: int) -> list[dict[str, Any]]:
+    """The lines of songs.jsonl; DamagedFile or ValueError where they are not those of so many songs."""
+    path = folder / "songs.jsonl"
+    if header.digests.get(path.name, digest := digest_of(path)) != digest:
+        raise DamagedFile(path, "it is not what was written")
+    lines = read_json_lines(path, also=lambda path, row: conform(path, row, SongRecord))
+    if lines.damaged or len(lines.rows) != songs:
+        raise ValueError("songs.jsonl has not a line for each song")
+    return lines.rows
+
+
+def identity_of(checksums: Mapping[str, str]) -> str:
+    """The identity of a corpus, from the checksums of its arrays: tokens, limits of the songs, and sides."""
+    identity = blake2b(digest_size=16)
+    for name in ("tokens", "offsets", "sides"):
+        identity.update(checksums[name].encode())
+    return identity.hexdigest()
+
+
+def load_arrays(folder: Path, names: Iterable[str], checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """NAME.npy of each name as a read-only memory map; DamagedFile where one is not what has this checksum."""
+    arrays = {}
+    for name in names:
+        path = folder / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, "r", allow_pickle=False)
+        except Exception as error:  # the head of a .npy file is parsed, so there are many kinds
+            raise DamagedFile(path, (str(error) or type(error).__name__).splitlines()[0]) from error
+        if checksums.get(name) != checksum(arrays[name]):
+            raise DamagedFile(path, "it is not what was written")
+    return arrays
 
 
 def checksum(array: np.ndarray) -> str:
@@ -158,13 +234,10 @@ def write_corpus(
     values = {"tokens": tokens, "offsets": offsets, "bar_ids": bar_ids, "distinct": distinct, "sides": sides}
     arrays = {name: np.asarray(values[name], dtype) for name, dtype in ARRAYS.items()}
     checksums = {name: checksum(array) for name, array in arrays.items()}
-    identity = blake2b(digest_size=16)
-    for name in ("tokens", "offsets", "sides"):
-        identity.update(checksums[name].encode())
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "identity": identity.hexdigest(),
+        "identity": identity_of(checksums),
         "fingerprint": fingerprint,
         "settings": dataclasses.asdict(settings),
         "counts": {"songs": len(songs), "bars": len(tokens), "distinct_bars": len(distinct)},
@@ -173,10 +246,11 @@ def write_corpus(
     with replacing(folder) as place:
         for name, array in arrays.items():
             np.save(place / f"{name}.npy", array, allow_pickle=False)
-        write_jsonl(place / "songs.jsonl", records)
-        write_jsonl(place / "skipped.jsonl", skipped)
+        write_json_lines(place / "songs.jsonl", records)
+        write_json_lines(place / "skipped.jsonl", skipped)
         finish(place)
-        (place / "corpus.json").write_text(json.dumps(header, indent=2) + "\n")
+        others = [path for path in sorted(place.iterdir()) if path.suffix != ".npy"]
+        write_json(place / "corpus.json", header | {"digests": {path.name: digest_of(path) for path in others}})
     return Corpus.open(folder)
 
 
@@ -189,20 +263,16 @@ def check_place(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     if names and "corpus.json" not in names:
         raise UserError(f"{folder} is neither empty nor a corpus; nothing was written, choose another folder")
-    if "corpus.json" in names:
-        with contextlib.suppress(ValueError):
-            written = json.loads((folder / "corpus.json").read_bytes())
-            if not isinstance(written, dict) or written.get("format") != FORMAT:
-                raise UserError(f"{folder}/corpus.json was not written by mcvae_jax; choose another folder")
+    if "corpus.json" in names and not _is_ours(folder / "corpus.json"):
+        raise UserError(f"{folder}/corpus.json was not written by mcvae_jax; choose another folder")
     if foreign := sorted(names - FILES):
         raise UserError(f"the corpus {folder} would be replaced, but {foreign[0]!r} in it is no part of it; move that")
 
 
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """A JSON object a line, in ASCII: whatever a name holds is escaped."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "ascii")
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file that write_jsonl wrote."""
-    return [json.loads(line) for line in path.read_text("ascii").splitlines()]
+def _is_ours(path: Path) -> bool:
+    """Whether a corpus.json is one, as far as can be told: a damaged one may be."""
+    try:
+        written = parse(path, path.read_bytes())
+    except (OSError, DamagedFile):
+        return True
+    return isinstance(written, dict) and (written.get("format") == FORMAT or CHECK in written)

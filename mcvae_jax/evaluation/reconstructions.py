@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.text import for_figure, printable
 
 
 def write_reconstructions(
@@ -69,7 +69,7 @@ def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, An
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
         draw_pianoroll(row[0], original, span)
         draw_pianoroll(row[1], guess, span, compare=original)
-        row[0].set_title(f"{record['name']}: original", fontsize=8, parse_math=False)  # a name may hold dollar signs
+        row[0].set_title(f"{for_figure(record['name'])}: original", fontsize=8)
         row[1].set_title(f"reconstruction: {record['token_accuracy']:.1%} of tokens; red notes differ", fontsize=8)
     figure.supxlabel("bar", fontsize=8)
     figure.savefig(path, dpi=110)

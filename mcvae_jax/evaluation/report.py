@@ -1,19 +1,18 @@
 """A report as one page: tables, strip plots, and what follows in words; it asks no host for anything."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
 from mcvae_jax.corpus.clean import SHINGLE_NOTES
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.scores import MODEL
+from mcvae_jax.text import for_html
 
 CAPTIONS = {
     CLASSIFIER: "Share of songs that logistic regression on measures and their squares tells rightly; 0.5 is chance.",
@@ -64,7 +63,7 @@ def write_page(path: Path, report: Report) -> None:
     about = report["about"]
     title = ", ".join(name for name, row in report["models"]["rows"].items() if row["role"] == MODEL)
     body = [
-        f"<h1>Evaluation of {_text(title)}</h1>",
+        f"<h1>Evaluation of {for_html(title)}</h1>",
         f'<div class="card"><b>What follows</b>{_list(conclusions(report))}</div>',
         _details("What these numbers hold for", _definitions(about)),
         *_held_out(report["models"]),
@@ -75,7 +74,7 @@ def write_page(path: Path, report: Report) -> None:
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
-        f"<title>Evaluation of {_text(title)}</title><style>{_STYLE}</style>"
+        f"<title>Evaluation of {for_html(title)}</title><style>{_STYLE}</style>"
     )
     html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
     path.write_text(html, "utf-8")
@@ -130,7 +129,7 @@ def _distances(report: Report) -> list[str]:
             " hardly differ,"
             " resampling makes intervals lie above their figures. In brackets: songs of the set."
         ),
-        _paragraph(f'<span class="key">Shaded</span>: a control that is nearer than {_text(subject)}.', raw=True),
+        _paragraph(f'<span class="key">Shaded</span>: a control that is nearer than {for_html(subject)}.', raw=True),
         _table(["", *measures], rows),
         _list(f"{name}: {caption}" for name, caption in CAPTIONS.items()),
         "<h3>Distances that controls win</h3>",
@@ -160,7 +159,7 @@ def _plots(report: Report) -> list[str]:
         rows = [("held-out songs", "real", reference)]
         rows += [(name, "model", sets[name]["measures"][measure]) for name in kinds["models"]]
         rows += [(name, "control", sets[name]["measures"][measure]) for name in kinds["controls"]]
-        found += [f"<h3>{_text(measure)}</h3>", _paragraph(doc.split("\n\n")[0]), _strips(measure, rows)]
+        found += [f"<h3>{for_html(measure)}</h3>", _paragraph(doc.split("\n\n")[0]), _strips(measure, rows)]
     found.append(
         _paragraph(
             "A dot is a song, the box holds the middle half, the thick line is the median; the green band is the middle"
@@ -195,13 +194,15 @@ def _strips(title: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> s
         dots = "".join(f"M{x(v):.1f} {y + i * 7 % 11 - 5:.0f}h0" for i, v in enumerate(row["values"]))
         left, right = (x(q) for q in row["quartiles"])
         parts += [
-            f'<text x="{LABELS - 14}" y="{y + 4}" text-anchor="end">{_text(name)}</text>',
+            f'<text x="{LABELS - 14}" y="{y + 4}" text-anchor="end">{for_html(name)}</text>',
             f'<path class="dots {kind}" d="{dots}"/>',
             f'<rect class="box {kind}" x="{left:.1f}" y="{y - 8}" width="{right - left:.1f}" height="16"/>',
             f'<path class="median {kind}" d="M{x(row["median"]):.1f} {y - 8}v16"/>',
         ]
     size = f'width="{LABELS + WIDTH + 30}" height="{height}"'
-    return f'<div class="wide"><svg {size} role="img" aria-label="{_text(title)} by set">{"".join(parts)}</svg></div>'
+    return (
+        f'<div class="wide"><svg {size} role="img" aria-label="{for_html(title)} by set">{"".join(parts)}</svg></div>'
+    )
 
 
 def _copies(report: Report) -> list[str]:
@@ -239,13 +240,13 @@ def _definitions(facts: Mapping[str, Any]) -> str:
     rows = []
     for name, value in facts.items():
         told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-        rows.append(f"<dt>{_text(name)}</dt><dd>{_text(told)}</dd>")
+        rows.append(f"<dt>{for_html(name)}</dt><dd>{for_html(told)}</dd>")
     return f"<dl>{''.join(rows)}</dl>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are HTML already."""
-    titles = "".join(f"<th>{_text(title)}</th>" for title in head)
+    titles = "".join(f"<th>{for_html(title)}</th>" for title in head)
     lines = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
 
@@ -259,29 +260,24 @@ def _figure(figure: Mapping[str, Any], style: str, kind: str = "") -> str:
 
 
 def _cell(text: object) -> str:
-    return f"<td>{_text(text)}</td>"
+    return f"<td>{for_html(text)}</td>"
 
 
 def _words(text: object) -> str:
-    return f'<td class="words">{_text(text)}</td>'
+    return f'<td class="words">{for_html(text)}</td>'
 
 
 def _text_cell(text: object) -> str:
-    return f'<td class="text">{_text(text)}</td>'
+    return f'<td class="text">{for_html(text)}</td>'
 
 
 def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines)}</ul>"
+    return f"<ul>{''.join(f'<li>{for_html(line)}</li>' for line in lines)}</ul>"
 
 
 def _details(title: str, inner: str) -> str:
-    return f"<details><summary>{_text(title)}</summary>{inner}</details>"
+    return f"<details><summary>{for_html(title)}</summary>{inner}</details>"
 
 
 def _paragraph(text: str, raw: bool = False) -> str:
-    return f'<p class="soft">{text if raw else _text(text)}</p>'
-
-
-def _text(text: object) -> str:
-    """Text as HTML, with control characters and broken UTF-8 as escapes."""
-    return escape(printable(str(text)))
+    return f'<p class="soft">{text if raw else for_html(text)}</p>'

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.chunks import Chunks
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE
@@ -55,20 +56,32 @@ class BarCodec:
         key = jax.random.split(jax.random.key(seed))[0]
         return BarCodec(self.vae, jax.jit(vae.init, static_argnums=0)(self.vae, key))
 
-    def encode(self, bars: np.ndarray, say: Say = lambda line: None) -> tuple[np.ndarray, np.ndarray]:
-        """mu and log_var, float32 (N, Z) each, of bars uint8 (N, T), in chunks of one shape."""
-        mu, log_var = (np.empty((len(bars), self.latent), np.float32) for _ in range(2))
+    def encode(
+        self, bars: np.ndarray, say: Say = lambda line: None, kept: Chunks | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """mu and log_var, float32 (N, Z) each, of bars uint8 (N, T), in chunks of one shape; `kept` are not encoded."""
+        both = np.empty((2, len(bars), self.latent), np.float32)
         start = last = time.monotonic()
+        there = 0  # bars that an earlier call has encoded
         for first in range(0, len(bars), ENCODE_CHUNK):
             chunk = bars[first : first + ENCODE_CHUNK]
-            padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
             rows = slice(first, first + len(chunk))
-            mu[rows], log_var[rows] = (np.asarray(a)[: len(chunk)] for a in _encode(self.vae, self.params, padded))
+            found = kept.read(first) if kept else None
+            if found is not None and found.shape == both[:, rows].shape:
+                both[:, rows] = found
+                there += len(chunk)
+                continue
+            padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
+            both[:, rows] = [np.asarray(a)[: len(chunk)] for a in _encode(self.vae, self.params, padded)]
+            if kept:
+                kept.write(first, both[:, rows])
             now, done = time.monotonic(), first + len(chunk)
             if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
                 last = now
-                say(f"encoded {done:,} of {len(bars):,} distinct bars, {done / (now - start):,.0f} a second")
-        return mu, log_var
+                say(f"encoded {done:,} of {len(bars):,} distinct bars, {(done - there) / (now - start):,.0f} a second")
+        if there:
+            say(f"{there:,} of {len(bars):,} distinct bars were encoded before")
+        return both[0], both[1]
 
     def log_likelihoods(self, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
         """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, T) and z (N, Z)."""

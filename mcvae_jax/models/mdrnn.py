@@ -53,6 +53,13 @@ class Dropout:
         check_shares(self)
 
 
+FIELDS = {
+    "model": dict.fromkeys(("units", "layers", "components", "recall", "memory"), int)
+    | {"floor": float, "matmul_dtype": str},
+    "dropout": dict.fromkeys((field.name for field in dataclasses.fields(Dropout)), float),
+}  # the sections of the config that are the MDRNN's own
+
+
 class Unrolled(NamedTuple):
     """What the network says along given sequences."""
 

@@ -3,7 +3,11 @@
 import dataclasses
 import math
 
+from mcvae_jax.command import check_range
 from mcvae_jax.errors import UserError
+
+MOST_SEED = (1 << 32) - 1
+MOST_TOKENS = 1000  # more than a vocabulary has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +28,10 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"{name} is {value}; it must be 0 or more, 1 is the model as it was trained")
-        if self.top_k < 0:
-            raise UserError(f"top_k is {self.top_k}; it must be 0 (off) or a number of tokens")
+        check_range("top_k", self.top_k, 0, MOST_TOKENS)
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p is {self.top_p}; it must lie above 0 and be at most 1 (off)")
-        if not 0 <= self.seed < 1 << 32:
-            raise UserError(f"seed is {self.seed}; it must be from 0 to 2^32 - 1")
+        check_range("seed", self.seed, 0, MOST_SEED)
 
 
 DEFAULTS = Settings()

@@ -16,7 +16,7 @@ from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
-from mcvae_jax.trained import checkpoint_steps, restore_model
+from mcvae_jax.trained import DamagedModel, checkpoint_steps, recorded, restore_model
 from mcvae_jax.workdir import Workdir
 
 
@@ -34,7 +34,7 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
       UserError: as `restore_model` does; or the VAE is gone, or is no longer the one that the prior was trained on.
     """
     prior = open_prior(kind, folder, which)
-    given = Path(Workdir(folder).read().config["vae_workdir"])
+    given = Path(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
     codec = _codec_of(prior, [folder.parent / given.name, given])
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
 
@@ -82,11 +82,22 @@ def _codec_of(prior: LatentPrior, folders: list[Path]) -> BarCodec:
             " put its workdir back to such a place."
         )
     for folder in there:
-        opened = open_codec(folder, step if step in checkpoint_steps(folder) else "best")
+        try:
+            opened = open_codec(folder, step if step in checkpoint_steps(folder) else "best")
+        except DamagedModel as error:
+            raise DamagedModel(error.damage, _both_again(origin.folder, folder)) from error
         assert opened.origin is not None
         if opened.origin.identity == origin.data.get("vae"):
             return opened
     raise UserError(
         f"{origin.folder} was trained on step {step} of a VAE that {folder} no longer holds (it has step"
         f" {opened.origin.step}); train it again with --config.vae_workdir={folder} and another --workdir."
+    )
+
+
+def _both_again(prior: Path, vae: Path) -> str:
+    command = Workdir(prior).read().command or "the call of train that made it"
+    return (
+        f"{prior} was trained on it: restore it; or delete {vae} and train it again, which makes the same VAE on the"
+        f" same machine; or delete {prior} and train that again on what is left of {vae}: {command}"
     )

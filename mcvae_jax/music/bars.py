@@ -4,7 +4,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mcvae_jax.music.metre import BAR, find_downbeat
+from mcvae_jax.music.metre import BAR, Bars, find_bars
+from mcvae_jax.music.regular import apply_edits
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import (
     NO_EVENT,
@@ -41,6 +42,14 @@ class Stats(NamedTuple):
     out_of_range: int  # notes dropped by the pitch range
     covered: int  # notes lost to a higher or longer note in the same step
     shortened: int  # notes that the next onset cut, in steps
+    padded: int = 0  # bars that were too short, filled with silence
+    cut: int = 0  # bars that were too long, shortened by a time in which no note starts
+    left_out: int = 0  # notes of the score, of pickups after a bar that has no room for them
+
+    @property
+    def share_far(self) -> float:
+        """The share of the onsets that moved by a quarter of a step or more; a half where they keep to no tempo."""
+        return sum(self.moves[MOVE_BINS // 2 :]) / max(self.onsets, 1)
 
 
 def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[np.ndarray, Stats]:
@@ -48,7 +57,8 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
 
     `fixed16` cuts every 16 steps from tick 0, whatever the metre (the thesis); `metre` counts from a
     downbeat, so bars start on downbeats. Either way a song starts with the bar of its first note: only whole
-    silent bars are cut, since a rest before the first note, a pickup's above all, is music.
+    silent bars are cut, since a rest before the first note, a pickup's above all, is music. Under `metre` a few
+    bars that are too short or too long are padded or cut (regular.find_edits).
 
     Returns: bars, uint8 (n, 16), n >= 1; Stats.
     Raises Skip: too long, no notes in the range, or a metre that does not fit.
@@ -62,7 +72,9 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
     whole = score.ticks_per_quarter * BAR // STEPS_PER_QUARTER
     if int(end.max()) > MAX_STEPS // BAR * whole:
         raise Skip(Reason.TOO_LONG, f"a note beyond bar {MAX_STEPS // BAR:,}")
-    origin = find_downbeat(score, melody, settings.metre) if settings.bars == "metre" else 0
+    origin, edits = find_bars(score, melody, settings.metre) if settings.bars == "metre" else Bars(0)
+    if edits:
+        start, end = apply_edits(edits, start, end)
     first, last = notes_to_steps(start - origin, end - origin, score.ticks_per_quarter)
     moves = np.abs(STEPS_PER_QUARTER * (start - origin) - score.ticks_per_quarter * first)
     before = int(first.min()) // BAR * BAR  # whole bars of silence, or a pickup where it is negative
@@ -74,6 +86,9 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
         out_of_range=len(in_range) - len(start),
         covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
         shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
+        padded=len([edit for edit in edits if edit.is_bar and edit.by > 0]),
+        cut=len([edit for edit in edits if edit.is_bar and edit.by < 0]),
+        left_out=score.left_out,
     )
     return tokens_to_bars(tokens), stats
 

@@ -1,8 +1,9 @@
 """Measures as they are written -> notes as they are played: repeats followed, downbeats on a regular grid.
 
-Everything here is in ticks and knows nothing of file formats; music21 stays in notation.py.
+Everything here is in ticks and knows nothing of file formats.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,11 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 # 2^5 * 3^2 * 5 * 7: 128th notes, and tuplets of 3, 5, 6, 7 and 9 down to 32nds, are whole ticks, so that
 # measures add up exactly. A multiple of 4, so a sixteenth is whole; under 2^15, so that MIDI can state it.
 TICKS_PER_QUARTER = 10080
+ROUNDING = TICKS_PER_QUARTER // 32  # ticks that lengths may be out, as those of files in 480ths of a quarter are
 MAX_PLAYED = 20_000  # measures after repeats; a file that asks for more is not music
+MAX_CELLS = 2_000_000  # played measures times parts
+MAX_UNISON = 8  # notes of one pitch and staff that are tied at a time
+MAX_NOTES = 500_000  # after repeats; a file of 4 MiB has about as many where none is repeated
 
 
 class Note(NamedTuple):
@@ -22,6 +27,7 @@ class Note(NamedTuple):
     duration: int
     pitch: int
     tied: bool  # holds on into the next note of this pitch
+    continues: bool = True  # whether it may be that next note; False where the source says that it is struck anew
 
 
 class Measure(NamedTuple):
@@ -33,6 +39,7 @@ class Measure(NamedTuple):
     repeat_start: bool = False
     repeat_times: int = 0  # how often the section that ends here is played; 0 where no repeat ends
     endings: frozenset[int] = frozenset()  # the turns in which it is played; empty is all
+    is_pickup: bool = False  # the source says so, whatever follows; else what follows decides
 
 
 class Part(NamedTuple):
@@ -51,6 +58,8 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str]]  # measure index and name ('G', 'Em')
     tempos: list[tuple[int, float]]  # measure index and quarter notes per minute
     title: str
+    order: list[int] | None = None  # of the measures as played, where the source states it; None follows the repeats
+    remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words
 
 
 class Layout(NamedTuple):
@@ -59,6 +68,7 @@ class Layout(NamedTuple):
     placed: list[tuple[int, int]]  # measure index and tick
     time_signatures: list[tuple[int, int, int]]  # tick, numerator, denominator
     pickup: int  # -1 where no metre is stated
+    left_out: list[int]  # measures that are pickups without room
 
 
 def play_order(measures: list[Measure]) -> list[int]:
@@ -69,6 +79,7 @@ def play_order(measures: list[Measure]) -> list[int]:
     D.S., Fine) are not followed. Raises Skip beyond MAX_PLAYED measures.
     """
     order: list[int] = []
+    last_turns = _last_turns(measures)
     start, turn, start_is_stated = 0, 1, False
     i = 0
     while i < len(measures):
@@ -83,7 +94,7 @@ def play_order(measures: list[Measure]) -> list[int]:
         order.append(i)
         if len(order) > MAX_PLAYED:
             raise Skip(Reason.TOO_LONG, f"its repeats give more than {MAX_PLAYED:,} measures")
-        times = _times(measure, measures[i + 1] if i + 1 < len(measures) else None)
+        times = _times(measure, measures[i + 1] if i + 1 < len(measures) else None, last_turns[i])
         if turn < times:
             i, turn = start, turn + 1
         else:
@@ -93,18 +104,31 @@ def play_order(measures: list[Measure]) -> list[int]:
     return order
 
 
-def _times(measure: Measure, following: Measure | None) -> int:
+def _last_turns(measures: list[Measure]) -> list[int]:
+    """For each measure the last turn of the endings among which it stands, also of later ones; 1 outside endings."""
+    turns: list[int] = []
+    for has_endings, group in itertools.groupby(measures, lambda measure: bool(measure.endings)):
+        group = list(group)
+        turns += [max(max(measure.endings) for measure in group) if has_endings else 1] * len(group)
+    return turns
+
+
+def _times(measure: Measure, following: Measure | None, last_turn: int) -> int:
     """How often the section that ends with `measure` is played; 0 where none ends."""
     next_endings = following.endings if following else frozenset()
     leaves_ending = measure.endings and next_endings != measure.endings
-    if not (measure.repeat_times or leaves_ending):
-        return 0
-    return max(measure.repeat_times, *measure.endings, *(next_endings if leaves_ending else ()), 1)
+    return max(measure.repeat_times, last_turn) if measure.repeat_times or leaves_ending else 0
 
 
 def bar_ticks(metre: tuple[int, int]) -> int:
     """Length of a full bar of `metre` in ticks."""
     return TICKS_PER_QUARTER * 4 * metre[0] // metre[1]
+
+
+def _rounded(measure: Measure) -> Measure:
+    """A measure that is out by no more than ROUNDING has the length that its metre says."""
+    bar = bar_ticks(measure.metre) if measure.metre else measure.length
+    return measure._replace(length=bar) if 0 < abs(measure.length - bar) <= ROUNDING else measure
 
 
 def _metre_of(ticks: int) -> tuple[int, int]:
@@ -131,7 +155,7 @@ class _Grid:
 
     def state(self, metre: tuple[int, int]) -> None:
         """From here on (a downbeat) bars have this metre."""
-        if not self.time_signatures or self.time_signatures[-1][1:] != metre:
+        if self.metre is None or self.time_signatures[-1][1:] != metre:
             self.time_signatures.append((self.position, *metre))
         self.metre = metre
 
@@ -143,7 +167,8 @@ class _Grid:
     def give_up_bar(self) -> None:
         """The bar is over although the metre says otherwise: state its true length, and begin anew."""
         metre, start = self.metre, self.position - self.fill
-        self.time_signatures = [s for s in self.time_signatures if s[0] < start]
+        while self.time_signatures and self.time_signatures[-1][0] >= start:
+            self.time_signatures.pop()
         self.time_signatures.append((start, *_metre_of(self.fill)))
         self.fill = 0
         self.state(metre)
@@ -173,6 +198,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
     """
     grid = _Grid()
     placed: list[tuple[int, int]] = []
+    left_out: list[int] = []
     pickup = -1
     for k, index in enumerate(order):
         measure = piece.measures[index]
@@ -192,6 +218,7 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
                 grid.fill = -pickup % bar
             elif begins and leads:
                 if not _squeeze_in(piece, grid, before, measure.length):
+                    left_out.append(index)
                     continue
             elif grid.fill and (grid.fill + measure.length) % bar_ticks(measure.metre):
                 if begins:
@@ -200,12 +227,14 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
                     grid.give_up_bar()
         placed.append((index, grid.position))
         grid.advance(measure.length)
-    return Layout(placed, grid.time_signatures, pickup)
+    return Layout(placed, grid.time_signatures, pickup, left_out)
 
 
 def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
     """Whether measure `index` is a pickup: shorter than a bar, and a full bar goes on from it."""
     measure, bar = measures[index], bar_ticks(measures[index].metre)
+    if measure.is_pickup and 0 < measure.length < bar:
+        return True
     if measure.length >= bar or following != index + 1 or measures[following].length < bar:
         return False
     stands_alone = measure.begins_section and not measure.endings  # a pickup before '|:'
@@ -226,7 +255,7 @@ def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int) -> bool:
 def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
     """The notes of a part as played; ties become one note, a measure cuts what still sounds before it."""
     rows: list[list[int]] = []  # start, end, pitch
-    held: dict[int, list[int]] = {}  # pitch -> the row that a tie leaves open
+    held: dict[int, list[list[int]]] = {}  # pitch -> the rows that ties leave open, in unison more than one
     first = 0  # where the previous measure's rows begin
     for index, start in placed:
         for row in rows[first:]:
@@ -234,13 +263,14 @@ def _play(part: Part, placed: list[tuple[int, int]]) -> Track:
         first = len(rows)
         for note in part.measures[index]:
             onset = start + note.onset
-            row = held.pop(note.pitch, None)
-            if row is None or row[1] != onset:
+            here = [row for row in held.pop(note.pitch, ()) if row[1] >= onset - ROUNDING]
+            if note.continues and here and here[0][1] <= onset + ROUNDING:
+                row = here.pop(0)
+            else:
                 row = [onset, onset, note.pitch]
                 rows.append(row)
             row[1] = onset + note.duration
-            if note.tied:
-                held[note.pitch] = row
+            held[note.pitch] = [*here, row][-MAX_UNISON:] if note.tied else here
     rows.sort(key=lambda row: (row[0], row[2]))
     table = np.array(rows, np.int64).reshape(-1, 3)
     return Track(part.name, -1, part.is_drum, table[:, 0], table[:, 1], table[:, 2])
@@ -256,10 +286,16 @@ def _first_played(marks: list, placed: list[tuple[int, int]]) -> list:
 
 def piece_to_score(piece: Piece) -> Score:
     """Repeats expanded, ties merged, downbeats on a grid. Raises Skip where it is too long or empty."""
-    layout = lay_out(piece, play_order(piece.measures))
+    order = play_order(piece.measures) if piece.order is None else piece.order
+    if len(piece.parts) * len(order) > MAX_CELLS:
+        raise Skip(Reason.TOO_LONG, f"{len(piece.parts):,} parts of {len(order):,} measures as played")
+    if sum(len(part.measures[i]) for part in piece.parts for i in order) > MAX_NOTES:
+        raise Skip(Reason.TOO_LONG, f"over {MAX_NOTES:,} notes as played")
+    piece = piece._replace(measures=[_rounded(measure) for measure in piece.measures])
+    layout = lay_out(piece, order)
     tracks = [track for track in (_play(part, layout.placed) for part in piece.parts) if len(track.start)]
     if not tracks:
-        raise Skip(Reason.NO_NOTES)
+        raise Skip(Reason.DRUMS_ONLY if any(part.is_drum for part in piece.parts) else Reason.NO_NOTES)
     return Score(
         tracks=tuple(tracks),
         ticks_per_quarter=TICKS_PER_QUARTER,
@@ -268,4 +304,6 @@ def piece_to_score(piece: Piece) -> Score:
         keys=tuple(_first_played(piece.keys, layout.placed)),
         title=piece.title,
         pickup=layout.pickup,
+        remarks=piece.remarks,
+        left_out=sum(len(part.measures[i]) for part in piece.parts for i in layout.left_out),
     )

@@ -1,54 +1,71 @@
 """Where bars start: the metre that a file states, pickups, performances set down across the bar lines."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.music.regular import BAR, Edit, Signature, bar_length, fills_bar, find_edits, main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
 
-BAR = 16  # steps
 _TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are music in three (BUILD_NOTES.md)
 
 
-def find_downbeat(score: Score, melody: Track, metre: str = "") -> int:
+class Bars(NamedTuple):
+    """Where bars of 16 steps stand in a score."""
+
+    origin: int  # the tick of a downbeat
+    edits: tuple[Edit, ...] = ()  # what makes the bars from there on regular
+
+
+def find_bars(score: Score, melody: Track, metre: str = "") -> Bars:
     """The tick of a downbeat, so that bars of 16 steps before and after it start on downbeats.
 
-    A stated pickup says where the first downbeat is, and so does a first time signature that holds for less
-    than 16 steps; else bars count from the first time signature. Of bars shorter than 16 steps, the first
+    A stated pickup says where the first downbeat is, and so do first time signatures that hold for no more than
+    16 steps; else bars count from the first time signature. Of bars shorter than 16 steps, the first
     that starts with a note of the melody, or comes after its pickup, begins a bar of 16. Where the onsets
     show that the time signature does not stand on a beat, or where it states no more than a beat (1/4), the
     file is a performance set down across the bar lines: then the grid is that of its onsets, and a downbeat
-    is where its long low notes start.
+    is where its long low notes start. A few bars that are too short or too long are made regular (find_edits).
 
     Args:
       melody: the chosen track, with at least one note.
       metre: 'N/D' in place of what the file states, and no look whether its music is in three; '' takes the
         file's, or 4/4 where it states none.
-    Raises Skip where the metre does not fill 16 steps, or changes off the bar line of 16 steps.
+    Raises Skip where the metre does not fill 16 steps, or many bars do not fit it.
     """
     stated = _in_force(score, melody)
     only_beats = 4 * stated[0][1] <= stated[0][2]
-    signatures = [(0, *parse_metre(metre))] if metre else stated
-    if len(signatures) > 1 and signatures[1][0] - signatures[0][0] < 4 * score.ticks_per_quarter:
-        signatures = signatures[1:]
-    for _, numerator, denominator in signatures:
+    signatures = stated if score.pickup >= 0 else _from_first_bar(stated, 4 * score.ticks_per_quarter)
+    signatures = [(0, *parse_metre(metre))] if metre else signatures
+    origin = score.pickup if score.pickup >= 0 else signatures[0][0]
+    if False in [fills_bar(numerator, denominator) for _, numerator, denominator in signatures]:
+        _, numerator, denominator = main_metre(signatures, origin, int(melody.end.max()))
         if not fills_bar(numerator, denominator):
             raise Skip(Reason.METRE, f"{numerator}/{denominator}")
-    origin, numerator, denominator = signatures[0]
     if score.pickup >= 0:
-        origin = score.pickup
-    if any((tick - origin) % (4 * score.ticks_per_quarter) for tick, _, _ in signatures[1:]):
-        raise Skip(Reason.MIXED_METRES)
-    if score.pickup >= 0:
-        return origin
+        return Bars(origin, find_edits(signatures, origin, melody, score.ticks_per_quarter))
     notes = columns([track for track in score.tracks if not track.is_drum])
     shift = _grid_shift(notes[0] - origin, score.ticks_per_quarter)
     if shift or only_beats:
+        if find_edits(signatures, origin, melody, score.ticks_per_quarter):
+            raise Skip(Reason.MIXED_METRES, "and its notes keep to no metre")
         origin += shift
-        return origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre)
-    return _first_bar(origin, 4 * score.ticks_per_quarter * numerator // denominator, score, melody)
+        return Bars(origin + _accented(notes, origin, score.ticks_per_quarter, check_triple=not metre))
+    origin = _first_bar(origin, bar_length(signatures[0], score.ticks_per_quarter), score, melody)
+    return Bars(origin, find_edits(signatures, origin, melody, score.ticks_per_quarter))
+
+
+def _from_first_bar(stated: list[Signature], whole: int) -> list[Signature]:
+    """The time signatures without those of a pickup, or of a first bar that a repeat sign splits."""
+    first, start = 0, stated[0][0]
+    if len(stated) > 1 and stated[1][0] - start < whole:
+        first = 1
+        while first + 1 < len(stated) and stated[first + 1][0] - start <= whole:
+            first += 1
+    return stated[first:]
 
 
 def parse_metre(metre: str) -> tuple[int, int]:
@@ -59,12 +76,7 @@ def parse_metre(metre: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def fills_bar(numerator: int, denominator: int) -> bool:
-    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8)."""
-    return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
-
-
-def _in_force(score: Score, melody: Track) -> list[tuple[int, int, int]]:
+def _in_force(score: Score, melody: Track) -> list[Signature]:
     """The time signatures (tick, numerator, denominator) that hold while the melody sounds; at least one."""
     last_at = {row[0]: tuple(row) for row in score.time_signatures.tolist()}
     rows = [last_at[tick] for tick in sorted(last_at)]

@@ -8,7 +8,6 @@ note; a note-off at the tick of its note-on makes a note of zero ticks, which th
 import itertools
 import os
 import re
-import struct
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -16,70 +15,100 @@ import mido
 import numpy as np
 import symusic
 
+from mcvae_jax.music import midi_bytes
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 
 MAX_BYTES = 4 << 20  # bounds a file to about 200 MB of memory and 2 s
-MAX_TRACKS = 1024
 _MAJOR_KEYS = tuple("Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split())  # by sharps, from -7 to 7
 _MINOR_KEYS = tuple(f"{tonic}m" for tonic in "Ab Eb Bb F C G D A E B F# C# G# D# A#".split())
 _KEY_COLUMNS = ("time", "key", "tonality")
-_PROGRAM, _PRESSURE = 0xC0, 0xD0  # the two kinds of channel message with one data byte
 _TEMPO = re.compile(rb"\xff\x51\x03.{3}", re.DOTALL)
 
 _Event = tuple[int, mido.Message | mido.MetaMessage]  # with its tick
 
 
+def read_midi_file(data: bytes, channels: bool = False) -> list[Score | Skip]:
+    """The pieces of a MIDI file: one, or in format 2 as many as it has tracks, each its own metre, tempo and clock.
+
+    Args and exceptions are those of read_midi.
+    """
+    data, header = _begin(data)
+    if header.kind != 2:
+        return [_read(data, header, channels)]
+    header, tracks = header._replace(kind=1), midi_bytes.find_tracks(data, header)
+    return [_read_or_skip(midi_bytes.with_tracks(data, header, [track]), channels) for track in tracks]
+
+
 def read_midi(data: bytes, channels: bool = False) -> Score:
-    """The score that the bytes of a MIDI file hold.
+    """The score that the bytes of a MIDI file hold, all tracks together.
 
     Args: channels fills in Track.channel, which costs a second pass over the bytes.
     Raises Skip with its reason; nothing else.
     """
-    ticks_per_quarter = _check_header(data)
-    parsed = _parse(data)
-    numbers: list[int] | None = None
-    if channels or _may_overflow(data) or _may_split(parsed, data):
-        try:
-            numbers, plain = _walk(data)
-        except (IndexError, struct.error):  # damaged in a way that symusic forgives
-            pass
-        else:
-            parsed = _parse(plain)
-    tracks = [_track(track) for track in parsed.tracks if len(track.notes)]
-    if not tracks:
+    return _read(*_begin(data), channels)
+
+
+def _begin(data: bytes) -> tuple[bytes, midi_bytes.Header]:
+    """A MIDI file from its header on, and what that says."""
+    if len(data) > MAX_BYTES:
+        raise Skip(Reason.TOO_LARGE, f"{len(data):,} bytes, over {MAX_BYTES:,}")
+    data = midi_bytes.find_header(data)
+    return data, midi_bytes.read_header(data)
+
+
+def _read_or_skip(data: bytes, channels: bool) -> Score | Skip:
+    try:
+        return read_midi(data, channels)
+    except Skip as skip:
+        return skip
+
+
+def _read(data: bytes, header: midi_bytes.Header, channels: bool) -> Score:
+    """The score of a file that begins with its header."""
+    tracks = midi_bytes.find_tracks(data, header)
+    if header.size != 14 or len(tracks) > header.claimed:  # symusic would refuse it, or pass over tracks
+        data = midi_bytes.with_tracks(data, header, tracks)
+        header = midi_bytes.read_header(data)
+        tracks = midi_bytes.find_tracks(data, header)
+    numbers, parsed = _parse_tracks(data, header, tracks, channels)
+    found = [_track(track) for track in parsed.tracks if len(track.notes)]
+    if not found:
         raise Skip(Reason.NO_NOTES)
-    if any(track.start.min() < 0 or track.end.min() < 0 for track in tracks):
+    if any(track.start.min() < 0 or track.end.min() < 0 for track in found):
         raise Skip(Reason.TOO_LONG, "a note beyond tick 2^31")
-    if numbers is not None and len(numbers) == len(tracks):
-        tracks = [track._replace(channel=channel) for track, channel in zip(tracks, numbers, strict=True)]
+    if len(numbers) == len(found):
+        found = [track._replace(channel=channel) for track, channel in zip(found, numbers, strict=True)]
     return Score(
-        tracks=tuple(tracks),
-        ticks_per_quarter=ticks_per_quarter,
+        tracks=tuple(found),
+        ticks_per_quarter=header.ticks_per_quarter,
         time_signatures=_time_signatures(parsed),
         tempos=_tempos(parsed),
         keys=_keys(parsed),
-        title=tracks[0].name if len(tracks) == 1 else "",
+        title=found[0].name if len(found) == 1 else "",
     )
 
 
-def _check_header(data: bytes) -> int:
-    """Ticks per quarter, after the checks that need no parsing."""
-    if not data:
-        raise Skip(Reason.EMPTY)
-    if len(data) > MAX_BYTES:
-        raise Skip(Reason.TOO_LARGE, f"{len(data):,} bytes, over {MAX_BYTES:,}")
-    if not data.startswith(b"MThd"):
-        raise Skip(Reason.NOT_MUSIC, "no MIDI header")
-    if len(data) < 14:
-        raise Skip(Reason.DAMAGED, "the header ends early")
-    _, tracks, division = struct.unpack_from(">HHH", data, 8)
-    if tracks > MAX_TRACKS:
-        raise Skip(Reason.TOO_MANY_TRACKS, f"{tracks:,}, over {MAX_TRACKS:,}")
-    if division & 0x8000:
-        raise Skip(Reason.SMPTE, "ticks are not parts of a quarter")
-    if division == 0:
-        raise Skip(Reason.DAMAGED, "zero ticks per quarter")
-    return division
+def _parse_tracks(
+    data: bytes, header: midi_bytes.Header, tracks: list[midi_bytes.Span], channels: bool
+) -> tuple[list[int], symusic.core.ScoreTick]:
+    """What symusic reads, of bytes written anew where it would misread these, and then the channels of its tracks."""
+    parsed = damage = None
+    try:
+        parsed = _parse(data)
+    except Skip as skip:
+        damage = skip
+    has_packets = midi_bytes.has_packets(data, tracks)  # asked when the bytes are in the processor's cache
+    if damage and not has_packets:
+        raise damage
+    if has_packets or channels or _may_overflow(data) or _may_split(parsed, data):
+        try:
+            numbers, plain = midi_bytes.rewrite(data, header, tracks)
+        except (IndexError, ValueError) as error:
+            if has_packets:
+                raise Skip(Reason.DAMAGED, str(error)) from None
+        else:  # otherwise it is damaged in a way that symusic forgives
+            return numbers, _parse(plain)
+    return [], parsed
 
 
 def _parse(data: bytes) -> symusic.core.ScoreTick:
@@ -146,70 +175,11 @@ def _may_split(parsed, data: bytes) -> bool:
     if not pairs:
         return False
     values = np.frombuffer(data, np.uint8)
-    at = np.flatnonzero((values[:-1] & 0xF0) == _PROGRAM)
+    at = np.flatnonzero((values[:-1] & 0xF0) == 0xC0)
     programs: dict[int, set[int]] = defaultdict(lambda: {0})
     for status, program in zip(values[at].tolist(), values[at + 1].tolist(), strict=True):
         programs[status].add(program)
     return any(a in of_channel and b in of_channel for of_channel in programs.values() for a, b in pairs)
-
-
-def _walk(data: bytes) -> tuple[list[int], bytes]:
-    """The channel of every track that holds notes, in symusic's order, and `data` with all programs set to 0.
-
-    Raises Skip beyond tick 2^31, IndexError or struct.error where the bytes do not follow the format.
-    """
-    out = bytearray(data)
-    channels: list[int] = []
-    chunks = struct.unpack_from(">H", data, 10)[0]
-    at = 8 + struct.unpack_from(">I", data, 4)[0]
-    while chunks and at < len(data):
-        kind, size = struct.unpack_from(">4sI", data, at)
-        if kind == b"MTrk":
-            chunks -= 1
-            channels += sorted(_walk_track(out, at + 8, at + 8 + size))
-        at += 8 + size
-    return channels, bytes(out)
-
-
-def _walk_track(data: bytearray, at: int, end: int) -> set[int]:
-    """The channels with at least one finished note in data[at:end]; sets every program there to 0."""
-    tick, status = 0, 0
-    sounding: set[tuple[int, int]] = set()
-    channels: set[int] = set()
-    while at < end:
-        delta, at = _variable_length(data, at)
-        tick += delta
-        if tick >= 1 << 31:
-            raise Skip(Reason.TOO_LONG, "an event beyond tick 2^31")
-        if data[at] >= 0xF0:
-            meta = data[at] == 0xFF
-            if meta and data[at + 1] == 0x2F:  # the end of the track
-                break
-            size, at = _variable_length(data, at + 1 + meta)
-            at += size
-            continue
-        if data[at] >= 0x80:
-            status, at = data[at], at + 1
-        kind, channel = status & 0xF0, status & 0x0F
-        if kind == _PROGRAM:
-            data[at] = 0
-        elif kind == 0x90 and data[at + 1]:
-            sounding.add((channel, data[at]))
-        elif kind in (0x80, 0x90) and (channel, data[at]) in sounding:
-            channels.add(channel)
-        at += 1 if kind in (_PROGRAM, _PRESSURE) else 2
-    return channels
-
-
-def _variable_length(data: bytearray, at: int) -> tuple[int, int]:
-    """A number of MIDI's variable length at `at`, and where it ends."""
-    value = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, at
 
 
 def write_midi(

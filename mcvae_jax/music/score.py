@@ -28,6 +28,8 @@ class Score(NamedTuple):
     keys: tuple[tuple[int, str], ...] = ()  # tick and name ('G', 'Em'); empty where none is stated
     title: str = ""
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
+    left_out: int = 0  # notes of pickups after a bar that has no room for them (notation)
+    remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words for the user
 
 
 class Reason(enum.StrEnum):
@@ -40,6 +42,7 @@ class Reason(enum.StrEnum):
     EMPTY = "empty file"
     NOT_MUSIC = "not a music file"
     DAMAGED = "damaged or truncated"
+    NOT_UNDERSTOOD = "notation that is not understood"
     SMPTE = "SMPTE time division"
     TOO_MANY_TRACKS = "too many tracks"
     TOO_LONG = "too long"
@@ -49,8 +52,12 @@ class Reason(enum.StrEnum):
     NO_NOTES_IN_RANGE = "no notes in the pitch range"
     METRE = "metre does not fill 16 steps"
     MIXED_METRES = "metre changes off the bar line"
+    OFF_GRID = "too many onsets off the grid"
     CRASHED = "crashed the reader"
     TOO_SLOW = "took too long to read"
+    TOO_MUCH_MEMORY = "took too much memory to read"
+    LINK = "link or device in an archive"
+    NESTED = "archive within the source"
 
 
 class Skip(Exception):
@@ -63,6 +70,13 @@ class Skip(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is that of memory: readers give names of their own to what they meet."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def columns(tracks: Sequence[Track]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,12 +1,13 @@
 """What a trained MCVAE composes by itself: songs from nothing, and held-out songs continued. The last stage of main."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.sources import printable
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import Settings
@@ -15,26 +16,28 @@ from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.text import printable
 from mcvae_jax.trained import open_corpus
-from mcvae_jax.workdir import read_json
 
 Say = Callable[[str], None]
 
 PAGE = "index.html"  # in the folder of the songs
 OWN_FIELDS = ("composed", "continued", "seed_bars", "bars")  # of config.songs; the others are those of `Settings`
+FIELDS = dict.fromkeys(OWN_FIELDS, int) | {field.name: field.type for field in dataclasses.fields(Settings)}
 
 
 def check_settings(config: Any) -> None:
     """UserError for a field of config.songs that cannot work."""
     _sampling_settings(config)
-    for name in ("composed", "continued"):
-        if config[name] < 0:
-            raise UserError(f"config.songs.{name} is {config[name]}; it must be 0 or more")
+    for name, low, high in (
+        ("composed", 0, 10_000),
+        ("continued", 0, 10_000),
+        ("seed_bars", 1, 1000),
+        ("bars", 1, 1000),
+    ):
+        check_range(f"config.songs.{name}", config[name], low, high)
     if config.composed + config.continued < 1:
         raise UserError("config.songs.composed and continued are both 0; ask for one song at least")
-    for name in ("seed_bars", "bars"):
-        if config[name] < 1:
-            raise UserError(f"config.songs.{name} is {config[name]}; it must be at least 1")
 
 
 def check_folder(folder: Path) -> None:
@@ -42,10 +45,15 @@ def check_folder(folder: Path) -> None:
     results.check_folder(folder, "move it away, or take another --workdir")
 
 
-def is_written(model: SongModel, config: Any, folder: Path) -> bool:
-    """Whether the songs that `write_demo` would write stand there already."""
-    record = read_json(folder / "songs.json")
-    return record.get("about") == _about(model, config) and all((folder / name).exists() for name in record["files"])
+def is_written(model: SongModel, config: Any, folder: Path, say: Say) -> bool:
+    """Whether the songs that `write_demo` would write stand there already, as they were written; damage is said."""
+    written = results.read_written(folder, say)
+    if written is None or written.unfinished or written.about != _about(model, config):
+        return False
+    damaged = written.damaged(folder)
+    if damaged:
+        say(f"{folder / damaged} is gone or damaged; the songs are made anew.")
+    return not damaged
 
 
 def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:
@@ -75,7 +83,10 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     """The first bars of held-out songs, which are spread evenly over those that are longer than that."""
     songs = [i for i in corpus.songs(HELD_OUT) if corpus.lengths[i] > bars]
     if not songs:
-        raise UserError(f"no held-out song of {corpus.folder} is longer than {bars} bars; lower config.songs.seed_bars")
+        raise UserError(
+            f"no held-out song of {corpus.folder} is longer than {bars} bars; lower config.songs.seed_bars, or"
+            " set config.songs.continued=0"
+        )
     chosen = np.unique(np.linspace(0, len(songs) - 1, min(count, len(songs))).astype(np.int64))
     records = corpus.records()
     seeds = []

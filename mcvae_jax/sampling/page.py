@@ -3,7 +3,6 @@
 import base64
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -13,10 +12,10 @@ from urllib.parse import quote
 import numpy as np
 
 from mcvae_jax.command import clock
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, draw_roll
 from mcvae_jax.sampling.song import ComposedSong
+from mcvae_jax.text import for_html
 
 EMBEDDED_BYTES = 48 << 20  # of sound within the page: 41 songs of 25 bars at 110 quarters a minute
 # Whatever a title may hold, the page asks no host for anything.
@@ -59,7 +58,7 @@ def write_page(
         policy=_POLICY,
         style=folder.joinpath("page.css").read_text("utf-8"),
         script=folder.joinpath("page.js").read_text("utf-8"),
-        title=_text(title),
+        title=for_html(title),
         summary=_summary(songs),
         about=_details("How these were made", about),
         legend=_LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
@@ -87,7 +86,7 @@ def _hints(inside: int, shown: int, others: int) -> list[str]:
 
 def _article(song: ComposedSong, preview: bytes | None) -> str:
     """A song with its roll and player; `preview` None plays the file beside the page."""
-    name, title = quote(song.name), _text(song.title)
+    name, title = quote(song.name), for_html(song.title)
     seconds = seconds_of(song.bars, song.quarters_per_minute)
     source, load = f"{name}.wav", "none"
     if preview:
@@ -113,14 +112,14 @@ def _plain(song: ComposedSong, seconds: float) -> str:
         metre += " in bars of 16 sixteenths"
     tempo = f"{song.quarters_per_minute:.0f} quarters a minute"
     key = f"key {song.setting.key}" if song.setting.key else ""
-    return _text(" · ".join(filter(None, (bars, clock(seconds), tempo, metre, key))))
+    return for_html(" · ".join(filter(None, (bars, clock(seconds), tempo, metre, key))))
 
 
 def _list(songs: Sequence[ComposedSong]) -> str:
     if not songs:
         return ""
     items = "".join(
-        f'<li><a href="{quote(song.name)}.mid" download>{_text(f"{song.name}: {song.title}")}</a></li>'
+        f'<li><a href="{quote(song.name)}.mid" download>{for_html(f"{song.name}: {song.title}")}</a></li>'
         for song in songs
     )
     return f'<section class="others"><h2>Further songs</h2><ul>{items}</ul></section>'
@@ -130,7 +129,7 @@ def _details(title: str, facts: Mapping[str, Any]) -> str:
     """Facts that unfold; nothing where there are none."""
     if not facts:
         return ""
-    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(_value(value))}</dd>" for name, value in facts.items())
+    rows = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(_value(value))}</dd>" for name, value in facts.items())
     return f"<details><summary>{title}</summary><dl>{rows}</dl></details>"
 
 
@@ -146,12 +145,7 @@ def _value(value: Any) -> str:
 
 
 def _paragraph(kind: str, text: str) -> str:
-    return f'<p class="{kind}">{_text(text)}</p>'
-
-
-def _text(text: object) -> str:
-    """Text as HTML, with control characters and broken UTF-8 as escapes."""
-    return escape(printable(str(text)))
+    return f'<p class="{kind}">{for_html(text)}</p>'
 
 
 def _s(word: str, count: int) -> str:

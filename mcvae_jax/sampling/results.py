@@ -1,7 +1,8 @@
 """The folder of a call: MIDI, sound, a picture, the facts as JSON, and the page."""
 
-import json
+import dataclasses
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax.corpus.sources import printable
+from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
+from mcvae_jax.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -21,13 +23,40 @@ from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
+from mcvae_jax.text import for_figure, printable
 
 FORMAT, VERSION = "mcvae_jax songs", 1
 HEARD = 60  # songs with a preview, at most
 HEARD_SECONDS = 3600  # of previews, at most: 79 MB
 SEEN = 12  # songs in the picture
 SEEN_BARS = 64  # of a song in the picture
+_NAMES = re.compile(r"\d\d+-[a-z-]+\.(mid|wav)|songs\.(json|png)|index\.html")  # of all files
 _PROGRESS = 3.0  # seconds between lines
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What is read back of songs.json."""
+
+    format: str
+    about: Object
+    songs: list[Object]
+    files: list[str]
+    checksums: dict[str, str] = dataclasses.field(default_factory=dict)  # of all files but songs.json; {} before
+    unfinished: int = 0  # how many songs a call that was stopped was to write
+
+    def damaged(self, folder: Path) -> str:
+        """The first of the files that is gone or not what was written; '' where there is none."""
+        for name in self.files:
+            path = folder / name
+            if not path.is_file() or self.checksums.get(name, digest := digest_of(path)) != digest:
+                return name
+        return ""
+
+
+def read_written(folder: Path, say: Callable[[str], None], then: str = "the songs are made anew") -> Written | None:
+    """What an earlier call says of the songs that it wrote there; None where that is not known (damage is said)."""
+    return read_or_none(folder / "songs.json", Written, say, then)
 
 
 def write_results(
@@ -40,7 +69,8 @@ def write_results(
     """Writes NAME.mid for each song, NAME.wav for the first 60, songs.png, songs.json and index.html into `folder`.
 
     Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
-    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote.
+    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote. A
+    command that is stopped here keeps the songs that are written: 'unfinished' is then how many it was to write.
 
     Args: songs, with names that differ; about, as JSON, see write_page; say prints a line.
     Returns: what songs.json holds, `tokens` apart.
@@ -48,8 +78,13 @@ def write_results(
     """
     folder = Path(folder).resolve()
     check_folder(folder)
-    with replacing(folder) as place:
+    asked = len(songs)
+    with stopping.held("Stopping after this song"), replacing(folder) as place:
         warnings = _write_midi(place, songs, say)
+        if (written := len(list(place.iterdir()))) < asked:
+            songs = songs[:written]
+            warnings.append(f"Stopped after {written:,} of {asked:,} songs")
+            say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
         _draw(songs, place / "songs.png")
         write_page(place / "index.html", songs, title, about, previews, warnings)
@@ -61,9 +96,12 @@ def write_results(
             "warnings": warnings,
             "songs": [_record(song, song.name in previews) for song in songs],
         }
-        record["files"] = sorted([path.name for path in place.iterdir()] + ["songs.json"])
+        if len(songs) < asked:
+            record["unfinished"] = asked
+        record["checksums"] = {path.name: digest_of(path) for path in sorted(place.iterdir())}
+        record["files"] = sorted([*record["checksums"], "songs.json"])
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
-        (place / "songs.json").write_text(json.dumps(record | {"songs": tokens}) + "\n")
+        write_json(place / "songs.json", record | {"songs": tokens}, indent=None)
     if len(previews) < len(songs):
         say(f"MIDI: all {len(songs):,} songs; previews: {len(previews)} (of the first {HEARD}, an hour at most)")
     return record
@@ -73,19 +111,24 @@ def check_folder(folder: str | os.PathLike, advice: str = "choose another --out"
     """UserError, ending with the advice, unless songs can be written there: absent, empty, or of an earlier call."""
     folder = Path(folder).resolve()
     names = names_in(folder, advice)
-    if not names:
-        return
-    try:
-        record = json.loads((folder / "songs.json").read_bytes())
-        ours = set(record["files"]) if record["format"] == FORMAT else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    if foreign := sorted(names - ours):
+    if foreign := sorted(names - _ours(folder, names)):
         raise UserError(f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; {advice}")
 
 
+def _ours(folder: Path, names: set[str]) -> set[str]:
+    """Which of the names in a folder an earlier call wrote: those that songs.json lists.
+
+    Where that is damaged: those that a call gives its files.
+    """
+    try:
+        written = read_json(folder / "songs.json", Written)
+    except DamagedFile:
+        return {name for name in names if _NAMES.fullmatch(name)}
+    return set(written.files) if written and written.format == FORMAT else set()
+
+
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
-    """Writes and reads every song; a warning for each that does not come back."""
+    """Writes and reads every song, or those before a stop; a warning for each that does not come back."""
     warnings, told = [], time.monotonic()
     for n, song in enumerate(songs, 1):
         path = place / f"{song.name}.mid"
@@ -94,6 +137,8 @@ def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str],
             warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
             say(f"Warning: {warnings[-1]}")
         told = _progress("MIDI files written and read back", n, len(songs), told, say)
+        if stopping.received():
+            break
     return warnings
 
 
@@ -108,6 +153,8 @@ def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[s
             previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
             (place / f"{song.name}.wav").write_bytes(previews[song.name])
         told = _progress("previews", n, len(heard), told, say)
+        if stopping.received():
+            break
     return previews
 
 
@@ -146,7 +193,7 @@ def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
         for bar in np.flatnonzero(song.given[:SEEN_BARS]).tolist():
             axis.axvspan(bar * BAR, (bar + 1) * BAR, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
         more = f" (the first {SEEN_BARS} of {len(song.bars):,} bars)" if len(song.bars) > SEEN_BARS else ""
-        axis.set_title(printable(song.title) + more, fontsize=8, parse_math=False)  # a title may hold dollar signs
+        axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""
     figure.supxlabel(f"bar; shaded: given, not composed{part}", fontsize=8)
     figure.savefig(path, dpi=90)

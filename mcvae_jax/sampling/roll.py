@@ -1,14 +1,12 @@
 """A song's piano roll as inline SVG, in the colours of the page's style sheet."""
 
-from html import escape
-
 import numpy as np
 
-from mcvae_jax.corpus.sources import printable
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import tokens_to_notes
 from mcvae_jax.sampling.song import ComposedSong, sections_of
+from mcvae_jax.text import for_html
 
 LEFT = 34  # pixels of the names of the pitches, which stay in sight
 _TOP = 34  # for labels and bar numbers
@@ -75,5 +73,5 @@ def _ground(song: ComposedSong, bar: int, span: tuple[int, int]) -> list[str]:
         letters = int(((after - i) * bar - 6) / _LETTER)
         short = label if len(label) <= letters else label[: letters - 1] + "\u2026"
         parts.append(f'<path class="section" d="M{i * bar + 0.5} 2V{height}"/>')
-        parts.append(f'<text class="label" x="{i * bar + 4}" y="14">{escape(printable(short))}</text>')
+        parts.append(f'<text class="label" x="{i * bar + 4}" y="14">{for_html(short)}</text>')
     return parts

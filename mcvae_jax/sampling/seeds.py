@@ -3,21 +3,27 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mcvae_jax.children import Failure, call
 from mcvae_jax.corpus.read import score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import File, Skipped, printable
+from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.song_model import SongModel
+from mcvae_jax.music.bars import Stats
 from mcvae_jax.music.melody import choose_melody, parse_how
-from mcvae_jax.music.metre import parse_metre
-from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores
+from mcvae_jax.music.metre import fills_bar, parse_metre
+from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
+from mcvae_jax.music.regular import main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.text import brief, printable
+
+if TYPE_CHECKING:  # the child that reads a seed starts without jax
+    from mcvae_jax.models.song_model import SongModel
 
 _ADVICE = {
     Reason.EMPTY: "give a file with music in it",
@@ -25,6 +31,9 @@ _ADVICE = {
     Reason.DAMAGED: "open it in a notation program or DAW and export it anew",
     Reason.SMPTE: "export it with a division in ticks a quarter note",
     Reason.TOO_LARGE: "cut it to a single piece",
+    Reason.TOO_SLOW: "cut it to a single piece",
+    Reason.TOO_MUCH_MEMORY: "cut it to a single piece",
+    Reason.CRASHED: "open it in a notation program or DAW and export it anew",
     Reason.TOO_LONG: "cut it to the bars that count",
     Reason.NO_NOTES: "give a file in which a melody sounds",
     Reason.DRUMS_ONLY: "give a file with a melody beside the drums",
@@ -49,6 +58,8 @@ def read_seed(
 ) -> Seed:
     """Reads the first or last bars of a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
 
+    A child process reads it, within the limits of its format: whatever the file holds, it costs a line.
+
     Args:
       bars: so many, or all where there are fewer.
       which: 'last' or 'first'.
@@ -61,28 +72,49 @@ def read_seed(
     if bars < 1:
         raise UserError(f"seed_bars is {bars}; it must be 1 or more")
     parse_how(melody)
-    settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre)
-    scores = _read_scores(Path(path), settings)
+    if metre:
+        parse_metre(metre)
+    file = _file(Path(path))
+    asked = _Asked(file, bars, which, CorpusSettings(source=os.fspath(path), melody=melody, metre=metre), tune)
+    seed = call(_read, asked, file.limits())
+    if isinstance(seed, Failure):
+        raise _refused(path, skip_of(seed))
+    return seed
+
+
+class _Asked(NamedTuple):
+    """What a child is to read."""
+
+    file: File
+    bars: int
+    which: str
+    settings: CorpusSettings
+    tune: int
+
+
+def _read(asked: _Asked) -> Seed:
+    """The seed; UserError where there is nothing to start from."""
+    path, tune, settings = asked.file.path, asked.tune, asked.settings
+    scores = _read_scores(asked.file, settings)
     if tune > len(scores) or tune < 0:
         raise UserError(f"{path} holds {len(scores)} tune(s), so there is no --tune={tune}")
-    songs = [score_to_song(score, str(path), b"", settings) for score in (scores[tune - 1 : tune] if tune else scores)]
+    songs = [score_to_song(score, path, b"", settings) for score in (scores[tune - 1 : tune] if tune else scores)]
     usable = [n for n, song in enumerate(songs) if not isinstance(song, Skipped)]
     if not usable:
         raise _refused(path, Skip(Reason(songs[0].reason), songs[0].detail))
     number = tune - 1 if tune else usable[0]
     song, score = songs[usable[0]], scores[number]
-    chosen = song.bars[-bars:] if which == "last" else song.bars[:bars]
-    track = choose_melody(score, melody)
-    notes = _notes(score, track, song.stats.covered, len(song.bars), bars)
+    chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
+    track = choose_melody(score, settings.melody)
+    notes = _notes(score, track, song.stats, len(song.bars), asked.bars)
     if len(scores) > 1:
         notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
-    named = FORMATS[Path(path).suffix.lower()].is_notation and song.title
-    title = printable(named or Path(path).stem)
-    return Seed(chosen.copy(), _setting(score, track, metre), title, len(song.bars), tuple(notes))
+    title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(path).stem)
+    return Seed(chosen.copy(), _setting(score, track, settings.metre), title, len(song.bars), tuple(notes))
 
 
-def check_pitches(seeds: Sequence[Seed], model: SongModel) -> None:
+def check_pitches(seeds: Sequence[Seed], model: "SongModel") -> None:
     """UserError where a seed has a pitch to which the model gives no chance; it has learnt none such."""
     low, high = model.pitches
     for seed in seeds:
@@ -94,8 +126,8 @@ def check_pitches(seeds: Sequence[Seed], model: SongModel) -> None:
             )
 
 
-def _read_scores(path: Path, settings: CorpusSettings) -> list[Score | Skip]:
-    """The tunes of a file; at least one."""
+def _file(path: Path) -> File:
+    """The file at a path; UserError where there is none that can be read."""
     if not path.exists():
         raise UserError(f"there is no file {path}; --seed_file is a file of MIDI, ABC, MusicXML or Humdrum")
     if path.is_dir():
@@ -103,13 +135,17 @@ def _read_scores(path: Path, settings: CorpusSettings) -> list[Score | Skip]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"{path} is no music file that this reads; they end in {', '.join(SUFFIXES)}")
+    return File(path.name, suffix, str(path))
+
+
+def _read_scores(file: File, settings: CorpusSettings) -> list[Score | Skip]:
+    """The tunes of a file; at least one."""
     try:
-        data = File(path.name, suffix, str(path)).read()
-        return read_scores(data, suffix, channels=settings.melody.startswith("channel:"))
+        return read_scores(file.read(), file.suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
-        raise _refused(path, skip) from None
+        raise _refused(file.path, skip) from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{file.path} cannot be read: {error.strerror or error}") from error
 
 
 def _refused(path: str | os.PathLike, skip: Skip) -> UserError:
@@ -117,23 +153,28 @@ def _refused(path: str | os.PathLike, skip: Skip) -> UserError:
     return UserError(f"{path} cannot be a seed ({printable(str(skip))}); {advice}")
 
 
-def _notes(score: Score, track: Track, covered: int, total: int, wanted: int) -> list[str]:
+def _notes(score: Score, track: Track, stats: Stats, total: int, wanted: int) -> list[str]:
     notes = []
     if total < wanted:
         notes.append(f"it has {total} bar{'s' if total > 1 else ''}, fewer than the {wanted} asked for: all are taken")
     others = sum(not each.is_drum for each in score.tracks) - 1
     if others:
-        name = f"track {printable(track.name)!r}" if track.name else "one track"
+        name = f"track {brief(track.name)!r}" if track.name else "one track"
         notes.append(f"its melody is taken from {name} of {others + 1}; --melody chooses another")
-    if covered:
-        notes.append(f"it sounds several notes at once: of each chord the top note is the melody ({covered} left out)")
-    return notes
+    if stats.covered:
+        chords = f"of each chord the top note is the melody ({stats.covered} left out)"
+        notes.append(f"it sounds several notes at once: {chords}")
+    if irregular := stats.padded + stats.cut:
+        notes.append(f"{irregular} of its bars do not fit its metre: they are filled with silence, or cut")
+    return notes + [f"not taken just as written: {printable(remark)}" for remark in score.remarks]
 
 
 def _setting(score: Score, track: Track, metre: str) -> Setting:
     """The tempo that holds longest, and the metre and key at the first note of the melody."""
     stated = [tuple(row) for row in score.time_signatures.tolist()]
     signature = _at(stated, int(track.start[0]))
+    if signature and not fills_bar(*signature[1:]):  # a first bar that is split, for one
+        signature = main_metre(stated, int(track.start[0]), int(track.end.max()))
     key = _at(list(score.keys), int(track.start[0]))
     return Setting(
         _commonest_tempo(score, int(track.end.max())) or Setting().quarters_per_minute,

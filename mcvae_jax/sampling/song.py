@@ -8,11 +8,12 @@ import numpy as np
 
 from mcvae_jax.corpus.read import read_file
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.sources import File, Skipped, printable
+from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.music.bars import TICKS_PER_STEP, bars_to_score, bars_to_tokens, tokens_to_bars
-from mcvae_jax.music.metre import BAR, fills_bar, find_downbeat
+from mcvae_jax.music.metre import BAR, fills_bar, find_bars
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.text import printable
 
 SLOWEST, FASTEST = 10.0, 1000.0  # quarters a minute; MIDI ends at 3.6, and beyond these a file has a slip
 
@@ -78,7 +79,7 @@ def _shifts(score: Score) -> bool:
     if not len(melody.start) or not fills_bar(*metre):
         return False
     try:
-        return find_downbeat(score, melody) % (BAR * TICKS_PER_STEP) != 0
+        return find_bars(score, melody).origin % (BAR * TICKS_PER_STEP) != 0
     except Skip:
         return True
 

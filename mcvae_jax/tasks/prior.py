@@ -26,6 +26,7 @@ import numpy as np
 
 from mcvae_jax.batches.bars import Batch, check_shifts
 from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, usable_songs
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
@@ -38,11 +39,19 @@ from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
-from mcvae_jax.trained import open_corpus
+from mcvae_jax.trained import DamagedModel, open_corpus
+from mcvae_jax.training import processes
+from mcvae_jax.training.fields import INT, TEXT, fields_of
 from mcvae_jax.training.task import Metrics, Sums, Task
 
 Say = Callable[[str], None]
 
+FIELDS = {
+    "vae_workdir": TEXT,
+    "corpus_folder": TEXT,
+    "data": fields_of(SongSettings, "batch_size", "seed"),
+    "held_out": {"draws": INT},
+}  # of the config of any prior, beside those of every model; the row of a kind says which its own are
 UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
 STANDARD = "N(0, I)"
 
@@ -65,15 +74,20 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     prior: TrainablePrior = load(kind.make)(config, codec.latent)
     corpus = open_corpus(codec.origin, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)
-    latents = corpus_latents(codec, corpus, settings.lowest_shift, settings.highest_shift, say)
+    encode = functools.partial(corpus_latents, codec, corpus, settings.lowest_shift, settings.highest_shift)
+    latents = processes.made_once("latents", lambda: encode(say), encode)
     one_gaussian = fit_training_bars(corpus, latents, songs)
     moments = Moments(one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2))
     batches = SongBatches(corpus, latents, songs, settings)
 
     @functools.cache
     def held_out() -> Sequence[Batch]:
-        say(f"reconstructing {len(scored)} held-out songs")
-        nats = whole_song_bounds(codec, {}, [corpus.song(i) for i in scored], seed=config.seed)["reconstruction_nats"]
+        def reconstruct() -> list[float]:
+            say(f"reconstructing {len(scored)} held-out songs")
+            songs = [corpus.song(i) for i in scored]
+            return whole_song_bounds(codec, {}, songs, seed=config.seed)["reconstruction_nats"].tolist()
+
+        nats = np.array(processes.by_first("reconstruction", reconstruct))
         return tuple(held_out_batches(corpus, latents, scored, nats, settings.batch_size))
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
@@ -111,8 +125,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
 
 def read_settings(config: Any) -> SongSettings:
     """What config.data says; UserError for a field that cannot work."""
-    if config.held_out.draws < 1:
-        raise UserError("config.held_out.draws must be at least 1")
+    check_range("config.held_out.draws", config.held_out.draws, 1, 10_000)
     return SongSettings(config.train.batch_size, config.seed, **config.data)
 
 
@@ -214,7 +227,7 @@ def choose_songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.n
         if not len(songs):
             raise UserError(
                 f"the corpus {corpus.folder} has no {side} song {limits}; change config.data.min_bars and max_bars, or"
-                " train the VAE on more music"
+                " train the VAE on more music: an MDRNN needs a song to learn from and one held out of such lengths"
             )
     short, long = left_out["too_short"], left_out["too_long"]
     say(
@@ -232,5 +245,7 @@ def _open_codec(folder: str) -> BarCodec:
         )
     try:
         return open_codec(folder)
+    except DamagedModel as error:
+        raise UserError(f"config.vae_workdir: {error.damage} {error.train_on}") from error
     except UserError as error:
         raise UserError(f"config.vae_workdir: {error}") from error

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.batches.bars import BarBatches, DataSettings, check_shifts, distinct_batches
+from mcvae_jax.command import check_range
 from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.few import lacking
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -25,9 +27,23 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.training import processes
+from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Batch, Sums, Task
 
 Say = Callable[[str], None]
+
+SIZES = dict.fromkeys(("units", "latent", "layers", "min_pitch", "max_pitch"), INT)
+FIELDS = {
+    "corpus_folder": TEXT,
+    "corpus": fields_of(CorpusSettings),
+    "data": fields_of(DataSettings, "batch_size", "seed"),
+    "model": SIZES | dict.fromkeys(("merge", "encoding", "matmul_dtype"), TEXT),
+    "dropout": fields_of(Dropout),
+    "loss": fields_of(elbo.ObjectiveSettings),
+    "token_weights": dict.fromkeys(("note", "note_off", "no_event"), FLOAT),
+    "held_out": dict.fromkeys(("bars", "importance_samples", "importance_bars"), INT),
+}  # of configs/vae.py, beside those of every model
 
 
 class Settings(NamedTuple):
@@ -50,8 +66,8 @@ def read_settings(config: Any) -> Settings:
         CorpusSettings(**config.corpus),
     )
     check_shifts(settings.data, make_vae(config.model))
-    if min(config.held_out.bars, config.held_out.importance_samples, config.held_out.importance_bars) < 1:
-        raise UserError("config.held_out.bars, importance_samples and importance_bars must be at least 1")
+    for name, most in (("bars", 10_000_000), ("importance_samples", 100_000), ("importance_bars", 10_000_000)):
+        check_range(f"config.held_out.{name}", config.held_out[name], 1, most)
     return settings
 
 
@@ -68,11 +84,13 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     """
     settings = read_settings(config)
     folder = config.corpus_folder or default_folder(settings.corpus)
-    corpus = ensure_corpus(settings.corpus, folder, progress=say)
+    corpus = processes.made_once(
+        "corpus", lambda: ensure_corpus(settings.corpus, folder, progress=say), lambda: Corpus.open(folder)
+    )
+    if missing := lacking(corpus.sides, corpus.settings):
+        raise UserError(f"no VAE can be trained on the corpus {corpus.folder}: {missing}")
     vae = make_vae(config.model, corpus.steps_per_bar)
     held_out = len(corpus.bars(HELD_OUT))
-    if not held_out:
-        raise UserError(f"the corpus {corpus.folder} has no held-out bars; raise config.corpus.held_out")
     _check_pitches(vae, corpus)
     size = min(1024, config.held_out.bars, held_out)
     say(
@@ -104,9 +122,12 @@ def _check_pitches(vae: VAE, corpus: Corpus) -> None:
 
 
 def default_folder(settings: CorpusSettings) -> Path:
-    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings."""
+    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings.
+
+    A field that came later changes no name where it has its default, so that earlier runs find their corpus.
+    """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
-    digest = hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(repr(settings).replace(", max_moved=1.0", "").encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
 
 

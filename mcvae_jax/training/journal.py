@@ -10,7 +10,7 @@ import numpy as np
 from mcvae_jax.checkpoints import OBJECTIVE
 from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import metrics, parallel
+from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.optimizer import make_schedule
 from mcvae_jax.training.task import Params, Sums, Task
 from mcvae_jax.training.update import Report, make_held_out_sums
@@ -26,7 +26,7 @@ class Journal:
 
     def __init__(self, task: Task, config: Any, workdir: Workdir, say: Callable[[str], None], step: int):
         board = workdir.tensorboard if config.train.tensorboard else None
-        self._log = metrics.MetricsLog(workdir.metrics, step, board) if parallel.is_first_process() else None
+        self._log = metrics.MetricsLog(workdir.metrics, step, say, board) if processes.is_first() else None
         self._earlier = self._log.seconds if self._log else 0.0
         self._train, self._say, self._first_step = config.train, say, step
         self._metrics_fn = metrics.compile_scalars(lambda sums, step: task.objective(sums, step)[1])

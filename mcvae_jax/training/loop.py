@@ -7,7 +7,7 @@ run that was killed and started again ends with the same bits as one that was no
 
 import contextlib
 import math
-import signal
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, target
+from mcvae_jax import stopping
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, OtherModel, target
 from mcvae_jax.command import say as say_at_once
+from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import parallel
+from mcvae_jax.files import names_in
+from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.results import is_finished, write_results
-from mcvae_jax.training.signals import StopSignals
 from mcvae_jax.training.task import Batch, Params, Task
 from mcvae_jax.training.update import State, init_state, make_update
 from mcvae_jax.workdir import Record, Workdir, differences, flatten
@@ -74,7 +76,9 @@ def check_config(config: Any) -> None:
 def check_start(config: Any, folder: Path | str, init_from: str) -> None:
     """What can be told before the data is read: UserError where this run cannot start."""
     check_config(config)
-    if parallel.is_first_process():
+    if processes.is_first():
+        if not os.path.isfile(folder):  # of which the next line tells
+            names_in(Path(folder), "take another --workdir")
         Workdir(folder).check(config.to_dict())
     if init_from:
         Workdir(init_from).read()
@@ -102,21 +106,22 @@ def train(
       UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
     """
     check_start(config, folder, init_from)
-    first = parallel.is_first_process()
+    first = processes.is_first()
     workdir = Workdir(folder)
-    with workdir.locked() if first else contextlib.nullcontext():
+    with stopping.watched(), workdir.locked() if first else contextlib.nullcontext():
         record = Record(config.to_dict(), task.data, init_from, command)
-        record = workdir.claim(record) if first else record
-        with Checkpoints(workdir.checkpoints) as checkpoints:
+        record = processes.made_once("record", lambda: workdir.claim(record, say), workdir.read)
+        with Checkpoints(workdir.checkpoints, run=record._asdict()) as checkpoints, _going_on(checkpoints):
             layout = parallel.make_layout(config.train.parallel)
             run = Run(task, config, layout, workdir, checkpoints, say if first else lambda line: None)
+            _remove_damaged(run)
             steps, newest = config.train.steps, checkpoints.newest() or 0
             if newest > steps:
                 raise UserError(
                     f"{folder} is trained to step {newest} already, beyond config.train.steps={steps}; "
                     "ask for more steps, or take another --workdir."
                 )
-            if newest == steps and is_finished(workdir, steps):
+            if processes.by_first("done", lambda: newest == steps and is_finished(workdir, steps, run.say)):
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             with _memory_explained(config):
@@ -124,6 +129,38 @@ def train(
                 if not outcome.signal:
                     write_results(task, layout, workdir, checkpoints, steps, run.say)
             return outcome
+
+
+def is_done(workdir: Workdir, steps: int) -> bool:
+    """Whether a run has come to its last step, with a record, results and checkpoints that are as they were written."""
+    if not is_finished(workdir, steps) or workdir.stored().damage or not workdir.checkpoints.is_dir():
+        return False
+    with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
+        return checkpoints.newest() == steps and checkpoints.whole() == checkpoints.steps()
+
+
+def _remove_damaged(run: Run) -> None:
+    """Removes the checkpoints that are not what was saved, and says so: the newest whole one is the state of the run.
+
+    All are looked at, since one that is damaged may be the best.
+    """
+    for step in reversed(run.checkpoints.steps()):
+        damage = run.checkpoints.damage(step)
+        if damage:
+            run.say(f"{damage} It is removed.")
+            run.checkpoints.delete(step)
+
+
+@contextlib.contextmanager
+def _going_on(checkpoints: Checkpoints) -> Iterator[None]:
+    """What the disk refuses is told together with the step from which the same command goes on."""
+    try:
+        yield
+    except CannotWrite as error:
+        with contextlib.suppress(CannotWrite):
+            checkpoints.wait()
+        step = checkpoints.newest()
+        raise CannotWrite(f"{error} {f'from step {step}' if step else 'from the start'}.") from error
 
 
 @contextlib.contextmanager
@@ -147,7 +184,8 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
     task, config, layout, checkpoints = run.task, run.config, run.layout, run.checkpoints
     optimizer = make_optimizer(config.optimizer, task.constants)
     state = _first_state(run, optimizer, start_from)
-    step, steps, received = int(state.step), config.train.steps, 0
+    step = first = int(state.step)
+    steps = config.train.steps
     if step == steps:
         return Outcome(step, 0)
     update_fn = layout.compile_update(make_update(task, optimizer, config.seed))
@@ -155,9 +193,11 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
     journal = Journal(task, config, run.workdir, run.say, step)
     lowest = _lowest_objective(checkpoints)
     try:
-        with StopSignals() as signals:
+        with contextlib.ExitStack() as unsaved:
             for batch in _prefetch(lambda s: layout.place_batch(task.batch(s)), step, steps):
                 state, report = update_fn(state, batch)
+                if step == first:  # this one compiled; from here on there is something to lose
+                    unsaved.enter_context(stopping.held("Stopping after this step and saving"))
                 step += 1
                 journal.note(step, report)
                 scores = None
@@ -167,15 +207,15 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
                     journal.write_held_out(step, scores)
                 improved = scores is not None and scores[OBJECTIVE] < lowest
                 lowest = scores[OBJECTIVE] if improved else lowest
-                stop = parallel.agree_to_stop(bool(signals.received), step)
+                stop = processes.agree_to_stop(step)
                 if improved or stop or step % config.train.save_every == 0 or step == steps:
                     journal.flush()  # whether the update was finite is known before its state is saved
                     checkpoints.save(step, {"params": state.params, "opt_state": state.opt_state}, scores)
                 if stop:
-                    received = signals.received or signal.SIGTERM
                     break
             journal.close()
             checkpoints.wait()
+            received = stopping.take()
     except NotFinite as error:
         raise UserError(_explain_not_finite(run, error)) from error
     if received:
@@ -202,20 +242,16 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
 
 
 def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
-    """The newest good checkpoint, or the start of a run; damaged checkpoints are removed."""
+    """The newest checkpoint, or the start of a run."""
 
     def fresh() -> State:
         return init_state(run.task, optimizer, run.config.seed)
 
     shapes = jax.eval_shape(fresh)
     wanted = target({"params": shapes.params, "opt_state": shapes.opt_state}, run.layout.replicated)
-    for step in reversed(run.checkpoints.steps()):
-        try:
-            items = run.checkpoints.restore(step, wanted).items
-        except DamagedCheckpoint as error:
-            run.say(f"{error} It is removed.")
-            run.checkpoints.delete(step)
-            continue
+    step = run.checkpoints.newest()
+    if step:
+        items = run.checkpoints.restore(step, wanted).items
         run.say(f"Going on from step {step} of {run.workdir.folder}.")
         return State(run.layout.place_state(np.int32(step)), items["params"], items["opt_state"])
     state = run.layout.init_state(fresh)
@@ -235,9 +271,12 @@ def _params_of(folder: str, wanted: Params, config: Any) -> tuple[int, Params]:
     with Checkpoints(other.checkpoints, read_only=True) as checkpoints:
         try:
             restored = checkpoints.restore("best", {"params": wanted})
-        except DamagedCheckpoint:
-            raise
-        except UserError as error:
+        except DamagedCheckpoint as error:
+            command = record.command or "the command that trained it"
+            raise UserError(
+                f"--init_from={folder}: {error} Run {command} once: it removes that one, and takes the next best."
+            ) from error
+        except OtherModel as error:
             fields = differences(record.config.get("model", {}), config.model.to_dict())
             reason = "; ".join(f"model.{f}" for f in fields) or str(error)
             raise UserError(f"--init_from={folder} does not fit this model (there -> here): {reason}") from error

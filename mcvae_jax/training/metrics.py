@@ -2,10 +2,9 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import jax
 import numpy as np
@@ -13,7 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mcvae_jax.disk import writing
 from mcvae_jax.errors import UserError
+from mcvae_jax.files import replacing_file
+from mcvae_jax.jsonfile import Count, DamagedFile, Lines, Object, Seconds, conform, read_json_lines
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
@@ -30,24 +32,41 @@ STYLES = {
 }
 
 
+class _Line(TypedDict):
+    """What every line has; all else are metrics."""
+
+    step: Count
+    split: Literal["train", "held_out"]
+    seconds: Seconds
+
+
 class MetricsLog:
     """Appends metrics to a JSON-lines file and, if asked for, to TensorBoard."""
 
-    def __init__(self, path: Path, last_step: int, tensorboard: Path | None = None):
-        """Drops lines beyond `last_step`, which the run will write again, and a half-written last one."""
-        kept = [line for line in read_metrics(path) if line["step"] <= last_step]
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(partial, path)
+    def __init__(self, path: Path, last_step: int, say: Callable[[str], None], tensorboard: Path | None = None):
+        """Drops lines beyond `last_step`, which the run will write again, and those that are damaged, which is said."""
+        try:
+            lines = read_lines(path)
+        except DamagedFile as error:
+            raise UserError(f"{error}; move it away, and the same command goes on") from error
+        if lines.damaged:
+            say(f"{path}: {len(lines.damaged)} damaged lines are left out.")
+        kept = [line for line in lines.rows if line["step"] <= last_step]
+        self._path = path
+        with replacing_file(path) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
+        with writing(path):
+            self._file = path.open("ab", buffering=0)  # what a full disk does not take is kept in no buffer
         self.seconds = max((line["seconds"] for line in kept), default=0.0)  # training time of earlier starts
-        self._file = path.open("a")
         self._tensorboard = _tensorboard_writer(tensorboard, last_step) if tensorboard else None
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:
         """One line; values that are not finite become null."""
         finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        self._file.write(json.dumps({"step": step, "split": split} | finite) + "\n")
-        self._file.flush()
+        line = json.dumps({"step": step, "split": split} | finite).encode() + b"\n"
+        with writing(self._path):
+            while line:
+                line = line[self._file.write(line) :]
         if self._tensorboard:
             for name, value in values.items():
                 self._tensorboard.add_scalar(f"{split}/{name}", value, step)
@@ -59,14 +78,18 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The complete lines of a metrics file, in order; none where there is no file."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # cut off by the end of a process
-            continue
-    return lines
+    """The whole lines of a metrics file, in order; none where there is no file. DamagedFile as `read_lines`."""
+    return read_lines(path).rows
+
+
+def read_lines(path: Path) -> Lines:
+    """The same with the numbers of the lines that are damaged; DamagedFile where the file cannot be read."""
+    return read_json_lines(path, Object, _check_line)
+
+
+def _check_line(path: Path, line: Object) -> None:
+    conform(path, line, _Line)
+    conform(path, {name: value for name, value in line.items() if name != "split"}, dict[str, int | float | None])
 
 
 def add_sums(total: dict[str, np.ndarray] | None, sums: dict[str, Any]) -> dict[str, np.ndarray]:

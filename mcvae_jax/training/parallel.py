@@ -1,4 +1,4 @@
-"""Devices, meshes, shardings, pmap and processes: nowhere else in the project.
+"""Devices, meshes, shardings and pmap: nowhere else in the project.
 
 Both modes keep the state whole on every device and split the batch along its first axis:
 
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.training import processes
 from mcvae_jax.training.task import Batch
 
 AXIS = "data"
@@ -40,7 +40,7 @@ def make_layout(mode: str, devices: Sequence[jax.Device] | None = None) -> Layou
     """The layout for 'jit' or 'pmap' over the devices given, or over all that there are."""
     if mode not in ("jit", "pmap"):
         raise UserError(f"config.train.parallel is {mode!r}; it must be 'jit' or 'pmap'.")
-    if mode == "pmap" and not is_alone():
+    if mode == "pmap" and not processes.is_alone():
         raise UserError("config.train.parallel='pmap' serves one process; use 'jit' for several.")
     devices = list(jax.devices() if devices is None else devices)
     mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
@@ -84,34 +84,6 @@ def pad_batch(batch: Batch, devices: int) -> Batch:
     return {k: np.concatenate([v, np.zeros((extra, *v.shape[1:]), v.dtype)]) for k, v in batch.items()}
 
 
-def start_distributed(how: str) -> None:
-    """Joins this process to the others: 'auto' asks the cluster, 'HOST:PORT,PROCESSES,ID' says it by hand."""
-    try:
-        if how == "auto":
-            jax.distributed.initialize()
-        else:
-            address, count, number = how.split(",")
-            jax.distributed.initialize(address, int(count), int(number))
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--distributed={how}: {reason}; give auto or HOST:PORT,PROCESSES,ID.") from error
-
-
-def is_first_process() -> bool:
-    """True in the one process that talks and writes files."""
-    return jax.process_index() == 0
-
-
-def is_alone() -> bool:
-    """True where there is one process."""
-    return jax.process_count() == 1
-
-
-def agree_to_stop(asked: bool, step: int) -> bool:
-    """Whether all processes stop at this step; in one process, whether it was asked to."""
-    return asked if is_alone() else multihost_utils.reached_preemption_sync_point(step)
-
-
 def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
     """fn(x, batch, reduce) -> program(x, batch), under the name of fn."""
 
@@ -125,7 +97,7 @@ def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
 def _jit(fn: Callable, sharding: NamedSharding, donate: tuple[int, ...]) -> Callable:
     """fn(x, batch, reduce) as a program that sees the whole batch: nothing is left to add over devices."""
     program = _with_reduce(fn, lambda tree: tree)
-    return jax.jit(program, out_shardings=sharding, donate_argnums=donate)
+    return processes.together(jax.jit(program, out_shardings=sharding, donate_argnums=donate))
 
 
 def _pmap(fn: Callable, devices: list[jax.Device], donate: tuple[int, ...]) -> Callable:
@@ -149,7 +121,7 @@ def _place_whole(tree: Any, sharding: NamedSharding) -> Any:
 def _place_global(batch: Batch, sharding: NamedSharding, count: int) -> Any:
     """(B, ...) -> (B, ...) split over the devices; a process knows all of it and places its own part."""
     check_batch_size(len(batch["weight"]), count)
-    if is_alone():
+    if processes.is_alone():
         return jax.device_put(batch, sharding)
     return {k: jax.make_array_from_callback(v.shape, sharding, v.__getitem__) for k, v in batch.items()}
 

@@ -5,18 +5,24 @@ from collections.abc import Callable
 import jax
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
-from mcvae_jax.training import metrics, parallel
+from mcvae_jax.files import adding
+from mcvae_jax.jsonfile import digest_of, write_json
+from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
-from mcvae_jax.workdir import Workdir, write_json
+from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 
 
-def is_finished(workdir: Workdir, steps: int) -> bool:
-    """Whether all results of the last step are there."""
-    summary = workdir.read_summary()
-    files = [workdir.results / name for name in summary.get("files", ())]
-    return summary.get("step") == steps and all(path.exists() for path in files)
+def is_finished(workdir: Workdir, steps: int, say: Say = lambda line: None) -> bool:
+    """Whether all results of the last step are there, as they were written; what is damaged is said."""
+    summary = workdir.read_summary(say)
+    if summary is None or summary.step != steps:
+        return False
+    damaged = workdir.damaged_result(summary)
+    if damaged:
+        say(f"{workdir.results / damaged} is gone or damaged; the results are made anew.")
+    return not damaged
 
 
 def write_results(
@@ -25,21 +31,25 @@ def write_results(
     """What the task says of its best parameters, the learning curve, and last of all the summary."""
     wanted = jax.eval_shape(task.init, jax.random.key(0))
     best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
-    if not parallel.is_first_process():
-        return
+    processes.by_first("results", lambda: _write(task, workdir, best, steps, say))
+
+
+def _write(task: Task, workdir: Workdir, best: Restored, steps: int, say: Say) -> None:
     results = workdir.results
-    results.mkdir(exist_ok=True)
-    workdir.summary.unlink(missing_ok=True)
-    figures = task.finish(jax.device_get(best.items["params"]), results, say)
     lines = metrics.read_metrics(workdir.metrics)
-    metrics.draw_learning_curve(results / "learning_curve.png", lines, best.step)
+    with adding(results) as place:
+        workdir.summary.unlink(missing_ok=True)
+        figures = task.finish(jax.device_get(best.items["params"]), place, say)
+        metrics.draw_learning_curve(place / "learning_curve.png", lines, best.step)
+    files = sorted(path for path in results.rglob("*") if path.is_file())
     summary = {
         "step": steps,
         "best_step": best.step,
         "held_out": best.metrics,
         "seconds": max((line["seconds"] for line in lines), default=0.0),
         "results": figures,
-        "files": sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file()),
+        "files": [str(path.relative_to(results)) for path in files],
+        "checksums": {str(path.relative_to(results)): digest_of(path) for path in files},
     }
     write_json(workdir.summary, summary)
     say(f"Done: step {steps}, best at step {best.step}. Results in {results}.")
@@ -53,4 +63,4 @@ def _best_that_reads(checkpoints: Checkpoints, wanted: dict[str, Params], say: S
             return checkpoints.restore("best", wanted)
         except DamagedCheckpoint as error:
             say(f"{error} It is removed.")
-            checkpoints.delete(checkpoints.best())
+            checkpoints.delete(error.step)

@@ -43,7 +43,7 @@ class Report(NamedTuple):
 
 
 def step_key(seed: int, step: jax.Array | int) -> jax.Array:
-    """The key of one step; `models.keys.example_keys` folds the examples into it."""
+    """The key of one step; `nn.keys.example_keys` folds the examples into it."""
     return jax.random.fold_in(jax.random.key(seed), step)
 
 

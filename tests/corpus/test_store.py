@@ -16,9 +16,9 @@ from mcvae_jax.corpus.store import (
     Corpus,
     distinct_bars,
     write_corpus,
-    write_jsonl,
 )
 from mcvae_jax.errors import UserError
+from mcvae_jax.jsonfile import read_json_lines, write_json_lines
 
 SETTINGS = CorpusSettings("source", held_out=0.25)
 NASTY_NAMES = ["../../etc/passwd", 'a"b\n\x1b[2J', "not \udcff utf-8", "日本"]
@@ -31,7 +31,7 @@ def example_songs(seed=0):
 
 
 def write(folder, songs=None, sides=(TRAIN, HELD_OUT, TRAIN, EXCLUDED), finish=lambda _: None):
-    records = [{"name": name} for name in NASTY_NAMES]
+    records = [{"name": name, "title": ""} for name in NASTY_NAMES]
     skipped = [{"name": "bad.mid", "reason": "not MIDI", "detail": ""}]
     songs = example_songs() if songs is None else songs
     return write_corpus(folder, SETTINGS, "print", songs, np.array(sides), records, skipped, finish)
@@ -51,6 +51,14 @@ def test_round_trip(tmp_path):
     assert isinstance(corpus.tokens, np.memmap) and corpus.tokens.dtype == np.uint8
     assert [record["name"] for record in corpus.records()] == NASTY_NAMES
     assert sorted(os.listdir(tmp_path / "a")) == ["corpus"]
+
+
+def test_a_corpus_from_before_a_setting_opens_with_its_default(tmp_path):
+    write(tmp_path / "corpus")
+    header = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
+    del header["settings"]["max_moved"], header["check"]
+    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(header))
+    assert Corpus.open(tmp_path / "corpus").settings == SETTINGS
 
 
 def test_distinct_bars_against_a_loop():
@@ -117,7 +125,7 @@ def test_a_corpus_stays_when_its_successor_cannot_take_its_place(tmp_path, monke
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", no_room)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(UserError, match="disk of .* is full .*the same command goes on"):
         write(tmp_path / "corpus", example_songs(5))
     assert Corpus.open(tmp_path / "corpus").identity == before and os.listdir(tmp_path) == ["corpus"]
 
@@ -147,8 +155,11 @@ def test_places_that_cannot_be_written(tmp_path):
 
 
 def damage_header(**changes):
+    """As by hand: without the check."""
+
     def damage(folder):
         header = json.loads((folder / "corpus.json").read_text())
+        del header["check"]
         (folder / "corpus.json").write_text(json.dumps(header | changes))
 
     return damage
@@ -158,6 +169,30 @@ def flip_a_bit(folder):
     data = bytearray((folder / "tokens.npy").read_bytes())
     data[-5] ^= 1
     (folder / "tokens.npy").write_bytes(data)
+
+
+def change_text(name, old, new):
+    def damage(folder):
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
+
+    return damage
+
+
+def replaced_by_a_folder(name):
+    def damage(folder):
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return damage
+
+
+def of_earlier_versions(folder):
+    """Without digests of the text files, and one of these with a line that is no song."""
+    damage_header(digests={})(folder)
+    lines = (folder / "songs.jsonl").read_text().splitlines()
+    (folder / "songs.jsonl").write_text("\n".join([*lines[:-1], '{"name": 7}', ""]))
 
 
 class Explosive:
@@ -179,7 +214,16 @@ def pickled_array_inside(folder):
         (lambda folder: (folder / "corpus.json").unlink(), "holds no corpus; build one"),
         (lambda folder: (folder / "corpus.json").write_text('{"format": "mcv'), "damaged"),
         (lambda folder: (folder / "corpus.json").write_bytes(b"\xff\x00"), "damaged"),
-        (lambda folder: (folder / "corpus.json").write_text("[]"), "no corpus"),
+        (lambda folder: (folder / "corpus.json").write_text("[]"), "holds no object"),
+        (lambda folder: (folder / "corpus.json").write_text("[" * 100_000), "nested too deep"),
+        (replaced_by_a_folder("corpus.json"), "Is a directory"),
+        (replaced_by_a_folder("tokens.npy"), "Is a directory"),
+        (replaced_by_a_folder("songs.jsonl"), "not what was written"),
+        (change_text("corpus.json", '"held_out": 0.25', '"held_out": 0.35'), "not what was written"),
+        (change_text("songs.jsonl", "passwd", "passwc"), "songs.jsonl: it is not what was written"),
+        (damage_header(identity="0" * 32), "corpus.json is not what was written"),
+        (damage_header(fingerprint=7), "Expected `str`"),
+        (damage_header(settings={"source": "a", "bars": "none"}), "bars='none' is unknown"),
         (damage_header(format="other"), "no corpus"),
         (damage_header(version=99), "version 99"),
         (damage_header(settings={"colour": "red"}), "damaged"),
@@ -188,7 +232,8 @@ def pickled_array_inside(folder):
         (lambda folder: os.truncate(folder / "tokens.npy", 130), "damaged"),
         (lambda folder: os.truncate(folder / "tokens.npy", 0), "damaged"),
         (lambda folder: (folder / "songs.jsonl").unlink(), "damaged"),
-        (lambda folder: os.truncate(folder / "songs.jsonl", 10), "damaged .songs.jsonl has not a line for each song"),
+        (lambda folder: os.truncate(folder / "songs.jsonl", 10), "songs.jsonl: it is not what was written"),
+        (of_earlier_versions, "songs.jsonl has not a line for each song"),
         (flip_a_bit, "damaged"),
         (pickle_inside, "damaged"),
         (pickled_array_inside, "damaged"),
@@ -203,5 +248,7 @@ def test_damage_is_one_clear_line(tmp_path, damage, message):
 
 
 def test_jsonl_is_a_line_for_each_row(tmp_path):
-    write_jsonl(tmp_path / "x", [{"name": name} for name in NASTY_NAMES])
+    rows = [{"name": name} for name in NASTY_NAMES]
+    write_json_lines(tmp_path / "x", rows)
     assert len((tmp_path / "x").read_bytes().splitlines()) == len(NASTY_NAMES)
+    assert read_json_lines(tmp_path / "x") == (rows, [])

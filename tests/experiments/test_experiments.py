@@ -1,5 +1,6 @@
 """What each experiment adds to the runs: its arms, its choice of songs, its numbers and figures."""
 
+import csv
 from types import SimpleNamespace
 
 import mido
@@ -17,7 +18,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.workdir import Workdir
-from tests.small_models import save_corpus, save_mdrnn, save_vae
+from tests.small_models import edit_json, save_corpus, save_mdrnn, save_vae
 
 
 def flags_of(experiment, out, *more):
@@ -96,8 +97,7 @@ def test_bits_of_common_songs_are_kept_and_add_up(tmp_path):
     corpus = save_corpus(tmp_path / "corpus")
     run = tmp_path / "run"
     save_mdrnn(run / "mdrnn", run / "vae", save_vae(run / "vae", corpus))
-    record = (run / "mdrnn" / "config.json").read_text()
-    (run / "mdrnn" / "config.json").write_text(record.replace('"task"', '"corpus_folder": "", "task"', 1))
+    edit_json(run / "mdrnn" / "config.json", lambda record: record["config"].update(corpus_folder=""))
     result, names, said = Result("a", 0, run, {"models": ["m"]}), ["song-4.mid", "song-5.mid"], []
     bits = common_songs.song_bits(result, names, said.append)
     assert bits.shape == (2,) and np.all(bits > 0) and len(said) == 1
@@ -253,8 +253,10 @@ def test_missing_cells_are_said_in_table_and_figures(tmp_path, monkeypatch):
     cell = [SimpleNamespace(scores={"figures": dict.fromkeys(names, 0.5)})]
     of_cell = {(64, 16): cell, (128, 16): cell, (64, 32): cell}
     grid.write_cells(of_cell, (64, 128), (16, 32), 100_000, tmp_path)
-    rows = (tmp_path / "grid.csv").read_text().splitlines()
-    assert len(rows) == 5 and sum(MISSING in row for row in rows) == 1 and rows[4].startswith("128,32,100000,missing")
+    with (tmp_path / "grid.csv").open(newline="") as file:
+        rows = [list(row.values()) for row in csv.DictReader(file)]
+    assert len(rows) == 4 and sum(MISSING in row for row in rows) == 1
+    assert rows[3][:4] == ["128", "32", "100000", "missing"]
     grid.draw(of_cell, (64, 128), (16, 32), tmp_path)
     for name in ("fig_6_2", "fig_6_3", "grid_map"):
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
@@ -264,12 +266,14 @@ def test_missing_cells_are_said_in_table_and_figures(tmp_path, monkeypatch):
     ("main", "argv", "message"),
     [
         (grid.main, [], "--budget"),
+        (grid.main, ["--budget=nan"], "--budget is nan; it must be above 0"),
+        (grid.main, ["--budget=5", f"--sizes=64,{'9' * 5000}"], "give whole numbers"),
         (grid.main, ["--budget=5", "--sizes=64,x"], "--sizes=64,x: give whole numbers"),
         (cleaning.main, ["--outlier_share=1"], "--outlier_share is 1.0; it must be 0"),
         (capacity.main, ["--source=nowhere"], "there is no 'nowhere'"),
         (bars.main, ["--source=nowhere"], "there is no 'nowhere'"),
         (kl_targets.main, ["--corpus=builtin"], "unrecognized arguments: --corpus=builtin"),
-        (kl_targets.main, ["--steps=9"], "give at least 600"),
+        (kl_targets.main, ["--steps=9"], "--steps is 9; it must be from 600 to"),
         (benchmark_corpus.main, [], "arguments are required: --source"),
     ],
 )
@@ -288,7 +292,7 @@ def test_a_second_process_does_nothing(tmp_path, experiment):
 
 @pytest.mark.parametrize("more", [["--rounds=0"], ["--slow_files=0"], ["--source=nowhere"]])
 def test_mistakes_of_the_benchmark_are_told(tmp_path, more):
-    with pytest.raises(UserError, match="must be 1 or more|there is no 'nowhere'"):
+    with pytest.raises(UserError, match="it must be from 1 to|there is no 'nowhere'"):
         benchmark_corpus.main([f"--source={tmp_path}", *more])
 
 

@@ -167,7 +167,7 @@ def test_processes_side_by_side_stop_when_asked_and_go_on(finished, corpus, tmp_
     time.sleep(2)
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=120)
-    assert first.returncode == 130
+    assert first.returncode == 128 + signal.SIGTERM
     again = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stdout + again.stderr
     assert without_time(rows_of(tmp_path / "out" / "table.csv")) == without_time(rows_of(finished[0] / "table.csv"))
@@ -175,8 +175,8 @@ def test_processes_side_by_side_stop_when_asked_and_go_on(finished, corpus, tmp_
 
 def test_mistakes_are_one_line_before_any_training(corpus, tmp_path):
     for more, fields, message in (
-        (["--seeds=0"], [], "--seeds is 0; it must be 1 or more"),
-        (["--songs=1"], [], "--songs is 1; it must be 2 or more"),
+        (["--seeds=0"], [], "--seeds is 0; it must be from 1 to"),
+        (["--songs=1"], [], "--songs is 1; it must be from 2 to"),
         (["--scale=huge"], [], "invalid choice: 'huge'"),
         ([], ["vae.loss.beta=0.3"], "--config.vae.loss.beta=0.3: this experiment sets that field itself"),
         ([], ["vae.model.unit=3"], "no field 'unit' there. Did you mean units"),
@@ -209,7 +209,7 @@ def test_only_a_folder_of_experiments_is_written_to(tmp_path):
     other.mkdir()
     (other / "thesis.tex").touch()
     for out, message in ((other, "holds other files"), (other / "thesis.tex", "Not a directory")):
-        with pytest.raises(UserError, match=f"{message}.*; choose another --out$") as caught:
+        with pytest.raises(UserError, match=f"{message}.*; (or )?choose another --out$") as caught:
             parse(f"--out={out}")
         assert "\n" not in str(caught.value) and os.listdir(other) == ["thesis.tex"]
     for made in ("runs", "corpora", ""):  # of an earlier command, whenever it ended

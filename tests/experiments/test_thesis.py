@@ -382,7 +382,7 @@ def test_a_twin_of_another_split_is_told(runs, tmp_path):
             models[name] = open_model(tmp_path / prior)
         corpus = Corpus.open(runs / "corpus")
         flags = thesis.parse(["--workdir=x", "--out=x", "--songs=2"])
-        return " ".join(thesis.missing(models, choose_pairs(corpus, "held_out", 2, 0), flags, corpus))
+        return " ".join(thesis.missing(models, choose_pairs(corpus, "held_out", 2, 0), flags))
 
     assert "--uncleaned" not in missing(max_bars=0)
     assert "split_seed 1, not 0" in missing(split_seed=1)

@@ -1,15 +1,27 @@
 """Files of the user's as seeds: which bars, what setting, and one clear line for each that cannot be one."""
 
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
+from mcvae_jax.children import Limits
+from mcvae_jax.corpus import sources
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.latent_composer import BarByBar
 from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.midi import write_midi
+from mcvae_jax.music.readers import FORMATS, limits_of
 from mcvae_jax.music.score import Score, Track
 from mcvae_jax.music.tokens import NO_EVENT
+from mcvae_jax.sampling import seeds
 from mcvae_jax.sampling.seeds import check_pitches, read_seed
 from mcvae_jax.sampling.song import Setting
 
@@ -138,3 +150,61 @@ def test_what_cannot_be_a_seed_is_one_line_that_says_what_to_do(tmp_path):
     assert "metre='4'" in refused(good, metre="4")
     with pytest.raises(UserError, match="seed_bars is 0"):
         read_seed(good, 0)
+
+
+# ---- a seed is read by a child, within limits
+
+
+def dying(asked):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def sleeping(asked):
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reader", "told"),
+    [
+        (Limits(20.0, 50), seeds._read, "took too much memory to read: over 50 MiB"),
+        (Limits(0.1, 512), sleeping, "took too long to read: over 1 s"),
+    ],
+)
+def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypatch, limits, reader, told):
+    path = tmp_path / "a.abc"
+    path.write_text("".join(ABC.replace("X:1", f"X:{n}") for n in range(4000)))
+    monkeypatch.setattr(sources.File, "limits", lambda self: limits)
+    monkeypatch.setattr(seeds, "_read", reader)
+    message = refused(path)
+    assert told in message and "cut it to a single piece" in message
+
+
+def test_a_file_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mid", track(scale(8)))
+    monkeypatch.setattr(seeds, "_read", dying)
+    assert "crashed the reader: its process died (SIGSEGV)" in refused(path)
+
+
+def test_a_metre_of_any_size_takes_no_more_than_its_format_may(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text("X:1\nM:999999999/8\nL:1/8\nK:C\nCDEF|GABc|\n")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with contextlib.suppress(UserError):
+        read_seed(path, 8)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 11
+    assert after.ru_maxrss < 1200 << 10 or before.ru_maxrss == after.ru_maxrss
+
+
+def test_what_reads_a_seed_starts_without_jax():
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    code = "import sys, mcvae_jax.sampling.seeds; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_limits_go_by_the_size_of_a_file():
+    small, large = limits_of(".abc", 60), limits_of(".abc", 1 << 20)
+    assert small.seconds < 11 < large.seconds < 60 and small.mebibytes == large.mebibytes == 1024
+    assert limits_of(".mid", 60) == limits_of(".mid", 4 << 20)
+    assert limits_of(".krn", 10**12) == limits_of(".krn", FORMATS[".krn"].max_bytes)

@@ -1,6 +1,10 @@
 """Written songs: what a notation program sees in them, and that a corpus reads the same music back."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import mido
 import numpy as np
@@ -248,7 +252,7 @@ def test_a_place_that_cannot_be_written_is_known_before_any_song_is_made(tmp_pat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
-    with pytest.raises(UserError, match=r"cannot write to .*out \(Permission denied\); choose another --out"):
+    with pytest.raises(UserError, match=r"Cannot write .*out: you have no permission; .*; or choose another --out"):
         results.check_folder(tmp_path / "out")
 
 
@@ -278,3 +282,27 @@ def test_songs_without_bars_or_notes(tmp_path):
     silent = [song_of(np.full((2, 16), NO_EVENT)), song_of(np.empty((0, 16)))._replace(name="y")]
     record, said = write(tmp_path / "out", silent)
     assert record["warnings"] == [] and [song["wav"] for song in record["songs"]] == [True, False]
+
+
+WRITE_MANY = """
+import sys
+from mcvae_jax.command import run_command
+from tests.test_song_files import songs_of, write_results
+run_command(lambda argv: write_results(argv[0], songs_of(3000, 25), "Songs", {}, print) and 0)
+"""
+
+
+def test_a_stop_keeps_the_songs_that_are_written(tmp_path):
+    command = [sys.executable, "-u", "-c", WRITE_MANY, str(tmp_path / "songs")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(tmp_path.glob(".songs.*/new/*5-x.mid")):
+        time.sleep(0.05)
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in err
+    record = json.loads((tmp_path / "songs" / "songs.json").read_text())
+    written = len(record["songs"])
+    assert 5 <= written < 3000 == record["unfinished"] and f"Stopped after {written:,} of 3,000 songs" in out
+    assert {path.name for path in (tmp_path / "songs").iterdir()} == set(record["files"])
+    assert f"Stopped after {written:,} of 3,000" in (tmp_path / "songs" / "index.html").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["songs"]

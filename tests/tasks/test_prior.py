@@ -267,7 +267,7 @@ def test_mistakes_are_one_line_before_any_work(vae_folder, tmp_path):
 
     assert "where no VAE is; train one there first" in mistake(vae_workdir=str(tmp_path / "nothing"))
     assert "has no config.json" in mistake(vae_workdir=str(tmp_path))
-    assert "is gone; say where" in mistake(corpus_folder=str(tmp_path / "nothing"))
+    assert "is gone; if it is elsewhere, say where" in mistake(corpus_folder=str(tmp_path / "nothing"))
     save_corpus(tmp_path / "other", shift=1)
     assert "is not the one on which" in mistake(corpus_folder=str(tmp_path / "other"))
     assert "no training song from 40 to 339 bars" in mistake(data__min_bars=40)

@@ -1,0 +1,1 @@
+"""What `experiments.faults` does to runs, and how it tells whether they survived."""
