@@ -27,7 +27,11 @@ from mcvae_jax.errors import UserError
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    parser = Parser("python -m experiments.benchmark_corpus", description=__doc__.splitlines()[0])
+    parser = Parser(
+        "python -m experiments.benchmark_corpus",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")
     add_whole(parser, "rounds", 1, 1000, 3, "the best one of each method counts")

@@ -23,7 +23,11 @@ FORMATS = ("abc", "humdrum", "midi", "musicxml")
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options; UserError where they cannot be followed."""
-    parser = Parser("python -m experiments.compare_readers", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(
+        "python -m experiments.compare_readers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--source", nargs="*", default=[], metavar="PATH", help="a file, or a folder of files")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="pieces of each source (default: 100)")

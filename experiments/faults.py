@@ -51,7 +51,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "python -m experiments.faults",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the outcomes and the table")

@@ -40,7 +40,11 @@ COLUMNS = ("run", "target_kl", "kl", "reconstruction", "bound", "active_units", 
 
 def main(argv: list[str]) -> None:
     """Trains what is not trained yet, then writes the table and the picture."""
-    parser = Parser("python -m experiments.kl_targets", description=__doc__.splitlines()[0])
+    parser = Parser(
+        "python -m experiments.kl_targets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the table and the figure")
     add("--source", default="builtin", metavar="MUSIC", help="builtin, tunes, or a folder of music (default: builtin)")

@@ -9,8 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn, TextIO
 
 from mcvae_jax import stopping
@@ -23,14 +22,10 @@ REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EN
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are one line, like all others; names are written out, each of them once."""
+    """An argument parser whose mistakes are one line, like all others; names are written out."""
 
     def __init__(self, *arguments, **keywords):
         super().__init__(*arguments, allow_abbrev=False, **keywords)
-
-    def parse_known_args(self, args=None, namespace=None):
-        check_once(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
@@ -61,14 +56,6 @@ def end_now(status: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
-
-
-def check_once(argv: Sequence[str]) -> None:
-    """UserError for an option that is given twice, as one of them would be lost."""
-    names = Counter(found[1] for argument in argv if (found := re.match(r"(--?[A-Za-z][\w.]*)", argument)))
-    for name, count in names.items():
-        if count > 1:
-            raise UserError(f"{name} is given {count} times; give it once")
 
 
 def platform_mistake() -> str:

@@ -19,6 +19,7 @@ REASONS = {
     errno.ENFILE: "too many files are open",
     errno.ENOMEM: "out of memory",
 }
+A_FILE_THERE = dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a folder is needed")
 LITTLE = 64 * 1024  # bytes free, below which a short write without a reason is one to a full disk
 MEGABYTE = 1_000_000
 
@@ -49,7 +50,7 @@ def cannot_write(path: Path | str, error: BaseException, needs: int = 0) -> Cann
             " and the same command goes on"
         )
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    reason = REASONS.get(code) or (os.strerror(code) if code else text[:200])
+    reason = (REASONS | A_FILE_THERE).get(code) or (os.strerror(code) if code else text[:200])
     return CannotWrite(f"Cannot write {path}: {reason}; mend that, and the same command goes on")
 
 

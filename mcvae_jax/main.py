@@ -22,7 +22,7 @@ import shlex
 from pathlib import Path
 
 from mcvae_jax import pipeline
-from mcvae_jax.command import check_once, run_command, say
+from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import Options, parse
@@ -37,7 +37,6 @@ def main(argv: list[str]) -> int:
     if {"--help", "-h"} & set(argv):
         say(__doc__.strip())
         return 0
-    check_once(argv)
     options = parse(argv)
     if not options.distributed:
         return run(options, argv)

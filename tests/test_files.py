@@ -152,8 +152,11 @@ def test_builders_at_a_time_leave_one_whole_folder(tmp_path):
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write .*Not a directory"):
+    with pytest.raises(UserError, match="Cannot write .*a file stands where a folder is needed"):
         files.names_in(tmp_path / "file" / "x", "choose another")
-    with pytest.raises(UserError, match="Cannot write .*Not a directory"), files.replacing(tmp_path / "file" / "x"):
+    with (
+        pytest.raises(UserError, match="Cannot write .*a file stands where a folder is needed"),
+        files.replacing(tmp_path / "file" / "x"),
+    ):
         pass
     assert Path(tmp_path / "file").is_file() and time.time()
