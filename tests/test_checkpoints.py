@@ -1,7 +1,6 @@
 """What is kept, what is ignored, what is refused."""
 
 import json
-import resource
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
 from mcvae_jax.identity import tree_identity
+from tests.test_disk import files_up_to
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -139,20 +139,14 @@ def test_identities_do_not_depend_on_containers_devices_or_the_order_of_keys():
 
 
 def test_a_full_disk_is_one_line_and_the_next_save_works(tmp_path, capfd):
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
     big = {"params": {"a": jnp.arange(50_000.0)}, "opt_state": {"a": jnp.zeros(3)}}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, items(1.0))
         checkpoints.wait()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, old[1]))
-        try:
-            with pytest.raises(
-                CannotWrite, match=f"The disk of {tmp_path} is full .*; free 2 MB, and the same command"
-            ):
-                checkpoints.save(2, big)
-                checkpoints.wait()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        full = f"The disk of {tmp_path} is full .*; free 2 MB, and the same command"
+        with files_up_to(20_000), pytest.raises(CannotWrite, match=full):
+            checkpoints.save(2, big)
+            checkpoints.wait()
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [1]
         checkpoints.save(2, big)

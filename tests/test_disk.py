@@ -1,5 +1,6 @@
 """What a disk refuses is one line that says where, why and what to do; nothing is left half written."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -13,13 +14,15 @@ from mcvae_jax.files import replacing, replacing_file
 TENSORSTORE = 'RESOURCE_EXHAUSTED: Error writing "a/0": Failed to write to file [OS error 28: ENOSPC No space left]'
 
 
-@pytest.fixture
-def small_files():
-    """No file may grow over 4 KB meanwhile."""
+@contextlib.contextmanager
+def files_up_to(size):
+    """No file may grow over so many bytes meanwhile, also not the one that the tests' own output goes to."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +59,9 @@ def test_the_room_that_is_needed_is_said_where_it_is_known(tmp_path):
     assert "free 125 MB, and the same command goes on" in str(error)
 
 
-def test_a_file_is_whole_or_not_there(tmp_path, small_files):
+def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "a" / "latents.npz"
-    with pytest.raises(CannotWrite, match="is full"), replacing_file(path) as file:
+    with files_up_to(4096), pytest.raises(CannotWrite, match="is full"), replacing_file(path) as file:
         np.savez(file, a=np.arange(10_000))
     assert os.listdir(tmp_path / "a") == []
     with replacing_file(path) as file:
@@ -66,10 +69,10 @@ def test_a_file_is_whole_or_not_there(tmp_path, small_files):
     assert os.listdir(tmp_path / "a") == ["latents.npz"]
 
 
-def test_a_folder_keeps_what_it_held(tmp_path, small_files):
+def test_a_folder_keeps_what_it_held(tmp_path):
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "old").touch()
-    with pytest.raises(CannotWrite, match="The disk of .* is full .*songs was not written"):
+    with files_up_to(4096), pytest.raises(CannotWrite, match="The disk of .* is full .*songs was not written"):
         with replacing(tmp_path / "songs") as place:
             (place / "page.html").write_text("x" * 10_000)
     assert os.listdir(tmp_path) == ["songs"] and os.listdir(tmp_path / "songs") == ["old"]

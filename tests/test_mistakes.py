@@ -167,7 +167,11 @@ TRIES = {
         ("sample", f"--workdir=vae --out={LONG} --mode=vae", "File name too long"),
         ("sample", "--workdir=vae --out=o --mode=vae --songs=0", "--songs is 0"),
         ("sample", "--workdir=vae --out=o --mode=vae --songs=x", "invalid whole number value: 'x'"),
-        ("sample", "--workdir=vae --out=o --mode=vae --first=99999999999999", "--first is 99999999999999; it must be from 1 to"),
+        (
+            "sample",
+            "--workdir=vae --out=o --mode=vae --first=99999999999999",
+            "--first is 99999999999999; it must be from 1 to",
+        ),
         ("sample", "--workdir=vae --out=o --mode=vae --seed=-1", "seed is -1"),
         ("sample", "--workdir=vae --out=o --mode=vae --temperature=nan", "temperature is nan"),
         ("sample", "--workdir=vae --out=o --mode=vae --top_p=0", "top_p is 0"),

@@ -207,7 +207,7 @@ def test_an_mdrnn_may_be_trained_further(copy, corpora):
         ("vae.model.units=0", "config.vae.model.units is 0"),
         ("mdrnn.train.batch_size=0", "config.mdrnn.train.batch_size is 0"),
         ("mdrnn.model.units=0", "config.mdrnn.model.units is 0"),
-        ("mdrnn.data.lowest_shift=3", "config.mdrnn.data.lowest_shift must not be above 0"),
+        ("mdrnn.data.lowest_shift=3", "config.mdrnn.data.lowest_shift must be from -127 to 0"),
         ("mdrnn.dropout.hidden=1.0", "config.mdrnn.dropout.hidden is 1.0"),
         ("mdrnn.held_out.draws=0", "config.mdrnn.held_out.draws is 0; it must be from 1 to"),
         ("mdrnn.vae_workdir=elsewhere", "the config has no field 'vae_workdir' there"),

@@ -172,7 +172,7 @@ def test_padded_lengths():
         ({"min_bars": 0}, "min_bars must be at least 1"),
         ({"max_bars": 15}, "max_bars not below it"),
         ({"window": -1}, "config.data.window is -1"),
-        ({"lowest_shift": 1}, "lowest_shift must not be above 0"),
+        ({"lowest_shift": 1}, "lowest_shift must be from -127 to 0"),
     ],
 )
 def test_settings_that_cannot_work_are_one_line(fields, said):
