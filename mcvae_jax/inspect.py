@@ -1,6 +1,7 @@
 """Says what a workdir holds, finished or not, and what of it is damaged: python -m mcvae_jax.inspect WORKDIR
 
-All of it is read: checkpoints must hold the arrays that were saved, results the bytes that were written. It writes nothing.
+All of it is read: checkpoints must hold the arrays that were saved, results the bytes that were written.
+It writes nothing.
 """
 
 import math
