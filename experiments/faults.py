@@ -31,7 +31,8 @@ from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in
 from mcvae_jax.jsonfile import read_json, read_json_lines
-from mcvae_jax.pipeline import STAGES, Times
+from mcvae_jax.stages import Times
+from mcvae_jax.tasks.mcvae import PARTS as STAGES
 from mcvae_jax.workdir import Workdir
 
 CHAIN = 8  # kills of one run

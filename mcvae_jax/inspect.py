@@ -7,11 +7,12 @@ It writes nothing.
 import math
 from pathlib import Path
 
-from mcvae_jax import pipeline
+from mcvae_jax import stages
 from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.jsonfile import DamagedFile, Lines
+from mcvae_jax.kinds import models_of
 from mcvae_jax.sampling import demo, results
 from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_lines, terms
 from mcvae_jax.workdir import Record, Workdir, flatten
@@ -34,9 +35,9 @@ def main(argv: list[str]) -> int:
 def describe(folder: Path | str) -> list[str]:
     """The lines of the report on a workdir, or on all of configs/mcvae.py; UserError where the folder is none."""
     folder = Path(folder)
-    models = [name for name in pipeline.MODELS if Workdir(folder / name).is_claimed()]
-    if models and not (folder / "config.json").exists():
-        parts = [_describe_run(folder / name, f"{name}.") for name in models] + [_describe_songs(folder)]
+    models = models_of(folder)
+    if models:
+        parts = [_describe_run(model, f"{model.name}.") for model in models] + [_describe_songs(folder)]
         return "\n\n\n".join("\n".join(part) for part in parts).splitlines()
     return _describe_run(folder)
 
@@ -49,7 +50,7 @@ def _describe_songs(folder: Path) -> list[str]:
     rows = {"songs": f"{len(written.songs)}: open {place / demo.PAGE}" if written else "none yet"}
     if written and (name := written.damaged(place)):
         damage.append(f"{place / name} is gone or damaged; {AGAIN}")
-    rows["time"] = pipeline.times(folder, damage.append)
+    rows["time"] = stages.times(folder, damage.append)
     return [f"{folder}: all stages", *_aligned(rows), *_damage_lines(damage)]
 
 

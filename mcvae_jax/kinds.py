@@ -27,6 +27,11 @@ class Kind(NamedTuple):
     composer: str = ""  # what people call the composer that it is a part of; '' is the label
     inputs: Mapping[str, str] = {}  # config fields that name the workdirs of other models, and these models' kinds
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is no row of KINDS, but a user's own."""
+        return ":" in self.name
+
     def config_fields(self) -> Mapping[str, Any]:
         """The fields that its config must have beside those of every model; see training/fields.py."""
         return getattr(importlib.import_module(self.task), "FIELDS", {}) | (load(self.fields) if self.fields else {})
@@ -50,8 +55,7 @@ class Pipeline(NamedTuple):
     name: str
     label: str
     stages: str  # (config, folder, say, command) -> list[stages.Stage]
-    model: str  # the subfolder of the model that it is all for
-    marks: tuple[str, ...]  # names by which a workdir of this kind is known, which has no config.json of its own
+    models: tuple[str, ...]  # the subfolders of its models, that which it is all for last
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
@@ -73,8 +77,7 @@ KINDS = {
     )
 }
 PIPELINES = {
-    kind.name: kind
-    for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", "mdrnn", ("stages.json", "vae")),)
+    kind.name: kind for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", ("vae", "mdrnn")),)
 }
 
 
@@ -126,14 +129,14 @@ def open_model(folder: Path | str, which: str | int = "best") -> Any:
 
 
 def model_folder(folder: Path) -> Path:
-    """The workdir of the model that a folder is about: itself, or of a pipeline that of its last trained model."""
-    if (folder / "config.json").exists():
-        return folder
-    for pipeline in PIPELINES.values():
-        if any((folder / mark).exists() for mark in pipeline.marks):
-            trained = [place for place in folder.iterdir() if (place / "config.json").is_file()]
-            last = folder / pipeline.model
-            if trained and last not in trained:
-                return max(trained, key=lambda place: (place / "config.json").stat().st_mtime)
-            return last
-    return folder
+    """The workdir of the model that a folder is about: itself, or of a pipeline that of its last model there."""
+    models = models_of(folder)
+    return models[-1] if models else folder
+
+
+def models_of(folder: Path) -> list[Path]:
+    """The workdirs of the models that a pipeline has begun in a folder; none where it is no workdir of a pipeline."""
+    if Workdir(folder).is_claimed():
+        return []
+    places = ([folder / name for name in pipeline.models] for pipeline in PIPELINES.values())
+    return max(([each for each in of_one if Workdir(each).is_claimed()] for of_one in places), key=len, default=[])

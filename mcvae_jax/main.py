@@ -6,7 +6,8 @@ python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDR
 
   --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
   --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
-  --init_from=WORKDIR    starts from the best parameters of another run
+  --init_from=WORKDIR    starts from the best parameters of another run; PART=WORKDIR,PART=WORKDIR takes parts of the
+                         parameters from several
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
   --distributed_timeout=SECONDS   how long it waits for the others at the start (default: 300)
 
@@ -21,10 +22,10 @@ python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 import shlex
 from pathlib import Path
 
-from mcvae_jax import pipeline
+from mcvae_jax import stages
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.kinds import kind_of
+from mcvae_jax.kinds import PIPELINES, kind_of, load
 from mcvae_jax.options import Options, parse
 from mcvae_jax.training import loop, processes, supervise
 from mcvae_jax.training.fields import OF_ALL, check_fields
@@ -54,16 +55,19 @@ def run(options: Options, argv: list[str]) -> int:
     """Does what the options ask for, in each of the processes where there are several."""
     tell = say if processes.is_first() else lambda line: None
     command = shlex.join(["python", "-m", NAME, *argv])
-    if options.config.task == pipeline.TASK:
+    if options.config.task in PIPELINES:
         if options.init_from:
-            raise UserError("--init_from is for one model; give it with --config=configs/vae.py or configs/mdrnn.py.")
-        return pipeline.run(options.config, Path(options.workdir), tell, command)
-    kind = kind_of(options.config.task)
+            raise UserError("--init_from is for one model; give it with the config of that model.")
+        folder = Path(options.workdir)
+        make_stages = load(PIPELINES[options.config.task].stages)
+        return stages.run(make_stages(options.config, folder, tell, command), folder, tell)
+    kind = kind_of(options.config.task, options.code)
     check_fields(options.config, OF_ALL | kind.config_fields())
     kind.check(options.config)
     loop.check_start(options.config, options.workdir, options.init_from)
     task = kind.make_task(options.config, tell)
-    outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command)
+    code = options.code if kind.is_own else ""
+    outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command, code)
     return 128 + outcome.signal if outcome.signal else 0
 
 

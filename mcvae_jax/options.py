@@ -25,6 +25,7 @@ class Options(NamedTuple):
     init_from: str
     distributed: str
     distributed_timeout: float | None  # seconds; None is `processes.SECONDS`
+    code: str  # the folder of the config file, in which a model of one's own may lie
 
 
 def parse(argv: list[str]) -> Options:
@@ -54,6 +55,7 @@ def parse(argv: list[str]) -> Options:
         values.init_from,
         values.distributed,
         values.distributed_timeout,
+        str(Path(chosen.partition(":")[0]).absolute().parent),
     )
 
 

@@ -13,7 +13,7 @@ import fcntl
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from mcvae_jax.disk import writing
 from mcvae_jax.errors import UserError
@@ -84,6 +84,7 @@ class _Data(TypedDict, total=False):
     vae: str
     vae_step: Count
     latent: Count
+    steps_per_bar: Count
 
 
 class _Record(TypedDict):
@@ -91,6 +92,7 @@ class _Record(TypedDict):
     data: _Data
     init_from: str
     command: str
+    code: NotRequired[str]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcvae_jax import inspect, main, pipeline
+from mcvae_jax import inspect, main, stages
 from mcvae_jax.corpus.store import HELD_OUT
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
+from mcvae_jax.tasks import mcvae
 from tests.small_models import edit_json, save_corpus
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
@@ -66,6 +67,10 @@ def arguments(folder, corpora, *changes):
     return [f"--config={CONFIG}:smoke", f"--workdir={folder}", *(f"--config.{field}" for field in fields)]
 
 
+def check_start(config, folder):
+    stages.check(mcvae.stages(config, folder, print, ""), folder)
+
+
 @pytest.fixture(scope="module")
 def finished(command, tmp_path_factory):
     """A whole run that nothing has cut off: its folder and its lines."""
@@ -101,7 +106,7 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert lines[-1] == f"Listen: open {folder / 'songs' / 'index.html'} in a browser."
     assert lines[-2].startswith("Time by stage: corpus 0:") and lines[-2].count(":") == 7
     seconds = json.loads((folder / "stages.json").read_text())
-    assert list(seconds) == [*pipeline.STAGES, "check"] and min(seconds[name] for name in pipeline.STAGES) > 0
+    assert list(seconds) == [*mcvae.PARTS, "check"] and min(seconds[name] for name in mcvae.PARTS) > 0
     origins = open_model(folder).origins
     assert origins["MDRNN"].data["vae"] == origins["VAE"].identity
     record = songs_of(folder)
@@ -183,11 +188,11 @@ def test_a_vae_under_a_trained_mdrnn_is_trained_no_further(copy, command, corpor
     with pytest.raises(UserError, match="mdrnn belongs to another state of the VAE than step 6"):
         command(copy)
     shutil.rmtree(copy / "mdrnn")  # as it says
-    pipeline.check_start(parse(arguments(copy, corpora, "vae.train.steps=9")).config, copy)
+    check_start(parse(arguments(copy, corpora, "vae.train.steps=9")).config, copy)
 
 
 def test_an_mdrnn_may_be_trained_further(copy, corpora):
-    pipeline.check_start(parse(arguments(copy, corpora, "mdrnn.train.steps=9")).config, copy)
+    check_start(parse(arguments(copy, corpora, "mdrnn.train.steps=9")).config, copy)
 
 
 @pytest.mark.parametrize(

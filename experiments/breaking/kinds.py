@@ -15,7 +15,8 @@ from typing import NamedTuple
 from experiments.breaking.runs import NAMED, WORKDIR, Ending, Running, bits, files_of, run
 from mcvae_jax.checkpoints import ITEMS, Checkpoints, DamagedCheckpoint
 from mcvae_jax.identity import tree_identity
-from mcvae_jax.pipeline import MODELS, STAGES
+from mcvae_jax.tasks.mcvae import DATA as MODELS
+from mcvae_jax.tasks.mcvae import PARTS as STAGES
 
 TRAINED = tuple(MODELS)  # stages that save checkpoints
 STOPPED = (130, 143, -signal.SIGTERM)  # exit statuses of a run that was asked to stop

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.errors import UserError
 from mcvae_jax.jsonfile import digest_of
-from mcvae_jax.pipeline import MODELS, STAGES
+from mcvae_jax.tasks.mcvae import DATA as MODELS
+from mcvae_jax.tasks.mcvae import PARTS as STAGES
 from mcvae_jax.workdir import Workdir
 
 PROJECT = Path(__file__).resolve().parents[2]

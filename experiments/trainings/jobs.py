@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments.trainings.scores import Scores, score_run
-from mcvae_jax import pipeline, stopping
+from mcvae_jax import stages, stopping
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.jsonfile import read_or_none
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.tasks import mcvae
 
 Say = Callable[[str], None]
 
@@ -162,7 +163,7 @@ def train_and_score(argv: Sequence[str], say: Say) -> int:
     if not jax.config.jax_compilation_cache_dir:  # compiling takes about a minute of a run that finds nothing there
         jax.config.update("jax_compilation_cache_dir", str(folder.absolute().parent.parent / "compiled"))
     command = shlex.join(["python", "-m", "experiments.trainings.jobs", *argv])
-    status = pipeline.train_models(config, folder, say, command, models)
+    status = stages.run(mcvae.stages(config, folder, say, command), folder, say, models)
     if not status:
         score_run(folder, songs, list(argv), say)
     return status

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from experiments.trainings.jobs import PROJECT, Run, read_scores, train_all
 from experiments.trainings.scores import excerpts
 from experiments.trainings.tables import write_tables
-from mcvae_jax import pipeline
+from mcvae_jax import stages
 from mcvae_jax.command import Parser, add_whole, say
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.read import BUILT_IN
@@ -31,6 +31,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.tasks import mcvae
 from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.workdir import Workdir
 
@@ -38,7 +39,7 @@ Say = Callable[[str], None]
 Arms = Mapping[str, Sequence[str]]  # name -> changes, as 'vae.loss.beta=0.2'
 
 CONFIG = PROJECT / "configs" / "mcvae.py"
-BOTH = tuple(pipeline.MODELS)
+BOTH = tuple(mcvae.DATA)
 SMALL = """
     vae.model.units=128 vae.model.latent=32 vae.train.batch_size=64 vae.train.steps=1600 vae.loss.beta_steps=1200
     vae.train.eval_every=400 vae.train.save_every=400 vae.optimizer.decay_steps=1600 vae.held_out.importance_samples=8
@@ -185,7 +186,7 @@ def plan(arms: Arms, flags: argparse.Namespace, models: Sequence[str], say: Say)
             folder = flags.out / "runs" / f"{slug(arm)}-seed{seed}"
             config, arguments = make_config(flags, [*changes, f"vae.seed={seed}", f"mdrnn.seed={seed}"])
             try:
-                pipeline.check_start(config, folder)
+                stages.check(mcvae.stages(config, folder, say, ""), folder)
             except UserError as error:
                 raise UserError(str(error).replace("--workdir", "--out")) from error
             runs.append(Run(arm, seed, folder, [str(folder), ",".join(models), str(flags.songs), *arguments]))

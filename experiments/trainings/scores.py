@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax import pipeline
+from mcvae_jax import stages
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -80,7 +80,7 @@ def held_out_figures(folder: Path) -> dict[str, float]:
         prior = found["priors"]["MDRNN"]
         figures = {name: found[name] for name in ("reconstruction_nats", "kl_nats")}
         figures |= {"rate_nats": prior["rate_nats"], "bound_bits": prior["bits_per_bar"]}
-    times = read_or_none(folder / pipeline.TIMES, pipeline.Times, lambda line: None, "")
+    times = read_or_none(folder / stages.TIMES, stages.Times, lambda line: None, "")
     seconds = sum((times or {}).values())
     accuracy = {"token_accuracy": vae["greedy"]["token_accuracy"], "bar_accuracy": vae["greedy"]["bar_accuracy"]}
     return figures | accuracy | {"active_units": vae["active_units"], "seconds": seconds}

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from mcvae_jax import stopping
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints, DamagedCheckpoint, OtherModel, target
+from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
@@ -26,9 +26,10 @@ from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.results import is_finished, write_results
-from mcvae_jax.training.task import Batch, Params, Task
-from mcvae_jax.training.update import State, init_state, make_update
-from mcvae_jax.workdir import Record, Workdir, differences, flatten
+from mcvae_jax.training.start import first_state, sources
+from mcvae_jax.training.task import Batch, Task
+from mcvae_jax.training.update import make_update
+from mcvae_jax.workdir import Record, Workdir, flatten
 
 Say = Callable[[str], None]
 
@@ -80,8 +81,8 @@ def check_start(config: Any, folder: Path | str, init_from: str) -> None:
         if not os.path.isfile(folder):  # of which the next line tells
             names_in(Path(folder), "take another --workdir")
         Workdir(folder).check(config.to_dict())
-    if init_from:
-        Workdir(init_from).read()
+    for source in sources(init_from):
+        Workdir(source.folder).read()
 
 
 def train(
@@ -91,6 +92,7 @@ def train(
     say: Say = say_at_once,
     init_from: str = "",
     command: str = "",
+    code: str = "",
 ) -> Outcome:
     """Trains to config.train.steps, or goes on from where the workdir stands, and writes its results.
 
@@ -99,8 +101,9 @@ def train(
       config: the whole config; read here are seed, train.* and optimizer.*, all of it is recorded.
       folder: the workdir.
       say: takes each line for the user; only the first process speaks.
-      init_from: a workdir whose best parameters are the start.
+      init_from: workdirs whose best parameters are the start, see `start.sources`.
       command: what was typed, recorded for `inspect`.
+      code: the folder of a model of one's own, recorded for those who open it.
 
     Raises:
       UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
@@ -109,7 +112,7 @@ def train(
     first = processes.is_first()
     workdir = Workdir(folder)
     with stopping.watched(), workdir.locked() if first else contextlib.nullcontext():
-        record = Record(config.to_dict(), task.data, init_from, command)
+        record = Record(config.to_dict(), task.data, init_from, command, code)
         record = processes.made_once("record", lambda: workdir.claim(record, say), workdir.read)
         with Checkpoints(workdir.checkpoints, run=record._asdict()) as checkpoints, _going_on(checkpoints):
             layout = parallel.make_layout(config.train.parallel)
@@ -183,7 +186,7 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
     """From where the workdir stands to the last step, or to a signal."""
     task, config, layout, checkpoints = run.task, run.config, run.layout, run.checkpoints
     optimizer = make_optimizer(config.optimizer, task.constants)
-    state = _first_state(run, optimizer, start_from)
+    state = first_state(task, optimizer, config, layout, run.workdir, checkpoints, start_from, run.say)
     step = first = int(state.step)
     steps = config.train.steps
     if step == steps:
@@ -239,48 +242,6 @@ def _explain_not_finite(run: Run, error: NotFinite) -> str:
         f"Not finite at {error}. It was not saved; {kept}. {way_out} a lower "
         f"--config.optimizer.learning_rate or --config.optimizer.clip_norm{start}."
     )
-
-
-def _first_state(run: Run, optimizer: Any, start_from: str) -> State:
-    """The newest checkpoint, or the start of a run."""
-
-    def fresh() -> State:
-        return init_state(run.task, optimizer, run.config.seed)
-
-    shapes = jax.eval_shape(fresh)
-    wanted = target({"params": shapes.params, "opt_state": shapes.opt_state}, run.layout.replicated)
-    step = run.checkpoints.newest()
-    if step:
-        items = run.checkpoints.restore(step, wanted).items
-        run.say(f"Going on from step {step} of {run.workdir.folder}.")
-        return State(run.layout.place_state(np.int32(step)), items["params"], items["opt_state"])
-    state = run.layout.init_state(fresh)
-    count = sum(x.size for x in jax.tree.leaves(state.params))
-    run.say(f"{count:,} parameters, {run.layout.name}; the first update compiles.")
-    if start_from:
-        step, params = _params_of(start_from, wanted["params"], run.config)
-        run.say(f"Starting from the best parameters of {start_from} (its step {step}).")
-        return state._replace(params=params)
-    return state
-
-
-def _params_of(folder: str, wanted: Params, config: Any) -> tuple[int, Params]:
-    """Step and best parameters of another workdir; UserError names the model fields where it does not fit."""
-    other = Workdir(folder)
-    record = other.read()
-    with Checkpoints(other.checkpoints, read_only=True) as checkpoints:
-        try:
-            restored = checkpoints.restore("best", {"params": wanted})
-        except DamagedCheckpoint as error:
-            command = record.command or "the command that trained it"
-            raise UserError(
-                f"--init_from={folder}: {error} Run {command} once: it removes that one, and takes the next best."
-            ) from error
-        except OtherModel as error:
-            fields = differences(record.config.get("model", {}), config.model.to_dict())
-            reason = "; ".join(f"model.{f}" for f in fields) or str(error)
-            raise UserError(f"--init_from={folder} does not fit this model (there -> here): {reason}") from error
-    return restored.step, restored.items["params"]
 
 
 def _prefetch(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ import pytest
 
 from experiments.trainings import jobs, panels, runs, scores, tables
 from experiments.trainings.runs import Result
-from mcvae_jax import pipeline
+from mcvae_jax import stages
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.errors import UserError
@@ -127,14 +127,14 @@ def test_what_was_cut_off_ends_with_the_same_tables(finished, corpus, tmp_path):
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_not_lost(finished, corpus, tmp_path, monkeypatch):
-    train = pipeline.train_models
+    train = stages.run
 
-    def failing(config, folder, *rest):
+    def failing(plan, folder, *rest):
         if folder.name == "beta-1-seed0":
             raise ValueError("no luck")
-        return train(config, folder, *rest)
+        return train(plan, folder, *rest)
 
-    monkeypatch.setattr(pipeline, "train_models", failing)
+    monkeypatch.setattr(stages, "run", failing)
     lines = []
     results = runs.run_arms(ARMS, flags_of(tmp_path, corpus), "low beta", say=lines.append)
     assert results.status == 1 and "beta-1-seed0 failed: ValueError: no luck" in lines
@@ -142,7 +142,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_not_lost(finished, corpus,
     assert [row["status"] for row in table] == ["done", "missing"] and table[1]["bound_bits"] == ""
     assert [row["n"] for row in rows_of(tmp_path / "summary.csv")] == ["1", "0"]
     assert {(row["n"], row["mean"]) for row in rows_of(tmp_path / "differences.csv")} == {("0", "missing")}
-    monkeypatch.setattr(pipeline, "train_models", train)
+    monkeypatch.setattr(stages, "run", train)
     assert runs.run_arms(ARMS, flags_of(tmp_path, corpus), "low beta", say=lines.append).status == 0
     assert without_time(rows_of(tmp_path / "table.csv")) == without_time(rows_of(finished[0] / "table.csv"))[:2]
 

@@ -1,0 +1,218 @@
+"""The whole MCVAE by one command: corpus, bar VAE, latents, MDRNN, songs, and a page to hear and see them.
+
+WORKDIR/vae/      a workdir of configs/vae.py          WORKDIR/mdrnn/       a workdir of configs/mdrnn.py
+WORKDIR/songs/    index.html and the songs             WORKDIR/stages.json  the seconds that each part took
+"""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mcvae_jax import stages as stages_module
+from mcvae_jax.batches.bars import check_shifts
+from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import kind_of, open_model
+from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.sampling import demo
+from mcvae_jax.stages import Stage, Stopwatch
+from mcvae_jax.tasks.prior import choose_songs, read_settings
+from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.trained import LostCorpus, find_corpus
+from mcvae_jax.training import loop, processes
+from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields
+from mcvae_jax.training.results import is_finished
+from mcvae_jax.workdir import Workdir
+
+Say = Callable[[str], None]
+
+DATA = {"vae": "corpus", "mdrnn": "latents"}  # the models in their order, each with the part that makes its data
+PARTS = ("corpus", "vae", "latents", "mdrnn", "songs")
+
+
+def stages(config: Any, folder: Path, say: Say, command: str) -> list[Stage]:
+    """The stages of a config.
+
+    Args:
+      config: what configs/mcvae.py returns: the configs of both models, and of the songs.
+      folder: the workdir of all of it.
+      command: what was typed, recorded in both workdirs.
+
+    Raises:
+      UserError: a field is absent, or of another type.
+    """
+    check_fields(config, fields())
+    run = _Run(config, folder, say, command)
+    trained = [
+        Stage(
+            name,
+            needs,
+            (DATA[name], name),
+            lambda name=name: run.check_model(name),
+            lambda name=name: run.done(name),
+            lambda watch, name=name: run.train(name, watch),
+        )
+        for name, needs in (("vae", ()), ("mdrnn", ("vae",)))
+    ]
+    return [*trained, Stage("songs", ("mdrnn",), ("songs",), run.check_songs, lambda: "", run.make_songs)]
+
+
+def fields() -> Fields:
+    """The fields that a config of all stages must have."""
+    models = {name: OF_ALL | kind_of(name).config_fields() for name in DATA}
+    del models["mdrnn"]["vae_workdir"]  # it is always the VAE of the same workdir
+    return {"task": TEXT, **models, "songs": demo.FIELDS}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What the stages share."""
+
+    config: Any
+    folder: Path
+    say: Say
+    command: str
+
+    def model_config(self, name: str) -> Any:
+        """The config of a model, as its own config file would give it."""
+        config = self.config[name].copy_and_resolve_references()
+        if name == "mdrnn":
+            with config.unlocked():
+                config.vae_workdir = str(self.folder / "vae")
+        return config
+
+    def check_model(self, name: str) -> None:
+        """UserError where a model cannot be trained."""
+        config = self.model_config(name)
+        with _in_our_terms(name, config):
+            loop.check_start(config, self.folder / name, "")
+            kind_of(config.task).check(config)
+        if name == "mdrnn":
+            self._check_pair()
+
+    def check_songs(self) -> None:
+        """UserError where songs cannot be made, or not be written."""
+        demo.check_settings(self.config.songs)
+        if not all(is_finished(Workdir(self.folder / name), self.config[name].train.steps) for name in DATA):
+            demo.check_folder(self.folder / "songs")
+
+    def done(self, name: str) -> str:
+        """What is said of a model that is trained, '' where it is not."""
+        folder, steps = self.folder / name, self.config[name].train.steps
+        return f"{folder} is done: step {steps}." if loop.is_done(Workdir(folder), steps) else ""
+
+    def train(self, name: str, watch: Stopwatch) -> int:
+        """Makes a model's data and trains it; the signal that stopped it, or 0."""
+        config = self.model_config(name)
+        if name == "mdrnn":
+            self._check_pair()
+            config.corpus_folder = self._corpus_folder()
+        with _in_our_terms(name, config):
+            with watch.part(DATA[name]):
+                task = kind_of(config.task).make_task(config, self.say)
+                if name == "vae":
+                    corpus = Corpus.open(task.data["corpus"])
+                    processes.by_first("song check", lambda: self._check_usable(corpus))
+            with watch.part(name):
+                return loop.train(task, config, self.folder / name, self.say, command=self.command).signal
+
+    def make_songs(self, watch: Stopwatch) -> int:
+        """Composes the songs of config.songs, where these do not stand there yet."""
+        processes.by_first("songs", lambda: self._make_songs(watch))
+        return 0
+
+    def _make_songs(self, watch: Stopwatch) -> None:
+        composer, songs, config = open_model(self.folder), self.folder / "songs", self.config.songs
+        if demo.is_written(composer, config, songs, self.say):
+            self.say(f"{songs} is done. Nothing is left to do.")
+        else:
+            with watch.part("songs"):
+                demo.write_demo(composer, config, songs, self.say, self._corpus_folder() if config.continued else "")
+        self.say(f"Time by stage: {stages_module.times(self.folder, self.say)}.")
+        self.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+
+    def _corpus_folder(self) -> str:
+        """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
+        given = self.config.mdrnn.corpus_folder
+        try:
+            find_corpus(Workdir(self.folder / "vae").read().data, self.folder / "vae", given)
+        except LostCorpus as error:
+            if given:
+                raise
+            settings = CorpusSettings(**self.config.vae.corpus)
+            place = self.config.vae.corpus_folder or str(default_folder(settings))
+            self.say(f"{error.reason}; {place} is taken, and built if need be.")
+            ensure_corpus(settings, place, progress=self.say)
+            return place
+        return given
+
+    def _check_pair(self) -> None:
+        """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long.
+
+        A VAE that is being trained to the very step to which it was trained before may become the same again, as it
+        does on the same machine: it is looked at again when it is.
+        """
+        vae, mdrnn, steps = self.folder / "vae", self.folder / "mdrnn", self.config.vae.train.steps
+        if not _newest_step(mdrnn):
+            return
+        if _newest_step(vae) < steps:
+            record = Workdir(vae).stored().record
+            same = not record or record.config.get("train", {}).get("steps") == steps
+        else:
+            record = Workdir(mdrnn).stored().record or Workdir(mdrnn).read()
+            same = _holds(vae, record.data.get("vae_step"), record.data.get("vae"), mdrnn)
+        if not same:
+            raise UserError(
+                f"{mdrnn} belongs to another state of the VAE than step {steps} of {vae}; delete {mdrnn}, so that it is"
+                " trained anew, or take another --workdir."
+            )
+
+    def _check_usable(self, corpus: Corpus) -> None:
+        """UserError, before the VAE is trained, where the stages after it would find no songs that they can use."""
+        config = self.model_config("mdrnn")
+        with _in_our_terms("mdrnn", config):
+            settings = read_settings(config)
+            check_shifts(settings, make_vae(self.config.vae.model))
+            choose_songs(corpus, settings, say=lambda line: None)
+        if self.config.songs.continued:
+            demo.held_out_seeds(corpus, 1, self.config.songs.seed_bars)
+
+
+def _holds(vae: Path, step: Any, identity: Any, mdrnn: Path) -> bool:
+    """Whether a VAE's workdir holds a checkpoint with this identity; UserError where it did and that is damaged."""
+    with Checkpoints(Workdir(vae).checkpoints, read_only=True) as checkpoints:
+        if step not in checkpoints.steps():
+            return False
+        damage = checkpoints.damage(step, ("params",))
+        if damage:
+            raise UserError(
+                f"{damage} {mdrnn} was trained on it: delete {vae}, and the same command trains it again, which makes"
+                f" the same VAE on the same machine, and keeps {mdrnn}; or delete {mdrnn}, and it goes on with what is"
+                f" left of {vae}."
+            )
+        return checkpoints.identity(step, "params") == identity
+
+
+def _newest_step(folder: Path) -> int:
+    """0 where there is no checkpoint."""
+    if not Workdir(folder).checkpoints.is_dir():
+        return 0
+    with Checkpoints(Workdir(folder).checkpoints, read_only=True) as checkpoints:
+        return checkpoints.newest() or 0
+
+
+@contextlib.contextmanager
+def _in_our_terms(name: str, model_config: Any) -> Iterator[None]:
+    """What a model's own command would advise becomes advice for this one: config.vae.model, and no --init_from."""
+    try:
+        yield
+    except UserError as error:
+        sections = "|".join(model_config.keys())
+        line = re.sub(rf"\bconfig\.(?=(?:{sections})\b)", f"config.{name}.", str(error))
+        raise UserError(re.sub(r" \(--init_from=[^)]*\)", "", line)) from error
