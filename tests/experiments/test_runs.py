@@ -208,7 +208,7 @@ def test_only_a_folder_of_experiments_is_written_to(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").touch()
-    for out, message in ((other, "holds other files"), (other / "thesis.tex", "Not a directory")):
+    for out, message in ((other, "holds other files"), (other / "thesis.tex", "a file stands")):
         with pytest.raises(UserError, match=f"{message}.*; (or )?choose another --out$") as caught:
             parse(f"--out={out}")
         assert "\n" not in str(caught.value) and os.listdir(other) == ["thesis.tex"]

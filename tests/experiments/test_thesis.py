@@ -59,7 +59,7 @@ from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
-from tests.small_models import save_corpus, save_mdrnn, save_vae
+from tests.small_models import edit_json, save_corpus, save_mdrnn, save_vae
 
 TRAINING, HELD = (20, 16, 33, 18, 40), (16, 18, 30, 33, 16, 20, 28, 17, 24)
 
@@ -342,10 +342,7 @@ def test_a_vae_alone_says_what_is_missing(runs, tmp_path, capsys, monkeypatch):
 
 def edit(workdir, change):
     """Changes the record of a workdir."""
-    path = workdir / "config.json"
-    record = json.loads(path.read_text())
-    change(record)
-    path.write_text(json.dumps(record))
+    edit_json(workdir / "config.json", change)
 
 
 @pytest.mark.parametrize("one_command", [True, False])
