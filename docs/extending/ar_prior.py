@@ -10,7 +10,7 @@ from mcvae_jax.models.prior import Step, Unrolled
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.mixture import Mixture
 
-KIND = Kind("ar_prior:KIND", "AR prior", PRIOR_TASK, OPEN_PRIOR, "ar_prior:make_prior", "AR composer")
+KIND = Kind("ar_prior:KIND", "AR prior", PRIOR_TASK, OPEN_PRIOR, make="ar_prior:make_prior", composer="AR composer")
 
 
 @dataclasses.dataclass(frozen=True)

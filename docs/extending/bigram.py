@@ -19,6 +19,7 @@ from mcvae_jax.kinds import Kind
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
+from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.trained import restore_model
 from mcvae_jax.training.task import Task
 
@@ -65,7 +66,8 @@ def check(kind, config):
 
 def make_task(kind, config, say):
     """Bars for themselves, START before each."""
-    corpus = ensure_corpus(CorpusSettings(**config.corpus), config.corpus_folder, progress=say)
+    settings = CorpusSettings(**config.corpus)
+    corpus = ensure_corpus(settings, config.corpus_folder or default_folder(settings), progress=say)
 
     def sums(params, batch, key, train):
         starts = jnp.full(len(batch["bars"]), START)
