@@ -167,9 +167,9 @@ def _next_command(workdir: Workdir, record: Record, steps: list[int], section: s
     if max(steps, default=0) < _steps_asked(record) or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
     more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""
-    mdrnn = workdir.folder.with_name("mdrnn")
-    if section == "vae." and mdrnn.exists():
-        more = more.replace("for more steps:", f"for more steps delete {mdrnn}, which belongs to this one, then:")
+    models = models_of(workdir.folder.parent) if section else [workdir.folder]
+    for later in models[models.index(workdir.folder) + 1 :]:
+        more = more.replace("for more steps", f"for more steps delete {later}, which belongs to this one, then", 1)
     return f"look at {workdir.results}{more}"
 
 

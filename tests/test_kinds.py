@@ -1,11 +1,14 @@
 """The registry: every row leads to functions that exist, kinds of one's own are found, and mistakes are one line."""
 
+import ast
 import importlib
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mcvae_jax import kinds
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind, kind_of, load, model_folder, open_model
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
@@ -14,6 +17,7 @@ from mcvae_jax.workdir import Record, Workdir
 from tests.small_models import save_mdrnn, save_run, save_vae
 
 MINE = """
+from mcvae_jax import kinds
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind
 
@@ -130,3 +134,32 @@ def test_the_root_of_a_pipeline_opens_as_the_last_model_that_was_trained(tmp_pat
         open_model(root, 5)
     (root / "stages.json").unlink()
     assert np.array_equal(open_model(root).prior.params["params"]["start"], model.prior.params["params"]["start"])
+
+
+ROOMS = (
+    "main.py",
+    "evaluate.py",
+    "inspect.py",
+    "stages.py",
+    "options.py",
+    "training",
+    "sampling",
+    "evaluation",
+    "batches",
+)
+PACKAGE = Path(kinds.__file__).parent
+
+
+def constants(path):
+    """The texts of a module that are no documentation."""
+    tree = ast.parse(path.read_text())
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in told}
+
+
+def test_no_name_of_a_kind_decides_anything_above_the_models():
+    names = {*KINDS, *kinds.PIPELINES}
+    files = [path for room in ROOMS for path in [PACKAGE / room, *(PACKAGE / room).rglob("*.py")] if path.is_file()]
+    assert len(files) > 40
+    assert [path.name for path in files if names & constants(path)] == []
+    assert names <= constants(PACKAGE / "kinds.py")  # where they are to be found, and would be

@@ -9,7 +9,6 @@ import numpy as np
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import scramble
-from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NOTE_OFF
 
 Batch = dict[str, np.ndarray]
@@ -55,13 +54,13 @@ class DataSettings(BatchSettings):
             raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
 
 
-def check_shifts(settings: BatchSettings, vae: VAE) -> None:
-    """UserError where a transposition may take a song out of the pitches to which a VAE gives a probability."""
+def check_shifts(settings: BatchSettings, pitches: tuple[int, int]) -> None:
+    """UserError where a transposition may leave the pitches, lowest and highest, to which a model gives a chance."""
     moves = settings.lowest_shift < settings.highest_shift
-    if moves and not vae.min_pitch <= settings.min_pitch <= settings.max_pitch <= vae.max_pitch:
+    if moves and not pitches[0] <= settings.min_pitch <= settings.max_pitch <= pitches[1]:
         raise UserError(
             f"config.data.min_pitch and max_pitch, {settings.min_pitch} and {settings.max_pitch}, let transposition"
-            f" leave the pitches of the VAE's model, {vae.min_pitch} to {vae.max_pitch}; give both the same bounds"
+            f" leave the pitches of the VAE's model, {pitches[0]} to {pitches[1]}; give both the same bounds"
         )
 
 

@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models.elbo import elbo_sums
-from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.gaussian import log_density
 from mcvae_jax.nn.keys import example_keys
@@ -23,7 +23,7 @@ Array = jax.Array
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016 (arXiv:1509.00519): a unit is active where Var[mu] over the data is above
 
 
-def score_bars(vae: VAE, params: Any, batches: Iterable[dict], seed: int = 0) -> dict[str, Any]:
+def score_bars(vae: nn.Module, params: Any, batches: Iterable[dict], seed: int = 0) -> dict[str, Any]:
     """Scores a VAE on weighted bars.
 
     Args:
@@ -65,7 +65,7 @@ def score_bars(vae: VAE, params: Any, batches: Iterable[dict], seed: int = 0) ->
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _score_batch(vae: VAE, params: Any, batch: dict, seed: int) -> dict[str, Array]:
+def _score_batch(vae: nn.Module, params: Any, batch: dict, seed: int) -> dict[str, Array]:
     bars, weight = batch["bars"].astype(jnp.int32), batch["weight"]
     mu, log_var = vae.apply(params, bars, method="encode")
     eps = _draws(vae.latent, seed, batch["index"])
@@ -105,7 +105,9 @@ def _accuracies(totals: dict[str, Any], name: str) -> dict[str, float]:
     }
 
 
-def importance_bound(vae: VAE, params: Any, batches: Iterable[dict], samples: int, seed: int = 0) -> dict[str, float]:
+def importance_bound(
+    vae: nn.Module, params: Any, batches: Iterable[dict], samples: int, seed: int = 0
+) -> dict[str, float]:
     """The importance-weighted bound with K = `samples` draws for each bar (Burda et al. 2016, arXiv:1509.00519).
 
     Returns 'bound_nats' per bar beside 'elbo_nats', the mean of the same K draws without their weighing, both as
@@ -130,7 +132,7 @@ def importance_weighted(log_weights: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def _log_weights(vae: VAE, params: Any, batch: dict, samples: int, seed: int) -> Array:
+def _log_weights(vae: nn.Module, params: Any, batch: dict, samples: int, seed: int) -> Array:
     """log p(x | z) + log p(z) - log q(z | x) for K draws of z from q: (K, B), nats."""
     bars = batch["bars"].astype(jnp.int32)
     mu, log_var = vae.apply(params, bars, method="encode")

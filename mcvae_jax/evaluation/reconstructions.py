@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
-from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -18,7 +18,7 @@ from mcvae_jax.text import for_figure, printable
 
 
 def write_reconstructions(
-    vae: VAE, params: Any, corpus: Corpus, folder: Path, songs: int = 6, bars: int = 8
+    vae: nn.Module, params: Any, corpus: Corpus, folder: Path, songs: int = 6, bars: int = 8
 ) -> list[dict[str, Any]]:
     """Writes the first bars of held-out songs and their greedy reconstructions from mu into `folder`.
 

@@ -66,7 +66,7 @@ class LatentComposer:
     @property
     def pitches(self) -> tuple[int, int]:
         """Those of the VAE."""
-        return self.codec.vae.min_pitch, self.codec.vae.max_pitch
+        return self.codec.vae.pitches
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -244,7 +244,7 @@ class FreeRun:
     @property
     def pitches(self) -> tuple[int, int]:
         """Those of the VAE."""
-        return self.codec.vae.min_pitch, self.codec.vae.max_pitch
+        return self.codec.vae.pitches
 
     @property
     def origins(self) -> dict[str, Origin]:

@@ -66,6 +66,11 @@ class VAE(nn.Module):
     before = (START,)  # what stands before the first slot
 
     @property
+    def pitches(self) -> tuple[int, int]:
+        """The lowest and the highest pitch to which it gives a chance."""
+        return self.min_pitch, self.max_pitch
+
+    @property
     def inputs(self) -> tuple[int, ...]:
         """How many values each part of a slot has that the LSTMs read; a step has one part."""
         return (VOCABULARY,)

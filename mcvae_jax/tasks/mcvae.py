@@ -178,7 +178,7 @@ class _Run:
         config = self.model_config("mdrnn")
         with _in_our_terms("mdrnn", config):
             settings = read_settings(config)
-            check_shifts(settings, make_vae(self.config.vae.model))
+            check_shifts(settings, make_vae(self.config.vae.model).pitches)
             choose_songs(corpus, settings, say=lambda line: None)
         if self.config.songs.continued:
             demo.held_out_seeds(corpus, 1, self.config.songs.seed_bars)

@@ -70,7 +70,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     """
     settings = read_settings(config)
     codec = _open_codec(config.vae_workdir)
-    check_shifts(settings, codec.vae)
+    check_shifts(settings, codec.vae.pitches)
     prior: TrainablePrior = load(kind.make)(config, codec.latent)
     corpus = open_corpus(codec.origin, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)

@@ -65,7 +65,7 @@ def read_settings(config: Any) -> Settings:
         _token_weights(config.token_weights),
         CorpusSettings(**config.corpus),
     )
-    check_shifts(settings.data, make_vae(config.model))
+    check_shifts(settings.data, make_vae(config.model).pitches)
     for name, most in (("bars", 10_000_000), ("importance_samples", 100_000), ("importance_bars", 10_000_000)):
         check_range(f"config.held_out.{name}", config.held_out[name], 1, most)
     return settings
