@@ -137,6 +137,9 @@ def test_the_root_of_a_pipeline_opens_as_the_last_model_that_was_trained(tmp_pat
 
 
 ROOMS = (
+    *("main.py", "evaluate.py", "inspect.py", "stages.py", "options.py"),
+    *("training", "sampling", "evaluation", "batches"),
+)
     "main.py",
     "evaluate.py",
     "inspect.py",
