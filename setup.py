@@ -15,7 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mcvae_jax", "mcvae_jax.*"]),
-    package_data={"mcvae_jax.corpus": ["tunes/*.txt"], "mcvae_jax.sampling": ["page.*"]},
+    package_data={"mcvae_jax.corpus": ["tunes/*.txt"], "mcvae_jax.pages": ["*.css"], "mcvae_jax.sampling": ["page.*"]},
     install_requires=[
         "absl-py>=2.1",
         "flax>=0.12",

@@ -140,16 +140,6 @@ ROOMS = (
     *("main.py", "evaluate.py", "inspect.py", "stages.py", "options.py"),
     *("training", "sampling", "evaluation", "batches"),
 )
-    "main.py",
-    "evaluate.py",
-    "inspect.py",
-    "stages.py",
-    "options.py",
-    "training",
-    "sampling",
-    "evaluation",
-    "batches",
-)
 PACKAGE = Path(kinds.__file__).parent
 
 

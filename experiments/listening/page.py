@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from mcvae_jax.pages.document import document
+
 STATEMENTS = {  # thesis 6.4.1, in its order
     "quality": "The compositions had a high musical quality.",
     "creativity": "The compositions showed musical creativity.",
@@ -31,10 +33,7 @@ STATEMENTS = {  # thesis 6.4.1, in its order
 }
 SCALE = ("Strongly disagree", "Disagree", "Neutral", "Agree", "Strongly agree")
 PAIRS = 6  # questions that a listener is asked, about: each may take two minutes
-_POLICY = "; ".join(  # the sounds are in the page; browsers can seek in them as blobs
-    ["default-src 'none'", "style-src 'unsafe-inline'", "script-src 'unsafe-inline'", "img-src data:"]
-    + ["media-src blob:", "base-uri 'none'", "form-action 'none'"]
-)
+SOUNDS = "blob:"  # they are in the page, and browsers can seek in them as blobs
 
 
 def make_test(sounds: Mapping[str, Sequence[bytes]], seconds: float, seed: int) -> tuple[dict, dict, dict]:
@@ -70,12 +69,10 @@ def write_page(path: Path, test: Mapping[str, Any]) -> None:
     """Writes the page: one file, which asks no host for anything and works from a file system."""
     folder = Path(__file__).parent
     parts = {name: (folder / f"page.{name}").read_text("utf-8") for name in ("html", "css", "js")}
-    html = Template(parts["html"]).substitute(
-        policy=_POLICY,
-        style=parts["css"],
-        script=parts["js"],
+    body = Template(parts["html"]).substitute(
         test=json.dumps(test).replace("<", "\\u003c"),
         clips=len(test["sounds"]),
         minutes=5 * round((len(test["sounds"]) * (test["seconds"] + 8) + 45 * len(test["groups"]) + 360) / 300) or 5,
     )
-    path.write_text(html, "utf-8")
+    page = document("Listening test", body, parts["css"], parts["js"], SOUNDS, listed=False)
+    path.write_text(page, "utf-8")

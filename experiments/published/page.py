@@ -1,27 +1,21 @@
 """The page of the thesis' evaluation: the claims, every figure with what the thesis says of it, and an overview."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.published.figures import Figure
 from experiments.published.sets import MEASURES
+from mcvae_jax.pages.document import document
+from mcvae_jax.pages.elements import cell, definitions, paragraph, png, table, tag
 from mcvae_jax.text import for_html
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_STYLE = """
-body { margin: 0 auto; max-width: 1100px; padding: 28px 24px 56px; background: #f6f5f2; color: #1f2328;
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 32px 0 4px; font-size: 1.2rem; } p { margin: 4px 0 10px; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; background: #fff; }
-th, td { padding: 4px 8px; border: 1px solid #e2dfd8; text-align: left; vertical-align: top; }
+STYLE = """
+:root { --width: 1100px; --code: #ebe8e1; }
+@media (prefers-color-scheme: dark) { :root { --code: #262a32; } }
+th, td { text-align: left; }
 figure { margin: 12px 0 26px; } img { display: block; max-width: 100%; background: #fff; margin: 4px 0; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-size: .88rem; }
-dt { color: #646b76; } dd { margin: 0; } dd, li { overflow-wrap: anywhere; }
-code { display: block; padding: 6px 8px; background: #ebe8e1; font-size: .78rem; overflow-wrap: anywhere; }
-@media (prefers-color-scheme: dark) { body { background: #14161a; color: #e6e4df; } table { background: #1d2026; }
-  th, td { border-color: #363b45; } dt { color: #a2a8b3; } code { background: #262a32; } }
+code { display: block; padding: 6px 8px; background: var(--code); font-size: .78rem; overflow-wrap: anywhere; }
 """
 INTRODUCTION = (
     "What the thesis measures: 5-gram scores along interpolations between songs of set A and set B (6.4.2 to 6.6)."
@@ -66,35 +60,27 @@ def write_page(
     rows = [[_figure(name, row[name]) for name in columns] + [_distance(row)] for row in overview]
     body = [
         "<h1>The thesis' evaluation (6.4.2 to 6.6)</h1>",
-        *(f"<p>{for_html(paragraph)}</p>" for paragraph in INTRODUCTION),
-        f"<ul>{''.join(f'<li>{_sentence(line)}</li>' for line in sentences)}</ul>",
+        *map(paragraph, INTRODUCTION),
+        tag("ul", "".join(tag("li", _sentence(line)) for line in sentences)),
         "<h2>The thesis' claims</h2>",
         _table([*list(claims[0])[:-1], "what follows"], [list(row.values()) for row in claims]),
         "<h2>All sets, the nearest to real songs first</h2>",
-        f"<p>{for_html(METHODS)}</p>",
+        paragraph(METHODS),
         _table([*columns.values(), "W1 from real songs"], rows),
     ]
     for figure in drawn:
-        body.append(
-            f"<h2>Fig {figure.number}: {for_html(figure.title)}</h2><p>The thesis: {for_html(figure.claim)}</p>"
-        )
+        body += [tag("h2", for_html(f"Fig {figure.number}: {figure.title}")), paragraph(f"The thesis: {figure.claim}")]
         body.append(_pictures(folder, (figure.stem, f"{figure.stem}_corrected")))
     for stem, (title, caption) in others.items():
-        body += [f"<h2>{for_html(title)}</h2><p>{for_html(caption)}</p>", _pictures(folder, (stem,))]
-    facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(_fact(value))}</dd>" for name, value in about.items())
-    body.append(f"<h2>What these numbers hold for</h2><dl>{facts}</dl>")
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
-        f"<title>The thesis' evaluation</title><style>{_STYLE}</style>"
-    )
-    html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+        body += [tag("h2", for_html(title)), paragraph(caption), _pictures(folder, (stem,))]
+    body += ["<h2>What these numbers hold for</h2>", definitions(about)]
+    html = document("The thesis' evaluation", "\n".join(body), STYLE)
     (folder / "index.html").write_text(html, "utf-8")
 
 
 def _sentence(line: str) -> str:
     """A command stands as what is to be typed."""
-    return f"<code>{for_html(line)}</code>" if line.startswith("python -m ") else for_html(line)
+    return tag("code", for_html(line)) if line.startswith("python -m ") else for_html(line)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -108,22 +94,9 @@ def _distance(row: Mapping[str, Any]) -> str:
     return f"{row['wasserstein']:.1f} ({row['wasserstein_low']:.1f} to {row['wasserstein_high']:.1f})"
 
 
-def _fact(value: Any) -> str:
-    """Nested facts in one line."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name} {_fact(each)}" for name, each in value.items())
-    return str(value)
-
-
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{for_html(title)}</th>" for title in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{for_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
+    return table(head, [[cell(words) for words in row] for row in rows])
 
 
 def _pictures(folder: Path, stems: Sequence[str]) -> str:
-    def image(stem):
-        data = base64.b64encode((folder / f"{stem}.png").read_bytes()).decode()
-        return f'<img alt="{stem}" src="data:image/png;base64,{data}">'
-
-    return f"<figure>{''.join(map(image, stems))}</figure>"
+    return tag("figure", "".join(png(folder / f"{stem}.png") for stem in stems))

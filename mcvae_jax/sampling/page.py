@@ -5,24 +5,21 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from mcvae_jax.command import clock
+from mcvae_jax.pages.document import document
+from mcvae_jax.pages.elements import definitions, details, paragraph
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, draw_roll
 from mcvae_jax.sampling.song import ComposedSong
 from mcvae_jax.text import for_html
 
 EMBEDDED_BYTES = 48 << 20  # of sound within the page: 41 songs of 25 bars at 110 quarters a minute
-# Whatever a title may hold, the page asks no host for anything.
-_POLICY = "; ".join(
-    ["default-src 'none'", "style-src 'unsafe-inline'", "script-src 'unsafe-inline'", "img-src data:"]
-    + ["media-src data: file: 'self'"]
-)
+SOUNDS = "data: file: 'self'"
 _LEGEND = """<ul class="legend">
 <li><i></i>composed</li>{own}<li class="head"><i></i>where it plays; click in the roll to go there</li>
 </ul>"""
@@ -52,21 +49,18 @@ def write_page(
     others = [song for song in songs if song.name not in previews]
     inside = sum(np.cumsum([len(previews[song.name]) for song in shown]) <= EMBEDDED_BYTES)
     articles = [_article(song, previews[song.name] if n < inside else None) for n, song in enumerate(shown)]
-    hints = _hints(inside, len(shown), len(others))
+    header = [
+        f"<h1>{for_html(title)}</h1>",
+        paragraph(_summary(songs), "summary"),
+        _facts("How these were made", about),
+        _LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
+        *(paragraph(line, "hint warning") for line in warnings),
+        *(paragraph(line, "hint") for line in _hints(inside, len(shown), len(others))),
+    ]
+    body = ["<header>", *header, "</header>", "<main>", *articles, "</main>", _list(others)]
     folder = files("mcvae_jax.sampling")
-    html = Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
-        policy=_POLICY,
-        style=folder.joinpath("page.css").read_text("utf-8"),
-        script=folder.joinpath("page.js").read_text("utf-8"),
-        title=for_html(title),
-        summary=_summary(songs),
-        about=_details("How these were made", about),
-        legend=_LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
-        hints="\n".join([_paragraph("hint warning", line) for line in warnings] + hints),
-        songs="\n".join(articles),
-        others=_list(others),
-    )
-    Path(path).write_text(html, "utf-8")
+    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    Path(path).write_text(document(title, "\n".join(filter(None, body)), style, script, SOUNDS), "utf-8")
 
 
 def _summary(songs: Sequence[ComposedSong]) -> str:
@@ -81,7 +75,7 @@ def _hints(inside: int, shown: int, others: int) -> list[str]:
         hints.append(f"To keep this page small, players from number {inside + 1} on use the WAV files beside it.")
     if others:
         hints.append(f"{shown} {_s('song', shown)} with players; {others:,} more are MIDI files, listed at the end.")
-    return [_paragraph("hint", hint) for hint in hints]
+    return hints
 
 
 def _article(song: ComposedSong, preview: bytes | None) -> str:
@@ -99,7 +93,7 @@ def _article(song: ComposedSong, preview: bytes | None) -> str:
 aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
 data-left="{LEFT}">{draw_roll(song)}<div class="playhead"></div></div>
 <audio controls preload="{load}" aria-label="{title}" src="{source}"></audio>
-{_details("Facts", song.notes)}
+{_facts("Facts", song.notes)}
 </article>"""
 
 
@@ -125,27 +119,9 @@ def _list(songs: Sequence[ComposedSong]) -> str:
     return f'<section class="others"><h2>Further songs</h2><ul>{items}</ul></section>'
 
 
-def _details(title: str, facts: Mapping[str, Any]) -> str:
+def _facts(title: str, facts: Mapping[str, Any]) -> str:
     """Facts that unfold; nothing where there are none."""
-    if not facts:
-        return ""
-    rows = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(_value(value))}</dd>" for name, value in facts.items())
-    return f"<details><summary>{title}</summary><dl>{rows}</dl></details>"
-
-
-def _value(value: Any) -> str:
-    """A JSON value in plain words."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_value(item)}" for name, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_value, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _paragraph(kind: str, text: str) -> str:
-    return f'<p class="{kind}">{for_html(text)}</p>'
+    return details(title, definitions(facts)) if facts else ""
 
 
 def _s(word: str, count: int) -> str:
