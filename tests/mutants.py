@@ -115,7 +115,7 @@ def mutate_json(value: Any, chance: random.Random, odd: Any) -> Any:
         elif kind == 1 and isinstance(holder, list):
             holder.append(copy.deepcopy(holder[key]))
         else:
-            holder[key] = odd if kind < 3 else copy.deepcopy(other[there])
+            holder[key] = copy.deepcopy(odd if kind < 3 else other[there])
     return value
 
 
