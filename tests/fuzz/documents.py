@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import grid
+from experiments import faults, grid
 from experiments.listening import answers, report
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
+from experiments.trainings import common_songs
 from experiments.trainings.scores import Scores
 from mcvae_jax import latents, pipeline
 from mcvae_jax.corpus import pictures
@@ -24,6 +25,7 @@ from mcvae_jax.training.metrics import MetricsLog, read_lines
 from mcvae_jax.workdir import Workdir
 from tests.listening import answers_of
 from tests.small_models import edit_json, save_corpus, save_vae
+from tests.test_faults import GOOD
 from tests.test_report import example_report
 
 Say = Callable[[str], None]
@@ -70,6 +72,8 @@ def write_all(folder: Path) -> None:
     (folder / "answers.json").write_text(json.dumps(record))
     write_json(folder / "listened" / "summary.json", {"format": report.FORMAT, "files": ["summary.json"]})
     write_json(folder / "grid.json", {"bars": 100, "probes": {"64": [1.5, 0.01]}})
+    write_json(folder / "common.json", {"models": ["a"], "names": ["b"], "draws": 4, "bits": [1.5]})
+    write_json_lines(folder / "outcomes.jsonl", [GOOD._asdict()])
     write_json(folder / "scores.json", {"songs": 1, "arguments": [], "models": ["a"], "figures": {}, "sets": {}})
     write_about(folder / "about" / "5" / "identity", About(5, {"params": "0"}, {"params": "1"}, {"objective": 2.0}, {}))
 
@@ -137,5 +141,7 @@ DOCUMENTS = (
     Document("answers.json", _answers),
     Document("listened/summary.json", lambda folder, say: report._check_folder(folder / "listened")),
     Document("grid.json", lambda folder, say: read_or_none(folder / "grid.json", grid._Kept, say, "")),
+    Document("common.json", lambda folder, say: read_or_none(folder / "common.json", common_songs._Kept, say, "")),
+    Document("outcomes.jsonl", lambda folder, say: faults.read_outcomes(folder / "outcomes.jsonl")),
     Document("scores.json", lambda folder, say: read_or_none(folder / "scores.json", Scores, say, "")),
 )
