@@ -13,7 +13,7 @@ _tried = pytest.StashKey[dict[str, int]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     common = {"deadline": None, "suppress_health_check": list(hypothesis.HealthCheck), "print_blob": True}
-    hypothesis.settings.register_profile("suite", max_examples=50, derandomize=True, database=None, **common)
+    hypothesis.settings.register_profile("suite", max_examples=30, derandomize=True, database=None, **common)
     hypothesis.settings.register_profile("long", max_examples=ROUND, **common)
     hypothesis.settings.load_profile("long" if config.getoption("--fuzz-minutes") else "suite")
     config.stash[_tried] = {}
