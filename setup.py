@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "scipy>=1.15", "ruff>=0.8", "import-linter>=2", "selenium>=4.20", "nltk>=3.9"]
+TEST = ["pytest>=8", "hypothesis>=6.130", "scipy>=1.15", "ruff>=0.8", "import-linter>=2", "selenium>=4.20", "nltk>=3.9"]
 
 setup(
     name="mcvae_jax",

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from experiments.breaking import kinds
 from experiments.breaking.kinds import Outcome, Place
@@ -44,6 +45,7 @@ OURS |= set(STATES.values())
 GROUPS = ("kills", "flips", "damages", "stops", "fills")  # options, each a number of faults
 
 Case = Callable[[], list[Outcome]]
+_Row = TypedDict("_Row", Outcome.__annotations__)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -108,7 +110,7 @@ def prepare(out: Path) -> Place:
 def break_runs(place: Place, flags: argparse.Namespace) -> list[Outcome]:
     """All outcomes, those of earlier calls among them; each is kept as soon as it is there."""
     path = place.out / "outcomes.jsonl"
-    outcomes = [Outcome(**row) for row in read_json_lines(path).rows]
+    outcomes = read_outcomes(path)
     say(f"{len(outcomes)} faults are done already" if outcomes else f"{len(place.expected)} things must be equal")
     started = time.monotonic()
     end = started + 60 * flags.minutes if flags.minutes else float("inf")
@@ -126,6 +128,11 @@ def break_runs(place: Place, flags: argparse.Namespace) -> list[Outcome]:
         if len(outcomes) // 25 > (len(outcomes) - 1) // 25:
             say(f"{len(outcomes)} faults, {clock(time.monotonic() - started)} since the start")
     return outcomes
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Those of earlier calls; lines that say nothing of the kind are left out, and their faults are done again."""
+    return [Outcome(**row) for row in read_json_lines(path, _Row).rows]
 
 
 def plan(place: Place, flags: argparse.Namespace, done: Sequence[Outcome]) -> Iterator[Case]:

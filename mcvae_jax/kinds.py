@@ -6,6 +6,7 @@ name functions by text, so that a command imports what its own models need and n
 """
 
 import importlib
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,7 +93,7 @@ def kind_of(task: str, code: str = "") -> Kind:
     """
     if task in KINDS:
         return KINDS[task]
-    if ":" not in str(task):
+    if not re.match(r"[^.:][^:]*:", str(task)):
         known = ", ".join(sorted(KINDS | PIPELINES))
         raise UserError(f"config.task is {task!r}; it must be one of {known}, or 'MODULE:KIND' for one of your own")
     try:

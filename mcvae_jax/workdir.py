@@ -131,18 +131,19 @@ class Workdir:
 
     def stored(self) -> Stored:
         """The record as far as it is known, and what is wrong with config.json."""
-        value, damage = None, ""
+        record, damage = None, ""
         try:
             value = read_json(self.config)
-            if value is None and self._has_checkpoint():
+            if value is not None:
+                record = _as_record(self.config, value)
+            elif self._has_checkpoint():
                 damage = f"{self.config} is gone"
-            elif value is not None:
-                conform(self.config, value, _Record)
         except DamagedFile as error:
             damage = str(error)
-        if damage:
-            value = recorded_run(self.checkpoints)
-        return Stored(Record(**{name: value[name] for name in Record._fields}) if value else None, damage)
+        if damage and (copy := recorded_run(self.checkpoints)):
+            with contextlib.suppress(DamagedFile):  # no copy, then
+                record = _as_record(self.checkpoints, copy)
+        return Stored(record, damage)
 
     def read_summary(self, say: Callable[[str], None] = lambda line: None) -> Summary | None:
         """What the finished run wrote last; None where it has not, or where that is damaged, which is said."""
@@ -226,6 +227,12 @@ class Workdir:
 
     def _way_out(self) -> str:
         return f"Take another --workdir (--init_from={self.folder} starts there from these parameters),"
+
+
+def _as_record(path: Path, value: Object) -> Record:
+    """What an object says as the record of a run; DamagedFile, naming the path that it came from, where it is none."""
+    conform(path, value, _Record)
+    return Record(**{name: value[name] for name in Record._fields if name in value})
 
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:

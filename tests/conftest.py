@@ -14,6 +14,15 @@ if version("jax").startswith("0.10."):  # a flag that XLA does not know ends the
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_OPTIMISATION}".strip()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-minutes",
+        type=float,
+        default=0.0,
+        help="with -m fuzz: how long the properties of tests/fuzz are tried, an equal share each, on random examples",
+    )
+
+
 @pytest.fixture(scope="session")
 def real_midi() -> Path:
     """The folder of real MIDI files; without one, the tests that need it are skipped and say so."""

@@ -1,10 +1,8 @@
 """Damage of checkpoints: one bit, metrics, what a kill left, what the system refuses, and those of before."""
 
-import random
 import shutil
 
 import jax
-import numpy as np
 import pytest
 
 from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
@@ -54,28 +52,6 @@ def test_what_the_system_does_not_let_us_read_is_not_taken_for_damaged(saved, mo
         with pytest.raises(UserError, match="Checkpoint 5 in .* cannot be read: .*; mend that") as caught:
             checkpoints.damage(5)
         assert not isinstance(caught.value, DamagedCheckpoint)
-
-
-def test_random_flips_are_named_or_change_nothing(saved):  # noqa: F811
-    """The whole of it: `python -m experiments.faults`."""
-    rng, named = random.Random(0), 0
-    files = [path for path in sorted((saved / "5").rglob("*")) if path.is_file() and path.stat().st_size]
-    for _ in range(40):
-        path = rng.choice(files)
-        whole = path.read_bytes()
-        data = bytearray(whole)
-        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        path.write_bytes(data)
-        with Checkpoints(saved, read_only=True) as checkpoints:
-            try:
-                restored = checkpoints.restore(5, wanted()).items
-                pairs = zip(jax.tree.leaves(restored), jax.tree.leaves(items(5.0)), strict=True)
-                assert all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs), path
-            except DamagedCheckpoint as error:
-                assert "\n" not in str(error)
-                named += 1
-        path.write_bytes(whole)
-    assert named > 10
 
 
 def test_damaged_metrics_do_not_change_silently_which_is_the_best(saved):  # noqa: F811

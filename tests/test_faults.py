@@ -1,12 +1,14 @@
 """The command that breaks runs, a few of each fault, and its table."""
 
 import csv
+import json
 
 import pytest
 
 from experiments import faults
 from experiments.breaking import runs
 from experiments.breaking.kinds import Outcome
+from experiments.faults import read_outcomes
 from mcvae_jax.errors import UserError
 
 GOOD = Outcome("kill", "vae", "", False, True, False, 0, 0, "", "")
@@ -44,3 +46,10 @@ def test_mistakes_are_one_line(tmp_path, argv, message):
     with pytest.raises(UserError, match=message) as caught:
         faults.main([f"--out={tmp_path}", *[each for each in argv if each != "--out="]])
     assert "\n" not in str(caught.value)
+
+
+def test_outcomes_that_cannot_be_read_are_left_out(tmp_path):
+    whole = json.dumps(GOOD._asdict())
+    lines = [whole, whole.replace('"lines": 0', '"lines": "0"'), "[]", '{"kind": "kill"}', ""]
+    (tmp_path / "o").write_text("\n".join(lines))
+    assert read_outcomes(tmp_path / "o") == [GOOD]

@@ -65,7 +65,7 @@ def test_every_row_leads_to_functions(name):
         kind.check(config)
 
 
-@pytest.mark.parametrize("task", ["vea", "", "mcvae", None, 3])
+@pytest.mark.parametrize("task", ["vea", "", "mcvae", None, 3, ":KIND", ".mine:KIND"])
 def test_unknown_tasks_are_one_line_that_lists_the_known(task):
     with pytest.raises(UserError) as error:
         kind_of(task)

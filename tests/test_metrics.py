@@ -19,13 +19,14 @@ def test_one_bad_byte_stops_no_run(tmp_path):
         b'{"step": 10, "split": "else", "seconds": 1}',
         b"[]",
         b'{"step": 10, "split": "train", "seconds": 1, "kl": "x"}',
+        b'{"step": 10, "split": "train", "seconds": 1, "kl": 1' + b"0" * 400 + b"}",  # more than a float holds
     ]
     path.write_bytes(b"\n".join([*rows, *odd, b'{"step": 40, "spl']))
     assert read_metrics(path) == [LINES[0], LINES[2]]
     log = MetricsLog(path, 20, said.append)
     log.write(21, "held_out", {"objective": float("nan"), "seconds": 2.5})
     log.close()
-    assert said == [f"{path}: 5 damaged lines are left out."] and log.seconds == 1.0
+    assert said == [f"{path}: 6 damaged lines are left out."] and log.seconds == 1.0
     assert read_metrics(path) == [LINES[0], {"step": 21, "split": "held_out", "objective": None, "seconds": 2.5}]
 
 

@@ -203,7 +203,8 @@ def test_processes_that_do_not_fit_together_say_so(arguments, message):
 
 def test_strangers_at_the_port_are_let_be():
     run = Run("print(peers.by_first('it', lambda: 7))", 2, [(2, 0)])
-    for words in (b"GET / HTTP/1.0\r\n\r\n", b"{}\n", b"\x00\xff\n", b""):
+    hello = b'{"process": 1, "processes": 2, "facts": 5}\n'
+    for words in (b"GET / HTTP/1.0\r\n\r\n", b"{}\n", b"\x00\xff\n", b"", hello, b"[" * 100_000 + b"\n"):
         until = time.monotonic() + 10
         while time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection(("localhost", run.port), timeout=1) as stranger:

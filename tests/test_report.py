@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mcvae_jax.corpus.clean import clean
-from mcvae_jax.corpus.pictures import draw
+from mcvae_jax.corpus.pictures import draw, read_report
 from mcvae_jax.corpus.read import Skipped, Song
 from mcvae_jax.corpus.report import (
     commonest_tokens,
@@ -19,7 +19,9 @@ from mcvae_jax.corpus.report import (
     write_report,
 )
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.jsonfile import DamagedFile, write_json
 from mcvae_jax.music.bars import MOVE_BINS, Stats
+from tests.small_models import edit_json, save_corpus
 
 SETTINGS = CorpusSettings("a source", max_bars=400, held_out=0.3)
 
@@ -138,3 +140,25 @@ def test_token_names():
     assert [token_name(t) for t in (69, 60, 21, 108, 0, 128, 129)] == [
         "A4", "C4", "A0", "C8", "C-1", "NOTE OFF", "NO EVENT",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "fields"),
+    [
+        ("as_read", {"songs_of_length": {"5": 2**53}}),
+        ("as_read", {"songs_of_length": {}}),
+        ("cleaned", {"repeated_share": "half"}),
+        ("quantisation", {"share_moved": None}),
+    ],
+)
+def test_a_report_that_cannot_be_drawn_is_damaged(tmp_path, part, fields):
+    report = example_report()
+    save_corpus(tmp_path / "corpus")
+    write_json(tmp_path / "corpus" / "report.json", report | {part: report[part] | fields})
+    edit_json(tmp_path / "corpus" / "corpus.json", lambda header: header.update(digests={}))
+    with pytest.raises(DamagedFile, match=f"report.json is damaged .*{part}"):
+        read_report(tmp_path / "corpus")
+
+
+def test_signs_of_mathematics_are_drawn_as_they_are(tmp_path):
+    draw(example_report() | {"left_out": {"$x^$": 3}}, tmp_path / "x.png")

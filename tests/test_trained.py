@@ -208,6 +208,15 @@ def edited_with_its_check(runs):
     return lambda: open_codec(runs / "vae")
 
 
+def no_copy(runs):
+    """config.json is gone bad, and what the checkpoint has in its place is no record of a run."""
+    edit_json(
+        runs / "vae" / "checkpoints" / "5" / "identity" / "identity.json", lambda about: about.update(run={"task": 5})
+    )
+    (runs / "vae" / "config.json").write_bytes(b"{")
+    return lambda: open_codec(runs / "vae")
+
+
 def one_bit(runs):
     """Of an array's bytes, which Orbax and TensorStore do not look at."""
     flip_in_the_largest(runs / "vae" / "checkpoints" / "5" / "params")
@@ -257,6 +266,11 @@ def other_corpus(runs):
     return lambda: open_corpus(origin, runs / "corpora" / "small")
 
 
+def test_a_record_without_a_folder_of_code_has_none(copied):
+    edit_json(copied / "vae" / "config.json", lambda record: record.pop("code"))
+    assert open_codec(copied / "vae").origin.step == 5
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -275,6 +289,7 @@ def other_corpus(runs):
         (record_of("config", task=["vae"]), "config.json is damaged .Expected `str`, got `array` - at `.*task"),
         (record_of("config", train={"steps": "many"}), "config.json is damaged .*train.steps"),
         (record_of("config", model=None), "config.json is damaged .*model"),
+        (no_copy, "config.json is damaged .*; restore it, or train in another workdir"),
         (record_of("data", vae_step=-1), "config.json is damaged .*vae_step"),
         (no_corpus_named, "config.json has no 'corpus'"),
         (no_such_step, "no checkpoint of step 6; it has step 5"),

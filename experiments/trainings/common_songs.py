@@ -1,7 +1,7 @@
 """The same held-out songs under runs whose corpora differ: which they are, and the whole-song bound of each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -17,6 +17,15 @@ from mcvae_jax.trained import open_corpus
 Say = Callable[[str], None]
 
 DRAWS = 4
+
+
+class _Kept(TypedDict):
+    """common_songs.json of a run: what was asked for, and the bound of each song in bits."""
+
+    models: list[str]
+    names: list[str]
+    draws: int
+    bits: list[float]
 
 
 def held_out_in_all(corpora: Sequence[Corpus], shortest: int, longest: int) -> list[str]:
@@ -44,7 +53,7 @@ def song_bits(run: Result, names: Sequence[str], say: Say) -> np.ndarray:
     """The whole-song bound of each song of the run's corpus, bits (S,); kept in common_songs.json of the run."""
     path = run.folder / "common_songs.json"
     asked = {"models": run.scores["models"], "names": list(names), "draws": DRAWS}
-    kept = read_or_none(path, dict[str, Any], say, "the songs are scored anew") or {}
+    kept = read_or_none(path, _Kept, say, "the songs are scored anew") or {}
     if any(kept.get(name) != value for name, value in asked.items()):
         say(f"{run.folder.name}: {len(names)} songs that all arms hold out")
         model = open_model(run.folder)

@@ -14,6 +14,7 @@ from mcvae_jax.corpus.report import SECOND_LIMIT, commonest_tokens, token_name
 from mcvae_jax.corpus.store import read_header
 from mcvae_jax.jsonfile import Count, DamagedFile, conform, digest_of, read_json
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.text import for_figure
 
 # the signs of the thesis: mean a green triangle, median an orange line, outliers blue crosses
 BOX = {
@@ -26,13 +27,24 @@ BOX = {
 READ, CLEANED = "0.6", "tab:blue"
 
 
-class _Counts(TypedDict, total=False):
-    """Of report.json: of the songs as read, cleaned, or shorter than a limit."""
+_OfLength = Annotated[int, msgspec.Meta(ge=1, le=10**7)]  # songs, each of which takes memory to draw
+_OfLengths = dict[Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}$")], _OfLength]
+
+
+class _Songs(TypedDict):
+    """Of report.json: of the songs as read or cleaned, of which there are some."""
 
     songs: Count
     bars: Count
-    songs_of_length: dict[Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}$")], Count]
+    repeated_share: float
+    songs_of_length: Annotated[_OfLengths, msgspec.Meta(min_length=1)]
     token_counts: Annotated[list[Count], msgspec.Meta(min_length=130, max_length=130)]
+
+
+class _ShortSongs(TypedDict, total=False):
+    """Of those below a limit, of which there may be none."""
+
+    songs_of_length: _OfLengths
 
 
 class _Side(TypedDict):
@@ -41,6 +53,7 @@ class _Side(TypedDict):
 
 class _Quantisation(TypedDict):
     onsets: Count
+    share_moved: float
     moves: Annotated[list[Count], msgspec.Meta(min_length=1)]
 
 
@@ -48,10 +61,10 @@ class _Report(TypedDict):
     """What the picture of a corpus shows."""
 
     max_bars: Count
-    as_read: _Counts
-    cleaned: _Counts
-    cleaned_to_226: _Counts
-    split: dict[str, _Side]
+    as_read: _Songs
+    cleaned: _Songs
+    cleaned_to_226: _ShortSongs
+    split: Annotated[dict[str, _Side], msgspec.Meta(min_length=1)]
     left_out: dict[str, Count]
     quantisation: _Quantisation
 
@@ -137,7 +150,7 @@ def _density(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any]) -> None:
 
 def _tokens(axes: Axes, cleaned: dict[str, Any]) -> None:
     common = commonest_tokens(cleaned["token_counts"], 12)[::-1]
-    total = sum(cleaned["token_counts"])
+    total = max(1, sum(cleaned["token_counts"]))
     bars = axes.barh([f"{token_name(token)} ({token})" for token, _ in common], [count for _, count in common])
     axes.bar_label(bars, [f"{count:,} ({count / total:.1%})" for _, count in common], padding=3)
     axes.set_xticks([])
@@ -161,7 +174,7 @@ def _left_out(axes: Axes, report: dict[str, Any]) -> None:
     fates = [(name, side["songs"], CLEANED) for name, side in report["split"].items()]
     fates += [(reason, count, READ) for reason, count in report["left_out"].items()]
     names, counts, colors = zip(*fates[::-1], strict=True)
-    bars = axes.barh([textwrap.fill(name, 20) for name in names], counts, color=colors)
+    bars = axes.barh(["\n".join(map(for_figure, textwrap.wrap(name, 20))) for name in names], counts, color=colors)
     axes.bar_label(bars, [f"{count:,}" for count in counts], padding=3)
     axes.margins(x=0.15)
     axes.set(title="What became of the songs", xlabel="songs (blue) and what was left out (grey)")

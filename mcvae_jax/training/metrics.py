@@ -4,9 +4,10 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import jax
+import msgspec
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -38,6 +39,9 @@ class _Line(TypedDict):
     step: Count
     split: Literal["train", "held_out"]
     seconds: Seconds
+
+
+_Numbers = dict[str, Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | float | None]  # that float can hold
 
 
 class MetricsLog:
@@ -89,7 +93,7 @@ def read_lines(path: Path) -> Lines:
 
 def _check_line(path: Path, line: Object) -> None:
     conform(path, line, _Line)
-    conform(path, {name: value for name, value in line.items() if name != "split"}, dict[str, int | float | None])
+    conform(path, {name: value for name, value in line.items() if name != "split"}, _Numbers)
 
 
 def add_sums(total: dict[str, np.ndarray] | None, sums: dict[str, Any]) -> dict[str, np.ndarray]:

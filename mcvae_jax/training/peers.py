@@ -12,7 +12,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Required, TypedDict, TypeVar
+
+import msgspec
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
@@ -20,7 +22,22 @@ from mcvae_jax.errors import UserError
 LOST = 75  # EX_TEMPFAIL: nothing is wrong with the command, start all of them again
 FIRST_LINE, LINES = 3.0, 30.0  # seconds until it is said who is waited for, and between such lines
 LONGEST = 1 << 24  # bytes of a message
-Message = dict[str, Any]
+T = TypeVar("T")
+
+
+class Message(TypedDict, total=False):
+    """What processes tell each other; which fields there are goes by `kind`."""
+
+    kind: Required[str]
+    status: int
+    line: str
+    signal: int
+    processes: list[int]
+    address: str
+    name: str
+    value: Any
+    number: int
+    step: int
 
 
 class ProcessLost(UserError):
@@ -126,9 +143,9 @@ class Peers:
         threading.Thread(target=self._read, args=(index, lines), daemon=True).start()
 
     def _read(self, index: int, lines: Any) -> None:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError):
             while line := lines.readline(LONGEST):
-                self._take(json.loads(line), index)
+                self._take(message_of(line, Message), index)
                 self._is_heard = True
         with self.changed:
             del self.wires[index]
@@ -221,6 +238,14 @@ class Peers:
         missing = sorted(set(range(self.count)) - self.here)
         names = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
         return f"{len(missing)} of {self.count} processes at {self.address} (number {names})"
+
+
+def message_of(line: bytes, shape: type[T]) -> T:
+    """A line that came over a wire, as `shape` (a TypedDict); ValueError where it is none."""
+    try:
+        return msgspec.convert(json.loads(line), shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ValueError("no message of a process of this run") from error
 
 
 def say(line: str) -> None:

@@ -6,13 +6,24 @@ import os
 import socket
 import threading
 import time
+from typing import Any, TypedDict
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.training.peers import FIRST_LINE, LINES, LONGEST, LOST, Message, Peers, ProcessLost, say
+from mcvae_jax.training.peers import FIRST_LINE, LINES, LONGEST, LOST, Peers, ProcessLost, message_of, say
 from mcvae_jax.workdir import differences
 
+Facts = dict[str, Any]
 
-def roll_call(host: str, port: int, count: int, index: int, facts: Message, until: float) -> Peers:
+
+class Hello(TypedDict):
+    """What a process says first to process 0."""
+
+    process: int
+    processes: int
+    facts: Facts
+
+
+def roll_call(host: str, port: int, count: int, index: int, facts: Facts, until: float) -> Peers:
     """Returns when all processes are there and fit together; `service` is then an address for JAX's own service.
 
     Args:
@@ -43,7 +54,7 @@ def roll_call(host: str, port: int, count: int, index: int, facts: Message, unti
     return peers
 
 
-def listen(peers: Peers, host: str, port: int, facts: Message) -> socket.socket:
+def listen(peers: Peers, host: str, port: int, facts: Facts) -> socket.socket:
     """Process 0: takes the others' calls at an address from now on, by a thread; those that do not fit are refused."""
     try:
         server = _server(host, port)
@@ -74,17 +85,17 @@ def _server(host: str, port: int) -> socket.socket:
         return socket.create_server(("", port))
 
 
-def _welcome(peers: Peers, wire: socket.socket, facts: Message) -> None:
+def _welcome(peers: Peers, wire: socket.socket, facts: Facts) -> None:
     """One call: its first line says who calls and what for."""
     lines = wire.makefile("rb")
     try:
         wire.settimeout(10)
-        hello = json.loads(lines.readline(LONGEST))
-        index, wrong = int(hello["process"]), _mismatch(peers, facts, hello)
+        hello = message_of(lines.readline(LONGEST), Hello)
+        index, wrong = hello["process"], _mismatch(peers, facts, hello)
         refusal = {"kind": "refused", "status": UserError.status, "line": wrong}
         if wrong:
             wire.sendall(json.dumps(refusal).encode() + b"\n")
-    except (OSError, ValueError, TypeError, KeyError):  # somebody else, who knocks at every port
+    except (OSError, ValueError, RecursionError):  # somebody else, who knocks at every port
         wire.close()
         return
     if wrong:
@@ -101,7 +112,7 @@ def _welcome(peers: Peers, wire: socket.socket, facts: Message) -> None:
     peers.tell_all(kind="here", processes=sorted(peers.here))
 
 
-def _mismatch(peers: Peers, facts: Message, hello: Message) -> str:
+def _mismatch(peers: Peers, facts: Facts, hello: Hello) -> str:
     """Why a process cannot be of this run; '' where it can."""
     index = hello["process"]
     if hello["processes"] != peers.count:
@@ -112,7 +123,7 @@ def _mismatch(peers: Peers, facts: Message, hello: Message) -> str:
     return f"process {index} was started otherwise than process 0: {'; '.join(changes)}" if changes else ""
 
 
-def call(peers: Peers, host: str, port: int, facts: Message, until: float) -> None:
+def call(peers: Peers, host: str, port: int, facts: Facts, until: float) -> None:
     """The other processes: calls process 0 until it is there; ProcessLost when time is over."""
     hello = {"process": peers.index, "processes": peers.count, "facts": facts}
     started, told, reason = time.monotonic(), FIRST_LINE, ""
