@@ -22,6 +22,7 @@ from mcvae_jax.trained import open_corpus
 Say = Callable[[str], None]
 
 PAGE = "index.html"  # in the folder of the songs
+LATER = {"repetition": Settings.repetition}  # facts that earlier songs do not tell, as they held then
 OWN_FIELDS = ("composed", "continued", "seed_bars", "bars")  # of config.songs; the others are those of `Settings`
 FIELDS = dict.fromkeys(OWN_FIELDS, int) | {field.name: field.type for field in dataclasses.fields(Settings)}
 
@@ -48,7 +49,7 @@ def check_folder(folder: Path) -> None:
 def is_written(model: SongModel, config: Any, folder: Path, say: Say) -> bool:
     """Whether the songs that `write_demo` would write stand there already, as they were written; damage is said."""
     written = results.read_written(folder, say)
-    if written is None or written.unfinished or written.about != _about(model, config):
+    if written is None or written.unfinished or LATER | written.about != _about(model, config):
         return False
     damaged = written.damaged(folder)
     if damaged:
