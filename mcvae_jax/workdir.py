@@ -41,6 +41,7 @@ LATER_FIELDS = {
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,
+    "corpus.steps_per_bar": 16,
 }
 
 
@@ -84,6 +85,8 @@ class _Data(TypedDict, total=False):
     vae: str
     vae_step: Count
     latent: Count
+    steps_per_bar: Count
+    metre: str
 
 
 class _Record(TypedDict):

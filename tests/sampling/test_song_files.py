@@ -287,7 +287,7 @@ def test_songs_without_bars_or_notes(tmp_path):
 WRITE_MANY = """
 import sys
 from mcvae_jax.command import run_command
-from tests.test_song_files import songs_of, write_results
+from tests.sampling.test_song_files import songs_of, write_results
 run_command(lambda argv: write_results(argv[0], songs_of(3000, 25), "Songs", {}, print) and 0)
 """
 
