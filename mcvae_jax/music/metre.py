@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.grid import Grid
+from mcvae_jax.music.grid import Grid, metre_text
 from mcvae_jax.music.regular import Edit, Signature, bar_length, find_edits, main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import to_steps
 
+_METRE = re.compile(r"([1-9]\d?)/(1|2|4|8|16|32)")
 _CLEARER = 1.25  # accents so much clearer every three quarters than every four are music in three (BUILD_NOTES.md)
 
 
@@ -39,7 +40,7 @@ def find_bars(score: Score, melody: Track, grid: Grid, metre: str = "") -> Bars:
     """
     per_quarter = score.ticks_per_quarter
     stated = _in_force(score, melody)
-    only_beats = 4 * stated[0][1] <= stated[0][2]
+    only_beats = 4 * stated[0][1] <= stated[0][2] and bar_length(stated[0], per_quarter) < grid.ticks(per_quarter)
     signatures = stated if score.pickup >= 0 else _from_first_bar(stated, grid.ticks(per_quarter))
     signatures = [(0, *parse_metre(metre))] if metre else signatures
     origin = score.pickup if score.pickup >= 0 else signatures[0][0]
@@ -72,7 +73,7 @@ def _from_first_bar(stated: list[Signature], whole: int) -> list[Signature]:
 
 def parse_metre(metre: str) -> tuple[int, int]:
     """Numerator and denominator of 'N/D'; raises UserError."""
-    match = re.fullmatch(r"([1-9]\d?)/(1|2|4|8|16|32)", metre)
+    match = _METRE.fullmatch(metre)
     if not match:
         raise UserError(f"metre={metre!r} is no metre; say for example '4/4', or '' for what each file states")
     return int(match[1]), int(match[2])
@@ -82,6 +83,7 @@ def stated_metre(score: Score, melody: Track, grid: Grid, metre: str = "") -> tu
     """Numerator and denominator of the metre of the melody's first whole bar; 4/4 where none is stated.
 
     A metre that does not fit the grid gives way to the one that holds longest, and both to `metre` where it is given.
+    One of numbers that hardly any program takes, as 300/4 or 4/64, gives way to the plainest of the grid.
     """
     if metre:
         return parse_metre(metre)
@@ -89,7 +91,7 @@ def stated_metre(score: Score, melody: Track, grid: Grid, metre: str = "") -> tu
     signature = stated[0]
     if not grid.fits(*signature[1:]):
         signature = main_metre(stated, int(melody.start[0]), int(melody.end.max()))
-    return signature[1], signature[2]
+    return (signature[1], signature[2]) if _METRE.fullmatch(metre_text(signature[1:])) else grid.metre
 
 
 def _in_force(score: Score, melody: Track) -> list[Signature]:
