@@ -26,7 +26,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.corpus = corpus = ml_collections.ConfigDict()
     corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 23), or a folder, .zip, .tar.gz or file
     corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
-    corpus.bars = "metre"  # 'metre': bars of the music that fill 16 steps; 'fixed16': cut every 16 steps (thesis)
+    corpus.bars = "metre"  # 'metre': bars of the music; 'fixed16': cut every steps_per_bar steps (thesis: 16)
+    corpus.steps_per_bar = 16  # 16: 4/4; 12: 3/4 and 6/8; 24: triplets in 4/4; from 4 to 96, other metres are left out
     corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
     corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
     corpus.max_pitch = 127

@@ -28,6 +28,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.jsonfile import write_json
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.music.grid import grid_of
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
 
@@ -127,7 +128,7 @@ def _described(model: clips.Model, text: str) -> dict:
 
 
 def _write_song(folder: Path, stem: str, title: str, bars: np.ndarray, tempo: float) -> None:
-    song = ComposedSong(stem, title, bars, np.zeros(len(bars), bool), Setting(tempo), {})
+    song = ComposedSong(stem, title, bars, np.zeros(len(bars), bool), Setting(tempo, grid_of(bars.shape[1]).metre), {})
     write_song(folder / f"{stem}.mid", song)
 
 

@@ -70,6 +70,11 @@ def main(argv: list[str]) -> None:
     models = [open_model(folder, flags.checkpoint) for folder in (flags.models or flags.workdir).split(",")]
     corpus = common_corpus(models, flags.corpus)
     encoder = open_model(flags.encoder) if flags.encoder else next((m for m in models if LATENTS in m.abilities), None)
+    if encoder and encoder.steps != corpus.steps_per_bar:
+        raise UserError(
+            f"--encoder={flags.encoder} knows bars of {encoder.steps} steps, and the models were trained on bars of"
+            f" {corpus.steps_per_bar}; give another --encoder"
+        )
     plan = Plan(flags.songs, flags.bars, flags.draws, flags.seed)
     about = facts(models, encoder, corpus, plan) | {
         "command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])

@@ -97,7 +97,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default="auto",
         help="which track: auto, skyline (the top notes of all), name:REGEX, index:N, channel:N (default: auto)",
     )
-    seed.add_argument("--metre", default="", help="4/4 cuts any music into bars of 16 sixteenths (default: the file's)")
+    seed.add_argument(
+        "--metre", default="", help="4/4 cuts any music into bars of 16 steps, 3/4 of 12 (default: the file's)"
+    )
     add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
     add_whole(songs, "songs", 1, MOST_SONGS, 8, "how many; vae: of either kind")
@@ -142,8 +144,9 @@ def main(argv: list[str]) -> None:
     flags = parse(argv)
     settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
     check_folder(flags.out)
-    seeds = _seeds(flags)
+    paths = _seed_files(flags)
     model = open_model(flags.workdir, flags.checkpoint)
+    seeds = _seeds(flags, paths, model.steps)
     facts = _facts(model)
     say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
     start = time.monotonic()
@@ -176,20 +179,25 @@ def make_songs(
     return make[flags.mode]()
 
 
-def _seeds(flags: argparse.Namespace) -> list[Seed]:
-    """The seeds that a mode needs, and what is worth knowing about them said."""
+def _seed_files(flags: argparse.Namespace) -> list[str]:
+    """The files of the seeds that a mode needs; UserError where the options lack one."""
     needs = [name for name in ("seed_file", "seed_file_b") if flags.mode in TAKEN_BY[name]]
     for name in needs:
         if not getattr(flags, name):
             raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
     if flags.mode == "infill" and not flags.missing:
         raise UserError("--mode=infill composes some bars anew: say which, as --missing=5-8")
+    return [getattr(flags, name) for name in needs]
+
+
+def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed]:
+    """The seeds in bars of so many steps, and what is worth knowing about them said."""
     wanted = SEED_BARS.get(flags.mode, ALL_SEED_BARS) if flags.seed_bars is None else flags.seed_bars
     which = flags.seed_from or ("last" if flags.mode in LAST else "first")
     seeds = []
-    for path in (getattr(flags, name) for name in needs):
+    for path in paths:
         asked = flags.seed_bars is not None
-        seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune)
+        seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
         used = f"its {which} {len(seed.bars)} of {seed.total:,} bars" if len(seed.bars) < seed.total else "all its bars"
         say(f"{path}: {seed.title!r}, {used}")
         for note in seed.notes:

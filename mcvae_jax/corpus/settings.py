@@ -4,6 +4,7 @@ import dataclasses
 
 from mcvae_jax.command import check_range
 from mcvae_jax.errors import UserError
+from mcvae_jax.music import grid
 
 CHOICES = {
     "bars": ("metre", "fixed16"),
@@ -21,7 +22,8 @@ class CorpusSettings:
 
     source: str  # 'builtin', 'tunes', or the path of a folder, .zip, .tar.gz or single file
     melody: str = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N'
-    bars: str = "metre"  # 'metre' (bars start on the downbeat) or 'fixed16' (the thesis: every 16 steps)
+    bars: str = "metre"  # 'metre' (bars start on the downbeat) or 'fixed16' (cut every steps_per_bar, as the thesis)
+    steps_per_bar: int = 16  # 16 for 4/4, 12 for 3/4 and 6/8, 24 for triplets in 4/4, 4 to 96; other metres are skipped
     metre: str = ""  # '' takes the metre that each file states; '4/4' says it for every file
     min_pitch: int = 0  # notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)
     max_pitch: int = 127  # notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)
@@ -44,4 +46,5 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:
             raise UserError(f"split_seed={self.split_seed} is too large; it must fit into 64 bits")
+        check_range("steps_per_bar", self.steps_per_bar, grid.FEWEST, grid.MOST)
         check_range("max_bars", self.max_bars, 0, MOST_BARS)
