@@ -23,6 +23,7 @@ import numpy as np
 from experiments.listening import clips
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.listening.page import make_test, write_page
+from experiments.listening.report import analyse
 from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
@@ -138,8 +139,6 @@ def main(argv: list[str]) -> None:
     if flags.command == "make":
         make(flags, shlex.join(["python", "-m", "experiments.listening_test", *argv]))
     else:
-        from experiments.listening.report import analyse  # needs scipy, which `make` does not
-
         analyse(flags.files, Path(flags.key), Path(flags.out), say)
 
 

@@ -21,11 +21,11 @@ from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.classifiers import FOLDS
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.evaluation import FIXED_NGRAM, Plan, evaluate, named
 from mcvae_jax.evaluation.report import write_page
-from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import MOST_SEED
