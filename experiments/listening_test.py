@@ -24,7 +24,7 @@ from experiments.listening import clips
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.listening.page import make_test, write_page
 from experiments.listening.report import analyse
-from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
+from mcvae_jax.command import Parser, add_settings, add_whole, run_command, say, settings_of
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.jsonfile import write_json
@@ -50,10 +50,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(make, "bars", 1, 1000, 25, "of each clip")
     add_whole(make, "seed_bars", 1, 1000, 1, "that the models see")
     make.add_argument("--tempo", type=float, default=110.0, metavar="X", help="quarters a minute (default: 110)")
-    comments = comments_of(Settings)
-    for field in dataclasses.fields(Settings):
-        text = f"{comments[field.name]} (default: {field.default})"
-        make.add_argument(f"--{field.name}", type=field.type, default=field.default, metavar="X", help=text)
+    add_settings(make, Settings, {})
     analyse = commands.add_parser("analyse", help="says what the answers say")
     analyse.add_argument("files", nargs="+", metavar="FILES", help="answers-CODE.json, or folders of them")
     analyse.add_argument("--key", required=True, metavar="FILE", help="the key.json of the test")
@@ -119,7 +116,7 @@ def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
     if len(texts) < 2:
         named = "one model" if texts else "no model"
         raise UserError(f"--models={flags.models} names {named}; give two or more, as --models=DIR,DIR")
-    return texts, Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
+    return texts, settings_of(flags, Settings)
 
 
 def _described(model: clips.Model, text: str) -> dict:
