@@ -24,7 +24,7 @@ from mcvae_jax.evaluation.sets import (
     song_kernel,
 )
 
-Songs = Sequence[np.ndarray]  # uint8 (T, 16) each
+Songs = Sequence[np.ndarray]  # uint8 (T, steps) each
 Encode = Callable[[Songs], np.ndarray]  # to latents (S, T, Z)
 Say = Callable[[str], None]
 

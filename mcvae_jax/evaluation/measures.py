@@ -1,4 +1,4 @@
-"""One number of a song, uint8 (n, 16) with n >= 1: by these, sets of songs are compared.
+"""One number of a song, uint8 (n, T), n >= 1 bars of T steps: by these, sets of songs are compared.
 
 Each has a value for every song, silence included, and none needs a model. They describe; they do not rank: what counts
 is how their distribution over a set differs from that over real songs (`sets.py`).

@@ -7,7 +7,7 @@ import mido
 import numpy as np
 import pytest
 
-from mcvae_jax import evaluate, sample
+from mcvae_jax import evaluate, main, sample
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
@@ -26,6 +26,7 @@ from mcvae_jax.sampling.seeds import read_seed
 from mcvae_jax.sampling.song import ComposedSong, Setting, check_song, read_back, unseeded, write_song
 from tests.sampling.test_seeds import ABC
 from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_vae
+from tests.test_pipeline import arguments, songs_of
 
 JIG = "X:1\nT:Jig\nM:6/8\nL:1/8\nQ:3/8=120\nK:G\nd|c2e gec|d3 B2G|c2e gec|d3 B2z|]\n"
 METRES = {12: [(3, 4), (6, 8), (3, 8), (12, 8), (12, 16), (1, 4)], 24: [(4, 4), (2, 4), (2, 2)], 18: [(9, 8), (3, 8)]}
@@ -202,3 +203,22 @@ def test_music21_reads_a_composed_jig_as_six_eight(runs, tmp_path):
     onsets = [float(note.offset) * 4 for note in score.flatten().notes if not (note.tie and note.tie.type != "start")]
     assert onsets == np.flatnonzero(song.bars.reshape(-1) < NOTE_OFF).tolist()
     assert all(measure.barDuration.quarterLength == 3 for measure in score.parts[0].getElementsByClass("Measure"))
+
+
+@pytest.mark.slow
+def test_jigs_in_bars_of_12_from_the_corpus_to_the_songs(tmp_path):
+    """A book of random jigs and a reel, which is left out: all stages, and songs that mido opens as 6/8."""
+    rng, tunes = np.random.default_rng(0), []
+    for number in range(14):
+        bars = [" ".join("".join(rng.choice(list("GABcde"), 3)) for _ in range(2)) for _ in range(18)]
+        tunes.append(f"X:{number}\nT:Jig {number}\nM:6/8\nL:1/8\nK:G\n{'|'.join(bars)}|]\n")
+    (tmp_path / "book.abc").write_text("\n".join([*tunes, "X:99\nM:4/4\nL:1/4\nK:G\nGABc|]\n"]))
+    fields = [f"vae.corpus.source={tmp_path / 'book.abc'}", "vae.corpus.steps_per_bar=12", "vae.corpus.held_out=0.3"]
+    assert main.main(arguments(tmp_path / "run", tmp_path / "corpus", *fields)) == 0
+    report = json.loads((tmp_path / "corpus" / "report.json").read_text())
+    assert report["left_out"] == {"metre does not fill the bar of 12 steps": 1}
+    data = json.loads((tmp_path / "run" / "vae" / "config.json").read_text())["data"]
+    assert (data["steps_per_bar"], data["metre"]) == (12, "6/8")
+    record = songs_of(tmp_path / "run")
+    assert record["warnings"] == [] and {len(bar) for song in record["songs"] for bar in song["tokens"]} == {12}
+    assert {metre_of(path) for path in (tmp_path / "run" / "songs").glob("*.mid")} == {(6, 8)}
