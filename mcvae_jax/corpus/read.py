@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.errors import UserError
@@ -20,7 +21,6 @@ from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.text import printable
 
-BUILT_IN = ("builtin", "tunes")
 _LONGEST = 200  # characters of a title or of a detail: a file may hold any number
 _CHUNK = 64  # files that a worker gets at a time
 _CHUNK_BYTES = 4 << 20  # of files in memory
@@ -49,7 +49,7 @@ def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator
     parse_how(settings.melody)
     if settings.metre:
         parse_metre(settings.metre)
-    results = _read_built_in(settings) if settings.source in BUILT_IN else _read_files(settings, workers)
+    results = _read_built_in(settings) if settings.source in DATA_SETS else _read_files(settings, workers)
     return _not_empty(results, settings.source)
 
 
@@ -138,9 +138,7 @@ def _failed(file: File, failure: Failure) -> list[Skipped]:
 
 
 def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:
-    from mcvae_jax.corpus.builtin import builtin_scores
-
-    for name, score in builtin_scores(settings.source):
+    for name, score in DATA_SETS[settings.source].read():
         yield score_to_song(score, name, _checksum(name.encode()), settings)
 
 

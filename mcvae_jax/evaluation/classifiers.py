@@ -42,8 +42,9 @@ def strong(a: Figures, b: Figures, seed: int = 0) -> dict[str, Any]:
     from sklearn.pipeline import make_pipeline
 
     grams = DictVectorizer(sparse=False).fit_transform([*a.grams, *b.grams])
-    commonest = SelectKBest(lambda x, label: x.sum(axis=0), k=min(COMMONEST, grams.shape[1]))
-    chosen = ColumnTransformer([("n-grams", commonest, slice(grams.shape[1]))], remainder="passthrough")
+    count = grams.shape[1]  # 0 where all songs are silent
+    commonest = SelectKBest(lambda x, label: x.sum(axis=0), k=min(COMMONEST, count)) if count else "drop"
+    chosen = ColumnTransformer([("n-grams", commonest, slice(count))], remainder="passthrough")
     boosted = HistGradientBoostingClassifier(
         max_iter=TREES, max_leaf_nodes=4, min_samples_leaf=3, max_features=0.1, early_stopping=False, random_state=0
     )

@@ -92,13 +92,13 @@ def test_bars_of_16_are_written_in_four():
 def test_built_in_jigs_and_waltzes(tmp_path):
     """Against the metre that each tune states, counted apart: 6/8 is the metre of most."""
     pytest.importorskip("music21")
-    from mcvae_jax.corpus.builtin import builtin_scores
+    from mcvae_jax.corpus.builtin import fiddle_tunes
     from mcvae_jax.music.score import Score
 
     settings = CorpusSettings("builtin", steps_per_bar=12, dedupe="none")
     corpus = build_corpus(settings, tmp_path / "c", pictures=False)
     alone, anywhere = Counter(), Counter()
-    for _, score in builtin_scores("builtin"):
+    for _, score in fiddle_tunes():
         if isinstance(score, Score):
             stated = {f"{n}/{d}" for _, n, d in score.time_signatures.tolist()}
             alone.update(stated if len(stated) == 1 else ())

@@ -58,15 +58,13 @@ def test_each_song_is_judged_by_a_classifier_that_did_not_see_it(tell):
     assert tell(a, b)["value"] < 0.7
 
 
-def test_the_songs_asked_about_do_not_choose_the_n_grams(monkeypatch):
-    """Each song of one set has an n-gram of its own, which no other song can show to belong to that set."""
-    monkeypatch.setattr(classifiers, "COMMONEST", 30)
-    own = [{f"own {n}": 0.9, "shared": 0.1} for n in range(20)]
-    shared = [{"shared": 0.1}] * 20
+@pytest.mark.parametrize("seen, share", [(1, 0.5), (2, 1)])
+def test_the_strong_one_sees_the_commonest_n_grams_of_both_sets(monkeypatch, seen, share):
+    monkeypatch.setattr(classifiers, "COMMONEST", seen)
+    some = [{"in all": 0.5, f"in one {n}": 0.4} for n in range(20)]
+    others = [{"in all": 0.5, "in the others": 0.1}] * 20
     nothing = np.zeros((20, 1))
-    assert strong(Figures(own, nothing), Figures(shared, nothing))["value"] == 0.5
-    theirs = [{"theirs": 0.2, "shared": 0.1}] * 20
-    assert strong(Figures(own, nothing), Figures(theirs, nothing))["value"] == 1
+    assert strong(Figures(some, nothing), Figures(others, nothing))["value"] == share
 
 
 @BOTH
@@ -102,6 +100,11 @@ def test_songs_of_the_same_making_are_not_told_apart_and_their_shuffled_bars_are
     assert like["interval"][0] < 0.5 < like["interval"][1]
     shuffled = strong(Figures.of(a), Figures.of([rng.permutation(each) for each in c]))
     assert shuffled["value"] > 0.9
+
+
+def test_silence_is_not_told_from_silence():
+    silence = Figures.of([np.full((8, 16), NO_EVENT, np.uint8)] * 5)
+    assert strong(silence, silence)["value"] == 0.5
 
 
 def test_scikit_learn_is_imported_when_it_is_asked():
