@@ -1,5 +1,6 @@
 """How music is cut: so many steps a bar, of which so many are a quarter note."""
 
+import functools
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -34,11 +35,10 @@ class Grid(NamedTuple):
 
         Of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8); of 12: 3/4, 6/8, 3/8, 12/8 ...
         """
-        length = self.steps_of(numerator, denominator)
-        if not length or length.denominator > 1:
+        length, rest = divmod(4 * self.quarter * numerator, denominator)  # asked of every song: Fraction takes longer
+        if rest or not length:
             return False
-        share = length / self.bar
-        return share.numerator == 1 or (share.denominator == 1 and share.numerator.bit_count() == 1)
+        return self.bar % length == 0 or (length % self.bar == 0 and (length // self.bar).bit_count() == 1)
 
     def whole(self, numerator: int, denominator: int) -> tuple[int, int]:
         """The metre of one bar of the grid for music in a metre that fits: 6/8 of 12 steps for 3/8, 6/8 and 12/8.
@@ -60,6 +60,7 @@ class Grid(NamedTuple):
 SIXTEENTHS = Grid(BAR, STEPS_PER_QUARTER)
 
 
+@functools.cache
 def grid_of(steps_per_bar: int) -> Grid:
     """The grid of bars of so many steps.
 
