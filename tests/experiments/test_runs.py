@@ -260,7 +260,7 @@ def test_repeats_by_lag_are_counted_bar_by_bar():
     song = np.zeros((32, 16), np.uint8)
     song[:, 0] = np.tile([60, 62, 64, 60], 8)
     expected = [np.mean([song[i, 0] == song[i - lag, 0] for i in range(lag, 32)]) for lag in range(1, 17)]
-    np.testing.assert_allclose(scores.repeats_by_lag(song), expected)
+    np.testing.assert_allclose(scores.describe([song, song], {})["repeats_by_lag"], expected)
 
 
 def test_arms_in_panels_are_those_that_came_to_their_end(finished):
