@@ -1,10 +1,10 @@
-"""mcvae_jax: pip install . ; the extras are test, experiments, notebook and tensorboard."""
+"""mcvae_jax: pip install . ; the extras are test, notebook and tensorboard."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "hypothesis>=6.130", "scipy>=1.15", "ruff>=0.8", "import-linter>=2", "selenium>=4.20", "nltk>=3.9"]
+TEST = ["pytest>=8", "hypothesis>=6.130", "ruff>=0.8", "import-linter>=2", "selenium>=4.20", "nltk>=3.9"]
 
 setup(
     name="mcvae_jax",
@@ -29,11 +29,13 @@ setup(
         "numpy>=2.0",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.30",
+        "scikit-learn>=1.5",
+        "scipy>=1.15",
         "symusic>=0.6",
+        "threadpoolctl>=3.1",
     ],
     extras_require={
         "test": TEST,
-        "experiments": ["scipy>=1.15"],
         "notebook": ["jupyterlab>=4", "ipywidgets>=8"],
         "tensorboard": ["tensorboardX>=2.6", "tensorboard>=2.17"],
     },

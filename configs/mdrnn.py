@@ -9,8 +9,12 @@
 Every field can be changed on the command line: --config.model.units=512.
 """
 
+import runpy
+from pathlib import Path
+
 import ml_collections
 
+COMMON = runpy.run_path(str(Path(__file__).with_name("common.py")))  # found wherever the program is started
 PRESETS = ("default", "thesis", "smoke", "accelerator")
 
 
@@ -49,28 +53,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     dropout.hidden = 0.2  # share of every layer's outputs that is dropped
     dropout.gates = 0.0  # share of the squash gates that is dropped (thesis 4.4.8)
 
-    config.optimizer = optimizer = ml_collections.ConfigDict()
-    optimizer.name = "adam"  # or 'adamw', 'lion' (at a third of the rate or less, b2 0.99)
-    optimizer.learning_rate = 2e-3
-    optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
-    optimizer.warmup_steps = 50  # the rate rises from 0 over so many steps
-    optimizer.decay_steps = 1500  # the step at which final_learning_rate is reached
-    optimizer.final_learning_rate = 1e-4
-    optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
-    optimizer.amsgrad = False
-    optimizer.weight_decay = 0.0  # of adamw and lion; biases, gains and constants are left out
-    optimizer.b1 = 0.9
-    optimizer.b2 = 0.999
-    optimizer.eps = 1e-8
-
-    config.train = train = ml_collections.ConfigDict()
-    train.steps = 1500
-    train.batch_size = 16  # songs
-    train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
-    train.log_every = 50  # steps
-    train.eval_every = 250
-    train.save_every = 250
-    train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, warmup_steps=50, decay_steps=1500)
+    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
 
     config.held_out = held_out = ml_collections.ConfigDict()
     held_out.draws = 4  # draws of z over which the whole-song bound at the end is averaged

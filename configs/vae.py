@@ -9,8 +9,12 @@
 Every field can be changed on the command line: --config.model.units=512.
 """
 
+import runpy
+from pathlib import Path
+
 import ml_collections
 
+COMMON = runpy.run_path(str(Path(__file__).with_name("common.py")))  # found wherever the program is started
 PRESETS = ("default", "thesis", "smoke", "accelerator")
 
 
@@ -26,7 +30,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.corpus = corpus = ml_collections.ConfigDict()
     corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 23), or a folder, .zip, .tar.gz or file
     corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
-    corpus.bars = "metre"  # 'metre': bars of the music that fill 16 steps; 'fixed16': cut every 16 steps (thesis)
+    corpus.bars = "metre"  # 'metre': bars of the music; 'fixed16': cut every steps_per_bar steps (thesis: 16)
+    corpus.steps_per_bar = 16  # 16: 4/4; 12: 3/4 and 6/8; 24: triplets in 4/4; from 4 to 96, other metres are left out
     corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
     corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
     corpus.max_pitch = 127
@@ -77,28 +82,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     weights.note_off = 1.0
     weights.no_event = 1.0
 
-    config.optimizer = optimizer = ml_collections.ConfigDict()
-    optimizer.name = "adam"  # or 'adamw', 'lion' (at a third of the rate or less, b2 0.99)
-    optimizer.learning_rate = 4e-3
-    optimizer.schedule = "exponential"  # 'constant'; 'cosine' and 'exponential' fall to final_learning_rate
-    optimizer.warmup_steps = 100  # the rate rises from 0 over so many steps
-    optimizer.decay_steps = 3000  # the step at which final_learning_rate is reached
-    optimizer.final_learning_rate = 1e-4
-    optimizer.clip_norm = 1.0  # of the gradient's global norm; 0 is off
-    optimizer.amsgrad = False
-    optimizer.weight_decay = 0.0  # of adamw and lion; biases, gains and constants are left out
-    optimizer.b1 = 0.9
-    optimizer.b2 = 0.999
-    optimizer.eps = 1e-8
-
-    config.train = train = ml_collections.ConfigDict()
-    train.steps = 3000
-    train.batch_size = 64
-    train.parallel = "jit"  # 'jit' over all devices, or 'pmap' (one process)
-    train.log_every = 50  # steps
-    train.eval_every = 500
-    train.save_every = 500
-    train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=4e-3)
+    config.train = train = COMMON["train"]()
 
     config.held_out = held_out = ml_collections.ConfigDict()
     held_out.bars = 4096  # a sample of so many held-out bars is scored while training; at the end all are

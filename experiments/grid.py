@@ -26,6 +26,8 @@ import jax
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.ndimage import convolve1d
+from scipy.signal import savgol_filter
 
 from experiments.results import new_figure, save_figure, write_csv
 from experiments.trainings import runs
@@ -83,7 +85,6 @@ def main(argv: list[str]) -> int:
     flags = runs.parse(parser, argv)
     if not 0 < flags.budget < 1e6:
         raise UserError(f"--budget is {flags.budget}; it must be above 0 and below a million minutes")
-    savgol_filter()  # whose absence is known now
     sizes = _numbers("sizes", flags.sizes) or (SIZES_CPU if on_cpu else SIZES)
     latents = _numbers("latents", flags.latents) or LATENTS
     bars, cells = make_plan(sizes, latents, flags)
@@ -247,18 +248,8 @@ def smooth(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(values) < WINDOW:
         raise UserError(f"a learning curve has {len(values)} points and {WINDOW} are needed; train for more steps")
-    line = savgol_filter()(values, WINDOW, ORDER)
-    squares = np.pad((values - line) ** 2, WINDOW // 2, mode="reflect")
-    return line, np.sqrt(np.convolve(squares, np.full(WINDOW, 1 / WINDOW), mode="valid"))
-
-
-def savgol_filter() -> Any:
-    """scipy.signal.savgol_filter; UserError where scipy is not installed."""
-    try:
-        from scipy.signal import savgol_filter as found
-    except ImportError as error:
-        raise UserError("the learning curves are smoothed by scipy; pip install scipy") from error
-    return found
+    line = savgol_filter(values, WINDOW, ORDER)
+    return line, np.sqrt(convolve1d((values - line) ** 2, np.full(WINDOW, 1 / WINDOW), mode="mirror"))
 
 
 def draw_curves(panels: Mapping[str, Mapping[str, Any]], path: Path, title: str) -> None:

@@ -23,11 +23,13 @@ import numpy as np
 from experiments.listening import clips
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.listening.page import make_test, write_page
-from mcvae_jax.command import Parser, add_whole, comments_of, run_command, say
+from experiments.listening.report import analyse
+from mcvae_jax.command import Parser, add_settings, add_whole, run_command, say, settings_of
 from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.jsonfile import write_json
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.music.grid import grid_of
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
 
@@ -48,10 +50,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(make, "bars", 1, 1000, 25, "of each clip")
     add_whole(make, "seed_bars", 1, 1000, 1, "that the models see")
     make.add_argument("--tempo", type=float, default=110.0, metavar="X", help="quarters a minute (default: 110)")
-    comments = comments_of(Settings)
-    for field in dataclasses.fields(Settings):
-        text = f"{comments[field.name]} (default: {field.default})"
-        make.add_argument(f"--{field.name}", type=field.type, default=field.default, metavar="X", help=text)
+    add_settings(make, Settings, {})
     analyse = commands.add_parser("analyse", help="says what the answers say")
     analyse.add_argument("files", nargs="+", metavar="FILES", help="answers-CODE.json, or folders of them")
     analyse.add_argument("--key", required=True, metavar="FILE", help="the key.json of the test")
@@ -117,7 +116,7 @@ def _check(flags: argparse.Namespace) -> tuple[list[str], Settings]:
     if len(texts) < 2:
         named = "one model" if texts else "no model"
         raise UserError(f"--models={flags.models} names {named}; give two or more, as --models=DIR,DIR")
-    return texts, Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
+    return texts, settings_of(flags, Settings)
 
 
 def _described(model: clips.Model, text: str) -> dict:
@@ -127,7 +126,7 @@ def _described(model: clips.Model, text: str) -> dict:
 
 
 def _write_song(folder: Path, stem: str, title: str, bars: np.ndarray, tempo: float) -> None:
-    song = ComposedSong(stem, title, bars, np.zeros(len(bars), bool), Setting(tempo), {})
+    song = ComposedSong(stem, title, bars, np.zeros(len(bars), bool), Setting(tempo, grid_of(bars.shape[1]).metre), {})
     write_song(folder / f"{stem}.mid", song)
 
 
@@ -137,8 +136,6 @@ def main(argv: list[str]) -> None:
     if flags.command == "make":
         make(flags, shlex.join(["python", "-m", "experiments.listening_test", *argv]))
     else:
-        from experiments.listening.report import analyse  # needs scipy, which `make` does not
-
         analyse(flags.files, Path(flags.key), Path(flags.out), say)
 
 

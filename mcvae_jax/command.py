@@ -2,19 +2,20 @@
 
 import argparse
 import contextlib
+import dataclasses
 import errno
-import inspect
 import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn, TextIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 from mcvae_jax.text import brief, for_terminal
+
+T = TypeVar("T")
 
 _LONGEST = 300  # characters of what argparse says, which repeats the user's words
 
@@ -126,10 +127,30 @@ def check_range(name: str, value: int, low: int, high: int) -> int:
     return value
 
 
-def comments_of(settings: type) -> dict[str, str]:
-    """The comment behind each field of a dataclass, as the help of its option."""
-    found = re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(settings), re.MULTILINE)
-    return {name: comment.replace("%", "%%") for name, comment in found}
+def option(told: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field of a dataclass of settings: what it is for, as its flag's help, and its default."""
+    return dataclasses.field(default=default, metadata={"help": told})
+
+
+def add_settings(parser: argparse._ActionsContainer, settings: type, choices: Mapping[str, Sequence[str]]) -> None:
+    """A flag for each field of a dataclass of settings, which are `option`s; choices: of the fields that have such."""
+    for field in dataclasses.fields(settings):
+        required = field.default is dataclasses.MISSING
+        told = field.metadata["help"].replace("%", "%%")
+        parser.add_argument(
+            f"--{field.name}",
+            type=field.type,
+            required=required,
+            default=None if required else field.default,
+            choices=choices.get(field.name),
+            metavar=None if field.name in choices else field.name.upper(),
+            help=told if required else f"{told} (default: {field.default!r})",
+        )
+
+
+def settings_of(flags: argparse.Namespace, settings: type[T]) -> T:
+    """The settings of flags that `add_settings` has added."""
+    return settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(settings)})
 
 
 def clock(seconds: float) -> str:

@@ -21,11 +21,11 @@ from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.classifiers import FOLDS
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.evaluation import FIXED_NGRAM, Plan, evaluate, named
 from mcvae_jax.evaluation.report import write_page
-from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import MOST_SEED
@@ -70,6 +70,11 @@ def main(argv: list[str]) -> None:
     models = [open_model(folder, flags.checkpoint) for folder in (flags.models or flags.workdir).split(",")]
     corpus = common_corpus(models, flags.corpus)
     encoder = open_model(flags.encoder) if flags.encoder else next((m for m in models if LATENTS in m.abilities), None)
+    if encoder and encoder.steps != corpus.steps_per_bar:
+        raise UserError(
+            f"--encoder={flags.encoder} knows bars of {encoder.steps} steps, and the models were trained on bars of"
+            f" {corpus.steps_per_bar}; give another --encoder"
+        )
     plan = Plan(flags.songs, flags.bars, flags.draws, flags.seed)
     about = facts(models, encoder, corpus, plan) | {
         "command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])

@@ -114,12 +114,12 @@ def corpus_latents(
 
 
 def transposed_bars(distinct: np.ndarray, lowest_shift: int, highest_shift: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bars (D, 16) at all shifts -> the distinct bars among them, uint8 (N, 16), and int32 (shifts, D) rows of these.
+    """Bars (D, T) at all shifts -> the distinct bars among them, uint8 (N, T), and int32 (shifts, D) rows of these.
 
     A row is -1 where a pitch would leave 0 to 127.
     """
     shifts = np.arange(lowest_shift, highest_shift + 1)[:, None, None]
-    bars = distinct.astype(np.int16) + np.where(distinct < NOTE_OFF, shifts, 0)  # (shifts, D, 16)
+    bars = distinct.astype(np.int16) + np.where(distinct < NOTE_OFF, shifts, 0)  # (shifts, D, T)
     exists = np.all((distinct >= NOTE_OFF) | ((bars >= 0) & (bars <= HIGHEST)), axis=-1)
     found, ids = distinct_bars(bars[exists].astype(np.uint8))
     rows = np.full(exists.shape, -1, np.int32)

@@ -1,17 +1,11 @@
 """Makes songs with a trained model, and a page to hear and see them.
 
 modes:
-  compose      songs from nothing, until the model ends them or for --bars bars
-  continue     songs that go on from yours: --seed_file=tune.mid
-  vary         songs near yours: --seed_file=tune.mid --spread=2
-  infill       yours, with some bars composed anew: --seed_file=tune.mid --missing=5-8
-  interpolate  songs on the way from one to another: --seed_file=a.mid --seed_file_b=b.mid
-  reconstruct  yours, and what the model keeps of it: --seed_file=tune.mid
-  vae          what the VAE alone makes, without memory of the bars before: its free run, and bar by bar
+{modes}
 
 It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
 
-compose, continue and infill need an MDRNN (configs/mdrnn.py or configs/mcvae.py); a VAE's workdir does for the others.
+{composing} need a model with a memory of bars, as configs/mcvae.py trains; a VAE's workdir does for the others.
 
 examples:
   python -m mcvae_jax.sample --workdir=runs/mcvae-default --mode=compose --out=songs
@@ -24,40 +18,28 @@ import dataclasses
 import difflib
 import shlex
 import time
-from collections.abc import Callable
 from typing import Any
 
-from mcvae_jax.command import Parser, add_whole, check_range, comments_of, run_command, say
+from mcvae_jax.command import Parser, add_settings, add_whole, check_range, run_command, say, settings_of
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import SongModel
+from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
-from mcvae_jax.sampling.song import ComposedSong
+from mcvae_jax.sampling.table import MODES, SEED_BARS, Options, taken_by
 
-MODES = ("compose", "continue", "vary", "infill", "interpolate", "reconstruct", "vae")
-SEED_BARS = {"continue": 16}  # bars of a seed that are used, where --seed_bars does not say
-ALL_SEED_BARS = 64  # in the other modes
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
-LAST = ("continue",)  # modes that take the last bars of a file; the others take the first
-_SEEDED = ("continue", "vary", "infill", "interpolate", "reconstruct")
-_COMPOSING = ("compose", "continue", "infill")
-TAKEN_BY = {  # the modes that an option is for; the others are for all
-    **dict.fromkeys(("seed_file", "seed_bars", "seed_from", "melody", "metre", "tune"), _SEEDED),
-    **dict.fromkeys(("tau_pi", "tau_sigma", "tau_recall"), _COMPOSING),
-    "seed_file_b": ("interpolate",),
-    "songs": (*_COMPOSING, "vary", "vae"),
-    "first": (*_COMPOSING, "vary", "reconstruct", "vae"),
-    "bars": ("compose", "continue", "vae"),
-    "max_bars": ("compose",),
-    "missing": ("infill",),
-    "spread": ("vary",),
-    "steps": ("interpolate",),
-    "path": ("interpolate",),
-}
+
+
+def _description() -> str:
+    """The head of this module, with the modes of the table."""
+    width = max(map(len, MODES))
+    rows = "\n".join(f"  {name:<{width}}  {mode.told}" for name, mode in MODES.items())
+    composing = [name for name, mode in MODES.items() if mode.needs in (MEMORY, FILL)]
+    return __doc__.format(modes=rows, composing=f"{', '.join(composing[:-1])} and {composing[-1]}")
 
 
 class _Parser(Parser):
@@ -76,7 +58,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """The options of the command line; UserError where they cannot be followed."""
     parser = _Parser(
         "python -m mcvae_jax.sample",
-        description=__doc__,
+        description=_description(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -87,7 +69,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed = parser.add_argument_group("the music to start from")
     seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
-    told = f"bars of the file that are used; {SEED_BARS['continue']} to continue, else {ALL_SEED_BARS}, where not said"
+    own = {mode.seed_bars: name for name, mode in MODES.items() if mode.seeds and mode.seed_bars != SEED_BARS}
+    told = "".join(f"{bars} to {name}, " for bars, name in own.items())
+    told = f"bars of the file that are used; {told}else {SEED_BARS}, where not said"
     add_whole(seed, "seed_bars", 1, MOST_BARS, None, told)
     seed.add_argument(
         "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
@@ -97,7 +81,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default="auto",
         help="which track: auto, skyline (the top notes of all), name:REGEX, index:N, channel:N (default: auto)",
     )
-    seed.add_argument("--metre", default="", help="4/4 cuts any music into bars of 16 sixteenths (default: the file's)")
+    seed.add_argument(
+        "--metre", default="", help="4/4 cuts any music into bars of 16 steps, 3/4 of 12 (default: the file's)"
+    )
     add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
     add_whole(songs, "songs", 1, MOST_SONGS, 8, "how many; vae: of either kind")
@@ -114,23 +100,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(songs, "steps", 2, 1000, 5, "interpolate: songs of a path")
     songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
-    comments = comments_of(Settings)
-    for field in dataclasses.fields(Settings):
-        draws.add_argument(
-            f"--{field.name}",
-            type=field.type,
-            default=field.default,
-            metavar="X" if field.type is float else "N",
-            help=f"{comments[field.name]} (default: {field.default})",
-        )
+    add_settings(draws, Settings, {})
     flags = parser.parse_args(argv)
-    _choose("mode", flags.mode, MODES)
+    _choose("mode", flags.mode, tuple(MODES))
     _choose("path", flags.path, tuple(modes.PATHS))
     if flags.seed_from:
         _choose("seed_from", flags.seed_from, ("last", "first"))
     for name in (arg[2:].split("=")[0] for arg in argv if arg.startswith("--")):
-        if flags.mode not in TAKEN_BY.get(name, MODES):
-            others = " or ".join(TAKEN_BY[name])
+        if flags.mode not in taken_by(name):
+            others = " or ".join(taken_by(name))
             raise UserError(f"--mode={flags.mode} takes no --{name}; leave it out, or choose --mode={others}")
     bars = flags.songs * (flags.bars or flags.max_bars)
     check_range(f"--songs={flags.songs} times the bars of a song", bars, 1, MOST_IN_ALL)
@@ -140,14 +118,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Makes the songs, writes them, and says where the page is."""
     flags = parse(argv)
-    settings = Settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)})
+    mode, settings = MODES[flags.mode], settings_of(flags, Settings)
     check_folder(flags.out)
-    seeds = _seeds(flags)
+    paths = _seed_files(flags)
     model = open_model(flags.workdir, flags.checkpoint)
+    seeds = _seeds(flags, paths, model.steps)
     facts = _facts(model)
     say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
     start = time.monotonic()
-    songs = make_songs(model, flags, seeds, settings)
+    songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
     seconds = time.monotonic() - start
     bars = sum(int((~song.given).sum()) for song in songs)
     say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
@@ -158,38 +137,27 @@ def main(argv: list[str]) -> None:
     say(f"Open {flags.out}/index.html to hear and see them.")
 
 
-def make_songs(
-    model: SongModel, flags: argparse.Namespace, seeds: list[Seed], settings: Settings
-) -> list[ComposedSong]:
-    """The songs of a mode."""
-    many: dict[str, Any] = {"songs": flags.songs, "settings": settings, "first": flags.first}
-    bars = flags.bars or 25
-    make: dict[str, Callable[[], list[ComposedSong]]] = {
-        "compose": lambda: modes.compose(model, bars=flags.bars, max_bars=flags.max_bars, say=say, **many),
-        "continue": lambda: modes.continue_(model, seeds, bars=bars, say=say, **many),
-        "vary": lambda: modes.vary(model, seeds, flags.spread, **many),
-        "infill": lambda: modes.infill(model, seeds[0], flags.missing, say=say, **many),
-        "interpolate": lambda: modes.interpolate(model, *seeds, flags.steps, flags.path, settings),
-        "reconstruct": lambda: modes.reconstruct(model, seeds, settings, flags.first),
-        "vae": lambda: modes.without_memory(model, bars=bars, **many),
-    }
-    return make[flags.mode]()
-
-
-def _seeds(flags: argparse.Namespace) -> list[Seed]:
-    """The seeds that a mode needs, and what is worth knowing about them said."""
-    needs = [name for name in ("seed_file", "seed_file_b") if flags.mode in TAKEN_BY[name]]
-    for name in needs:
+def _seed_files(flags: argparse.Namespace) -> list[str]:
+    """The files of the seeds that a mode needs; UserError where the options lack one."""
+    mode = MODES[flags.mode]
+    for name in mode.seeds:
         if not getattr(flags, name):
             raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
-    if flags.mode == "infill" and not flags.missing:
-        raise UserError("--mode=infill composes some bars anew: say which, as --missing=5-8")
-    wanted = SEED_BARS.get(flags.mode, ALL_SEED_BARS) if flags.seed_bars is None else flags.seed_bars
-    which = flags.seed_from or ("last" if flags.mode in LAST else "first")
+    for name, told in mode.must.items():
+        if not getattr(flags, name):
+            raise UserError(f"--mode={flags.mode} {told}")
+    return [getattr(flags, name) for name in mode.seeds]
+
+
+def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed]:
+    """The seeds in bars of so many steps, and what is worth knowing about them said."""
+    mode = MODES[flags.mode]
+    wanted = mode.seed_bars if flags.seed_bars is None else flags.seed_bars
+    which = flags.seed_from or mode.end
     seeds = []
-    for path in (getattr(flags, name) for name in needs):
+    for path in paths:
         asked = flags.seed_bars is not None
-        seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune)
+        seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
         used = f"its {which} {len(seed.bars)} of {seed.total:,} bars" if len(seed.bars) < seed.total else "all its bars"
         say(f"{path}: {seed.title!r}, {used}")
         for note in seed.notes:

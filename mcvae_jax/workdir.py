@@ -41,6 +41,7 @@ LATER_FIELDS = {
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,
+    "corpus.steps_per_bar": 16,
 }
 
 
@@ -85,6 +86,7 @@ class _Data(TypedDict, total=False):
     vae_step: Count
     latent: Count
     steps_per_bar: Count
+    metre: str
 
 
 class _Record(TypedDict):

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.checkpoints import Checkpoints
+from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.identity import tree_identity
@@ -51,23 +52,30 @@ def flip_in_the_largest(folder, place=0.5):
     path.write_bytes(data)
 
 
-def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES) -> Corpus:
-    """Songs of random notes between pitches 50 and 70, with some bars that repeat, `shift` semitones higher."""
+def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES, steps=16, metres=()) -> Corpus:
+    """Songs of random notes between pitches 50 and 70, with some bars that repeat, `shift` semitones higher.
+
+    metres: those that the first songs state.
+    """
     rng = np.random.default_rng(0)
     songs = []
     for n in lengths:
-        bars = rng.choice([*range(50, 71), NOTE_OFF, NO_EVENT], (n, 16))
+        bars = rng.choice([*range(50, 71), NOTE_OFF, NO_EVENT], (n, steps))
         bars[n // 2 :] = bars[: n - n // 2]
         songs.append((bars + np.where(bars < NOTE_OFF, shift, 0)).astype(np.uint8))
     records = [{"name": f"song-{i}.mid", "title": f"Song {i}"} for i in range(len(songs))]
-    return write_corpus(folder, CorpusSettings(source="tests"), "", songs, np.array(sides), records, [])
+    for record, metre in zip(records, metres, strict=False):
+        record["metre"] = metre
+    return write_corpus(
+        folder, CorpusSettings(source="tests", steps_per_bar=steps), "", songs, np.array(sides), records, []
+    )
 
 
 def save_vae(folder, corpus=None, seed=0, step=5, model=VAE_MODEL):
     """A VAE's workdir with one scored checkpoint; the parameters."""
-    network = make_vae(model)
+    network = make_vae(model, corpus.steps_per_bar if corpus else 16)
     params = far_from_the_start(jax.jit(vae.init, static_argnums=0)(network, jax.random.key(seed)))
-    data = {"corpus": str(corpus.folder), "identity": corpus.identity} if corpus else {}
+    data = {"corpus": str(corpus.folder), "identity": corpus.identity, **bar_facts(corpus)} if corpus else {}
     save_run(folder, {"task": "vae", "model": model}, data, {step: params})
     return params
 

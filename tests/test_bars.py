@@ -6,7 +6,8 @@ import pytest
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import MAX_STEPS, bars_to_tokens, melody_to_bars, tokens_to_bars
-from mcvae_jax.music.metre import fills_bar, parse_metre
+from mcvae_jax.music.grid import SIXTEENTHS
+from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, canonical
 
@@ -123,7 +124,7 @@ class TestMetre:
         assert len(bars_of(notes, metre=[(0, 4, 4), (32, 2, 4), (48, 4, 4)])) == 5
         assert len(bars_of(notes, metre=[(0, 4, 4), (80, 3, 4)])) == 5  # after the last note
 
-    def test_fills_bar(self):
+    def test_metres_that_fit_bars_of_16(self):
         fits = [
             (4, 4),
             (2, 2),
@@ -138,9 +139,10 @@ class TestMetre:
             (16, 16),
             (1, 1),
         ]
-        assert all(fills_bar(*metre) for metre in fits)
+        assert all(SIXTEENTHS.fits(*metre) for metre in fits)
         assert not any(
-            fills_bar(*metre) for metre in [(3, 4), (6, 8), (12, 8), (3, 8), (5, 4), (6, 4), (1, 64), (3, 1), (0, 4)]
+            SIXTEENTHS.fits(*metre)
+            for metre in [(3, 4), (6, 8), (12, 8), (3, 8), (5, 4), (6, 4), (1, 64), (3, 1), (0, 4)]
         )
 
     @pytest.mark.parametrize("metre", ["4", "4/5", "0/4", "4/4/4", "four", "-4/4"])

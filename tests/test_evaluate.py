@@ -14,7 +14,7 @@ import pytest
 from mcvae_jax import evaluate
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation import compare, controls, scores
+from mcvae_jax.evaluation import classifiers, compare, controls, scores
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.evaluation import BITS, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
@@ -51,6 +51,8 @@ def few_resamples():
         for module in (compare, scores):
             patch.setattr(module, "interval", functools.partial(interval, resamples=20))
         patch.setattr(compare, "FRECHET_RESAMPLES", 20)
+        patch.setattr(classifiers, "ROUNDS", 1)
+        patch.setattr(classifiers, "TREES", 5)
         yield
 
 
@@ -92,7 +94,7 @@ def test_every_set_and_every_number_is_there(report):
     assert report["kinds"] == {"models": models, "controls": names + untrained, "held_out": HELD_OUT_SET}
     assert set(report["sets"]["sets"]) == set(models + names + untrained)
     assert set(report["copies"]) == set(models + names + untrained + [HELD_OUT_SET])
-    wanted = {BITS, *MEASURES, compare.CLASSIFIER, compare.FRECHET, compare.MMD}
+    wanted = {BITS, *MEASURES, compare.CLASSIFIER, compare.STRONG, compare.FRECHET, compare.MMD}
     for name, each in report["sets"]["sets"].items():
         assert set(each["distances"]) == wanted
         assert each["songs"] == (5 if name not in (controls.HALF, controls.SHUFFLED) else len(HELD_OUT_LENGTHS) // 2)
@@ -246,7 +248,7 @@ def test_two_models_in_one_report(report, runs, few_resamples):
     assert about["latents of"] == str(runs / "other-vae")
     assert about[f"{second}: MDRNN"]["folder"] == str(runs / "other")
     assert about[f"{first}: VAE"] == report["about"]["VAE"]
-    for measure in (*MEASURES, BITS, compare.CLASSIFIER):
+    for measure in (*MEASURES, BITS, compare.CLASSIFIER, compare.STRONG):
         alone = report["sets"]["sets"]["MCVAE (as trained)"]["distances"][measure]
         assert found["sets"]["sets"][ways[0]]["distances"][measure] == alone
     frechet = [each["sets"]["bandwidth"] for each in (report, found)]
@@ -274,6 +276,10 @@ def test_what_follows_depends_on_the_numbers(report):
         changed = copy.deepcopy(report)
         change(changed)
         return " ".join(conclusions(changed))
+
+    def tell(measure, shares, changed):
+        for name, share in shares.items():
+            changed["sets"]["sets"][name]["distances"][measure] = figure(*share)
 
     bars = np.array(HELD_OUT_LENGTHS)
 
@@ -317,8 +323,17 @@ def test_what_follows_depends_on_the_numbers(report):
     assert f"copied from the training songs by {model}" in copied and f"{model} 50 % (40 to 60)" in copied
     near = said(lambda r: r["copies"][model].update(windows=figure(0.3, 0.2, 0.4)))
     assert f"copied from the training songs by {model}" in near and f"{model} 30 % (20 to 40)" in near
+    for measure, classifier in ((compare.STRONG, "strong"), (compare.CLASSIFIER, "simple")):
+        known = {model: (0.97, 0.9, 1.0), controls.HALF: (0.52, 0.4, 0.6), controls.SHUFFLED: (0.8, 0.7, 0.9)}
+        told = said(functools.partial(tell, measure, known))
+        assert f"A {classifier} classifier tells composed songs from real ones: {model} in 97 % (90 to 100)" in told
+        assert f"{controls.HALF} in 52 % (40 to 60), {controls.SHUFFLED} in 80 % (70 to 90). " in told
+        unlike = said(functools.partial(tell, measure, known | {controls.HALF: (0.7, 0.6, 0.8)}))
+        assert "in 80 % (70 to 90): real songs differ from each other here" in unlike
+        deaf = said(functools.partial(tell, measure, known | {controls.SHUFFLED: (0.6, 0.45, 0.75)}))
+        assert "in 60 % (45 to 75): it is not shown to see the order of bars" in deaf
     flag = {"model": model, "measure": "rest share", "to": [controls.SILENCE], "to_real": []}
-    assert f"{model} loses to a control that is no real music by 1 of 10: rest share" in said(
+    assert f"{model} loses to a control that is no real music by 1 of 11: rest share" in said(
         lambda r: r.update(flags=[flag])
     )
 

@@ -131,6 +131,7 @@ TRIES = {
         ("main", f"{VAE} --config.model.latent=0", "it must be from 1 to 16384"),
         ("main", f"{VAE} --config.model.merge=mul", "'add' or 'concat', not 'mul'"),
         ("main", f"{VAE} --config.model.matmul_dtype=float16", "'float32' or 'bfloat16'"),
+        ("main", f"{VAE} --config.corpus.steps_per_bar=3", "steps_per_bar is 3; it must be from 4 to 96"),
         ("main", f"{VAE} --config.model.encoding=words", "one of steps, events"),
         ("main", f"{VAE} --config.held_out.bars=0", "config.held_out.bars is 0; it must be from 1 to"),
         ("main", f"{VAE} --config.data.lowest_shift=-2000000000", "must be from -127 to 0"),

@@ -11,6 +11,7 @@ import pytest
 from mcvae_jax import sample
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import DEFAULTS
+from mcvae_jax.sampling.table import MODES, taken_by
 from tests.sampling.test_seeds import ABC, scale, track, write
 from tests.small_models import edit_json, save_mdrnn, save_vae
 
@@ -117,8 +118,8 @@ def test_an_option_that_a_mode_would_ignore_is_refused(runs, tmp_path, mode, opt
 def test_options_for_some_modes_are_options():
     """A name that no option has would never be refused, and one that the help forgets could not be found."""
     known = vars(sample.parse(["--mode=compose", "--workdir=x", "--out=y"]))
-    assert set(sample.TAKEN_BY) < set(known)
-    assert {mode for modes in sample.TAKEN_BY.values() for mode in modes} == set(sample.MODES)
+    assert {option for mode in MODES.values() for option in (*mode.takes, *mode.must, *mode.seeds)} < set(known)
+    assert set(taken_by("seed")) == set(MODES) and taken_by("spread") == ("vary",)
 
 
 def test_folders_that_are_no_workdirs_or_not_ready(runs, tmp_path):
@@ -158,5 +159,5 @@ def test_help_explains_every_option(capsys):
         sample.main(["--help"])
     assert left.value.code == 0
     text = capsys.readouterr().out
-    for word in (*sample.MODES, "--seed_file", "--temperature", "--tau_sigma", "--checkpoint", "examples"):
+    for word in (*MODES, "--seed_file", "--temperature", "--tau_sigma", "--checkpoint", "examples"):
         assert word in text

@@ -13,6 +13,7 @@ import numpy as np
 
 from mcvae_jax.batches.bars import BarBatches, DataSettings, distinct_batches
 from mcvae_jax.corpus.build import ensure_corpus
+from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN
 from mcvae_jax.kinds import Kind
@@ -92,7 +93,7 @@ def make_task(kind, config, say):
         ),
         held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, 64),
         finish=finish,
-        data={"corpus": str(corpus.folder), "identity": corpus.identity, "steps_per_bar": corpus.steps_per_bar},
+        data={"corpus": str(corpus.folder), "identity": corpus.identity, **bar_facts(corpus)},
     )
 
 

@@ -12,15 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from experiments.listening.answers import Listener
-from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.sets import interval
-
-try:
-    from scipy import stats
-except ImportError as error:
-    raise UserError("the analysis needs scipy: pip install 'scipy>=1.15'") from error
 
 DRAWS = 10_000  # of a permutation test; all 2^n ways are taken where there are fewer
 EFFECT, SHARE, TAKEN_FOR_REAL, D = "rank-biserial", "share for the first", "taken for real", "d prime"  # columns
@@ -127,7 +122,7 @@ def sign_flip(values: np.ndarray) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values corrected for how many there are (Holm 1979)."""
+    """p values corrected for how many there are (Holm 1979); scipy corrects false discovery rates alone."""
     order = np.argsort(p)
     stepped = np.asarray(p)[order] * np.arange(len(p), 0, -1)
     corrected = np.empty(len(p))

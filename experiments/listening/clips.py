@@ -40,8 +40,8 @@ class SeedSong(NamedTuple):
     """A held-out song and where it is cut."""
 
     name: str
-    before: np.ndarray  # uint8 (seed bars, 16): what the models see
-    after: np.ndarray  # uint8 (bars, 16): how it really goes on
+    before: np.ndarray  # uint8 (seed bars, T): what the models see
+    after: np.ndarray  # uint8 (bars, T): how it really goes on
 
 
 def open_models(texts: Sequence[str], names: Sequence[str]) -> list[Model]:
@@ -106,7 +106,7 @@ def go_on(model: Model, songs: Sequence[SeedSong], settings: Settings) -> list[n
 
 
 def render_alike(songs: Sequence[np.ndarray], quarters_per_minute: float) -> list[bytes]:
-    """A WAV file of each song, uint8 (n, 16), with equal loudness: the root mean square of what is not silence.
+    """A WAV file of each song, uint8 (n, T), with equal loudness: the root mean square of what is not silence.
 
     The level is the highest at which no clip comes closer than 10 % to full scale. A silent song stays silent.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import sem
 
 from experiments.published.sets import BARS, Pairs, Scorer, latents
 from experiments.results import new_figure, save_figure
@@ -57,7 +58,7 @@ def follow_paths(model: LatentComposer, pairs: Pairs, scorer: Scorer, settings: 
             row = {"path": name, "alpha": alpha, "pairs": len(a)}
             for measure, values in (("bits_per_bar", scorer.bits(melodies)), ("hamming_to_a", hamming(melodies, a))):
                 row[measure] = float(values.mean())
-                row[f"{measure}_error"] = float(values.std(ddof=1) / np.sqrt(len(values)))
+                row[f"{measure}_error"] = float(sem(values))
             row["real_bits_per_bar"] = float(alpha * cost_a + (1 - alpha) * cost_b)
             row["relative_cost"] = row["bits_per_bar"] / row["real_bits_per_bar"]
             rows.append(row)

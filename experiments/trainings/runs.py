@@ -24,7 +24,7 @@ from experiments.trainings.tables import write_tables
 from mcvae_jax import stages
 from mcvae_jax.command import Parser, add_whole, say
 from mcvae_jax.corpus.build import ensure_corpus
-from mcvae_jax.corpus.read import BUILT_IN
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import list_files
 from mcvae_jax.errors import UserError
@@ -111,7 +111,7 @@ def check_folder(out: Path) -> None:
 def check_source(config: Any, out: Path) -> None:
     """UserError where there is neither a corpus yet nor music to make one of."""
     stands = (out / "corpora").exists() or (Path(config.vae.corpus_folder) / "corpus.json").exists()
-    if not stands and config.vae.corpus.source not in BUILT_IN:
+    if not stands and config.vae.corpus.source not in DATA_SETS:
         list_files(config.vae.corpus.source)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import wasserstein_distance
 
 from mcvae_jax import stages
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.evaluation import song_measures as training_measures
-from mcvae_jax.evaluation.measures import Measure, measure_songs
-from mcvae_jax.evaluation.sets import wasserstein
+from mcvae_jax.evaluation.measures import Measure, measure_songs, repeats_by_lag
 from mcvae_jax.jsonfile import read_json, read_or_none, write_json
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS
@@ -95,7 +95,7 @@ def compare_sets(model: SongModel, corpus: Corpus, songs: int) -> dict[str, Any]
         composed = modes.compose(model, songs, BARS, settings)
         sets[name] = describe([song.bars for song in composed], measures)
         sets[name]["distances"] = {
-            measure: wasserstein(np.array(values), np.array(real["values"][measure]))
+            measure: float(wasserstein_distance(values, real["values"][measure]))
             for measure, values in sets[name]["values"].items()
         }
     return sets
@@ -116,13 +116,8 @@ def describe(songs: Songs, measures: dict[str, Measure]) -> dict[str, Any]:
     """'values' of every measure, song by song; 'repeats_by_lag', for lags of 1, 2, ... LAGS bars the mean share of
     bars that are the same as the one so many bars before."""
     values = {name: column.tolist() for name, column in measure_songs(songs, measures).items()}
-    return {"values": values, "repeats_by_lag": np.mean([repeats_by_lag(song) for song in songs], axis=0).tolist()}
-
-
-def repeats_by_lag(song: np.ndarray) -> np.ndarray:
-    """float64 (LAGS,), see `describe`; of a song of more than LAGS bars."""
-    ids = distinct_bars(song)[1]
-    return np.array([np.mean(ids[lag:] == ids[:-lag]) for lag in range(1, LAGS + 1)])
+    repeats = [repeats_by_lag(distinct_bars(song)[1], LAGS) for song in songs]
+    return {"values": values, "repeats_by_lag": np.mean(repeats, axis=0).tolist()}
 
 
 def set_figures(sets: dict[str, Any]) -> dict[str, float]:

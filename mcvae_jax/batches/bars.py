@@ -65,7 +65,7 @@ def check_shifts(settings: BatchSettings, pitches: tuple[int, int]) -> None:
 
 
 class BarBatches:
-    """Training batches: `batches(step)` is {'bars': uint8 (B, 16), 'weight': float32 (B,), 'index': int32 (B,)}.
+    """Training batches: `batches(step)` is {'bars': uint8 (B, T), 'weight': float32 (B,), 'index': int32 (B,)}.
 
     Epoch e is a permutation of the bars (or as many draws by song) from (seed, e), and a batch may straddle two of
     them. A song's transposition in epoch e is a function of (seed, e, song).
@@ -127,7 +127,7 @@ def shift_bounds(corpus: Corpus, songs: np.ndarray, settings: BatchSettings) -> 
 
 
 def transposed(bars: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """bars, uint8 (B, 16), each with its pitches shift, int (B,), semitones higher."""
+    """bars, uint8 (B, T), each with its pitches shift, int (B,), semitones higher."""
     return (bars + np.where(bars < NOTE_OFF, shift[:, None], 0)).astype(np.uint8)
 
 

@@ -11,15 +11,17 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mcvae_jax.command import check_range
-from mcvae_jax.corpus import builtin
 from mcvae_jax.corpus.clean import Cleaned, clean
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.few import warning
-from mcvae_jax.corpus.read import BUILT_IN, Song, read_songs
+from mcvae_jax.corpus.metres import STATED
+from mcvae_jax.corpus.read import Song, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, DamagedCorpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.music.grid import metre_text
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
@@ -135,7 +137,7 @@ def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
     old, new = dataclasses.asdict(corpus.settings), dataclasses.asdict(settings)
     changes = [f"{name} was {old[name]!r}, is {new[name]!r}" for name in new if old[name] != new[name]]
     if not changes and source_fingerprint(settings) not in ("", corpus.fingerprint):
-        what = "the way to read" if settings.source in BUILT_IN else "the files of"
+        what = "the way to read" if settings.source in DATA_SETS else "the files of"
         changes = [f"{what} {settings.source} changed"]
     return "; ".join(changes)
 
@@ -146,9 +148,9 @@ def source_fingerprint(settings: CorpusSettings) -> str:
     For the tunes of music21, what decides how they are read.
     """
     source = settings.source
-    if source == "builtin":
-        return builtin.fingerprint()
-    if source in BUILT_IN or not os.path.exists(source):
+    if source in DATA_SETS:
+        return DATA_SETS[source].state()
+    if not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]
     digest = blake2b(digest_size=16)
@@ -201,7 +203,7 @@ def nothing_left(settings: CorpusSettings, skipped: list[Skipped]) -> str:
 def song_records(cleaned: Cleaned) -> list[dict]:
     """The lines of songs.jsonl; those of songs outside training also name the nearest training song.
 
-    `remarks` say what of a song was not taken as it is written.
+    `metre` is that of a song which is not in 4/4; `remarks` say what of it was not taken as it is written.
     """
     records = []
     for i, song in enumerate(cleaned.songs):
@@ -213,6 +215,8 @@ def song_records(cleaned: Cleaned) -> list[dict]:
             "content": cleaned.contents[i].hex(),
             "checksum": song.checksum.hex(),
         }
+        if song.metre != STATED:
+            record["metre"] = metre_text(song.metre)
         if song.remarks:
             record["remarks"] = list(song.remarks)
         if i == cleaned.moved:

@@ -48,15 +48,12 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _NOTE = re.compile(r"(?:([A-G])([#b]?)(\d)|r):(\d+)")
 
 
-def builtin_scores(which: str) -> Iterator[tuple[str, Score | Skip]]:
-    """Names and scores of 'builtin' (collection/file, '#k' for tune k of a book) or 'tunes' (tunes/title).
+def fiddle_tunes() -> Iterator[tuple[str, Score | Skip]]:
+    """Names and scores of 'builtin': collection/file, with '#k' for tune k of a book.
 
-    'builtin' is read on all cores the first time, and from then on comes from a cache: in MCVAE_CACHE, or
-    else in mcvae_jax in XDG_CACHE_HOME or ~/.cache. Raises UserError where music21 or its corpus is missing.
+    They are read on all cores the first time, and from then on come from a cache: in MCVAE_CACHE, or else in
+    mcvae_jax in XDG_CACHE_HOME or ~/.cache. Raises UserError where music21 or its corpus is missing.
     """
-    if which == "tunes":
-        yield from own_tunes()
-        return
     cache = _cache_file()
     try:
         yield from _unpack(cache.read_bytes())

@@ -90,7 +90,7 @@ def _without_leaks(
 def song_content(bars: np.ndarray) -> np.ndarray:
     """What a song is in any key: its steps from first onset to last release, pitches relative to the first.
 
-    bars is uint8 (n, 16) of canonical tokens; the result is int16 (steps,), empty for silence. Pitches lie in
+    bars is uint8 (n, T) of canonical tokens; the result is int16 (steps,), empty for silence. Pitches lie in
     -127..127, so they are never confused with NOTE OFF (128) and NO EVENT (129). A last note that nothing
     ends lasts to the end of its bar.
     """

@@ -164,7 +164,7 @@ def _moves(axes: Axes, quantisation: dict[str, Any]) -> None:
     axes.bar(edges[:-1], moves / max(quantisation["onsets"], 1), np.diff(edges), align="edge", edgecolor="white")
     axes.set(
         title=f"Quantisation: {quantisation['share_moved']:.1%} of {quantisation['onsets']:,} onsets moved",
-        xlabel="by how much, in steps of a sixteenth",
+        xlabel="by how much, in steps",
         ylabel="share of onsets",
     )
 

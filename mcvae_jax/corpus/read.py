@@ -9,17 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import Stats, melody_to_bars
+from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.melody import choose_melody, parse_how
-from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.metre import parse_metre, stated_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.text import printable
 
-BUILT_IN = ("builtin", "tunes")
 _LONGEST = 200  # characters of a title or of a detail: a file may hold any number
 _CHUNK = 64  # files that a worker gets at a time
 _CHUNK_BYTES = 4 << 20  # of files in memory
@@ -30,10 +31,11 @@ class Song(NamedTuple):
 
     name: str  # the path inside the source; '#k' is added for tune k of a book
     checksum: bytes  # 16 bytes of BLAKE2b of the file
-    bars: np.ndarray  # uint8 (n, 16), n >= 1
+    bars: np.ndarray  # uint8 (n, T), n >= 1
     stats: Stats
     title: str
     remarks: tuple[str, ...] = ()  # what of it was not taken as it is written
+    metre: tuple[int, int] = (4, 4)  # numerator and denominator
 
 
 def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
@@ -47,7 +49,7 @@ def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator
     parse_how(settings.melody)
     if settings.metre:
         parse_metre(settings.metre)
-    results = _read_built_in(settings) if settings.source in BUILT_IN else _read_files(settings, workers)
+    results = _read_built_in(settings) if settings.source in DATA_SETS else _read_files(settings, workers)
     return _not_empty(results, settings.source)
 
 
@@ -76,13 +78,15 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
     try:
         if isinstance(score, Skip):
             raise score
-        bars, stats = melody_to_bars(score, choose_melody(score, settings.melody), settings)
+        melody = choose_melody(score, settings.melody)
+        bars, stats = melody_to_bars(score, melody, settings)
         if settings.max_moved < 1 and stats.share_far > settings.max_moved:
             raise Skip(Reason.OFF_GRID, f"{stats.share_far:.0%} move by a quarter of a step or more")
     except Skip as skip:
         remarks = score.remarks if isinstance(score, Score) else ()
         return _skipped(name, Skip(skip.reason, "; ".join(filter(None, [skip.detail, *remarks]))))
-    return Song(name, checksum, bars, stats, score.title[:_LONGEST], score.remarks)
+    metre = stated_metre(score, melody, grid_of(settings.steps_per_bar), settings.metre)
+    return Song(name, checksum, bars, stats, score.title[:_LONGEST], score.remarks, metre)
 
 
 def _skipped(name: str, skip: Skip) -> Skipped:
@@ -134,9 +138,7 @@ def _failed(file: File, failure: Failure) -> list[Skipped]:
 
 
 def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:
-    from mcvae_jax.corpus.builtin import builtin_scores
-
-    for name, score in builtin_scores(settings.source):
+    for name, score in DATA_SETS[settings.source].read():
         yield score_to_song(score, name, _checksum(name.encode()), settings)
 
 

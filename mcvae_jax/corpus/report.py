@@ -14,6 +14,8 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES
 from mcvae_jax.music.bars import Stats, distinct_bars
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.score import Reason
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.text import printable
 
@@ -31,6 +33,7 @@ def make_report(
     return {
         "source": settings.source,
         "max_bars": settings.max_bars,
+        "steps_per_bar": settings.steps_per_bar,
         "max_similarity": settings.max_similarity,
         "as_read": describe([song.bars for song in songs]),
         "cleaned": describe(after),
@@ -50,13 +53,20 @@ def make_report(
             for i in np.flatnonzero(cleaned.sides == EXCLUDED)
         ],
         "with_remarks": sum(bool(song.remarks) for song in cleaned.songs),
-        "left_out": dict(Counter(skip.reason for skip in [*skipped, *cleaned.dropped]).most_common()),
+        "left_out": dict(
+            Counter(_fate(skip, settings.steps_per_bar) for skip in [*skipped, *cleaned.dropped]).most_common()
+        ),
         "quantisation": quantisation([song.stats for song in songs]),
     }
 
 
+def _fate(skip: Skipped, steps: int) -> str:
+    """The reason of what was left out, and for a metre what it ought to have filled."""
+    return f"{skip.reason} of {steps} steps" if skip.reason == Reason.METRE else skip.reason
+
+
 def describe(songs: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Counts of songs, uint8 (n, 16) each: bars per song (population deviation), tokens, repeated bars."""
+    """Counts of songs, uint8 (n, T) each: bars per song (population deviation), tokens, repeated bars."""
     if not songs:
         return {"songs": 0, "bars": 0}
     lengths = np.array([len(song) for song in songs])
@@ -81,7 +91,7 @@ def describe(songs: Sequence[np.ndarray]) -> dict[str, Any]:
 
 
 def quantisation(stats: Sequence[Stats]) -> dict[str, Any]:
-    """What the grid of sixteenths did to the notes of all songs read.
+    """What the grid of steps did to the notes of all songs read.
 
     'moves' counts the onsets in equal bins of how far they moved, from 0 to half a step.
     """
@@ -104,7 +114,7 @@ def report_text(report: dict[str, Any]) -> str:
         _split(report),
         _left_out(report),
         _commonest(report),
-        _quantisation(report["quantisation"]),
+        _quantisation(report["quantisation"], report["steps_per_bar"]),
     ]
     return "\n\n".join("\n".join(printable(line) for line in part) for part in parts) + "\n"
 
@@ -153,7 +163,7 @@ def _split(report: dict[str, Any]) -> list[str]:
 def _left_out(report: dict[str, Any]) -> list[str]:
     counts = report["left_out"]
     lines = [f"Left out: {sum(counts.values()):,} (each is named in skipped.jsonl)"]
-    lines += [f"  {reason:<32}{count:>8,}" for reason, count in counts.items()]
+    lines += [f"  {reason:<42}{count:>8,}" for reason, count in counts.items()]
     if report["with_remarks"]:
         lines.append(f"Not taken just as written: {report['with_remarks']:,} songs (songs.jsonl says what)")
     return lines
@@ -168,11 +178,12 @@ def _commonest(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def _quantisation(counts: dict[str, Any]) -> list[str]:
+def _quantisation(counts: dict[str, Any], steps_per_bar: int) -> list[str]:
     moves, onsets = counts["moves"], max(counts["onsets"], 1)
     far = sum(moves[len(moves) // 2 :])
     return [
-        f"Quantisation to sixteenths: {counts['share_moved']:.1%} of {counts['onsets']:,} onsets moved,"
+        f"Quantisation to bars of {grid_of(steps_per_bar)}:"
+        f" {counts['share_moved']:.1%} of {counts['onsets']:,} onsets moved,"
         f" {far / onsets:.1%} by a quarter of a step or more.",
         f"Notes lost to another in the same step: {counts['covered']:,}; cut by the next onset:"
         f" {counts['shortened']:,}; outside the pitch range: {counts['out_of_range']:,}.",

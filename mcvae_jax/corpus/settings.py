@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from mcvae_jax.command import check_range
+from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
+from mcvae_jax.music import grid
 
 CHOICES = {
     "bars": ("metre", "fixed16"),
@@ -17,21 +18,24 @@ MOST_BARS = 1_000_000
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSettings:
-    """Everything that changes the bytes of a corpus; the comments are the help of the command's flags."""
+    """Everything that changes the bytes of a corpus; each field with the help of its flag."""
 
-    source: str  # 'builtin', 'tunes', or the path of a folder, .zip, .tar.gz or single file
-    melody: str = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N'
-    bars: str = "metre"  # 'metre' (bars start on the downbeat) or 'fixed16' (the thesis: every 16 steps)
-    metre: str = ""  # '' takes the metre that each file states; '4/4' says it for every file
-    min_pitch: int = 0  # notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)
-    max_pitch: int = 127  # notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)
-    max_moved: float = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
-    max_bars: int = 339  # songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit
-    dedupe: str = "tune"  # 'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'
-    held_out: float = 0.1  # share of the songs that is held out, 0 to 1
-    split: str = "content"  # 'content' (copies stay together) or 'name' (leaks; for comparisons alone)
-    split_seed: int = 0  # another seed is another split
-    max_similarity: float = 0.5  # held-out songs more like a training song than this are not scored
+    source: str = option("'builtin', 'tunes', or the path of a folder, .zip, .tar.gz or single file")
+    melody: str = option("'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N'", "auto")
+    bars: str = option("'metre' (bars start on the downbeat) or 'fixed16' (cut every steps_per_bar: thesis)", "metre")
+    steps_per_bar: int = option(
+        "16 for 4/4, 12 for 3/4 and 6/8, 24 for triplets in 4/4, 4 to 96; others are skipped", 16
+    )
+    metre: str = option("'' takes the metre that each file states; '4/4' says it for every file", "")
+    min_pitch: int = option("notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)", 0)
+    max_pitch: int = option("notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)", 127)
+    max_moved: float = option("songs more of whose onsets move by a quarter of a step are left out; 1 keeps all", 1.0)
+    max_bars: int = option("songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit", 339)
+    dedupe: str = option("'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'", "tune")
+    held_out: float = option("share of the songs that is held out, 0 to 1", 0.1)
+    split: str = option("'content' (copies stay together) or 'name' (leaks; for comparisons alone)", "content")
+    split_seed: int = option("another seed is another split", 0)
+    max_similarity: float = option("held-out songs more like a training song than this are not scored", 0.5)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -44,4 +48,5 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:
             raise UserError(f"split_seed={self.split_seed} is too large; it must fit into 64 bits")
+        check_range("steps_per_bar", self.steps_per_bar, grid.FEWEST, grid.MOST)
         check_range("max_bars", self.max_bars, 0, MOST_BARS)

@@ -1,14 +1,16 @@
 """The files of a corpus: written whole or not at all, read through memory maps, without pickle.
 
 corpus.json    format, version, settings, source fingerprint, identity, checksums, counts
-tokens.npy     uint8 (bars, 16): all songs one after the other
+tokens.npy     uint8 (bars, T): all songs one after the other
 offsets.npy    int64 (songs + 1,): song i is tokens[offsets[i]:offsets[i + 1]]
 bar_ids.npy    int32 (bars,): index of each bar in distinct.npy
-distinct.npy   uint8 (distinct bars, 16)
+distinct.npy   uint8 (distinct bars, T)
 sides.npy      uint8 (songs,): TRAIN, HELD_OUT or EXCLUDED
-songs.jsonl    a line a song: name, title, bars, side, content hash, nearest training song
+songs.jsonl    a line a song: name, title, bars, metre, side, content hash, nearest training song
 skipped.jsonl  a line for everything that was left out: name, reason, detail
 report.*       what report.py makes of it
+
+Letters: T steps of a bar (settings.steps_per_bar), n bars of a song.
 """
 
 import dataclasses
@@ -82,6 +84,7 @@ class SongRecord(TypedDict):
     name: str
     title: str
     side: NotRequired[str]
+    metre: NotRequired[str]  # 'N/D' of a song that is not in 4/4; earlier versions named none
     nearest: NotRequired[str]
 
 
@@ -93,10 +96,10 @@ class Corpus:
     settings: CorpusSettings
     fingerprint: str  # of the source at the time of reading; '' where it has none
     identity: str  # 32 hex digits: a hash of tokens, song limits and sides
-    tokens: np.ndarray  # uint8 (bars, 16)
+    tokens: np.ndarray  # uint8 (bars, T)
     offsets: np.ndarray  # int64 (songs + 1,)
     bar_ids: np.ndarray  # int32 (bars,)
-    distinct: np.ndarray  # uint8 (distinct bars, 16)
+    distinct: np.ndarray  # uint8 (distinct bars, T)
     sides: np.ndarray  # uint8 (songs,)
 
     @classmethod
@@ -123,11 +126,11 @@ class Corpus:
 
     @property
     def steps_per_bar(self) -> int:
-        """T, 16 where nothing else was wished."""
+        """T."""
         return self.tokens.shape[1]
 
     def song(self, i: int) -> np.ndarray:
-        """uint8 (n, 16): the bars of song i."""
+        """uint8 (n, T): the bars of song i."""
         return self.tokens[self.offsets[i] : self.offsets[i + 1]]
 
     def song_bar_ids(self, i: int) -> np.ndarray:
@@ -223,7 +226,7 @@ def write_corpus(
 ) -> Corpus:
     """Writes a corpus beside its place, lets `finish` add files to it, and then moves it into place.
 
-    songs are uint8 (n, 16); records and skipped are the lines of songs.jsonl and skipped.jsonl. A corpus that
+    songs are uint8 (n, T); records and skipped are the lines of songs.jsonl and skipped.jsonl. A corpus that
     stands there is replaced; anything else there is a UserError (see check_place).
     """
     folder = Path(folder).resolve()

@@ -1,6 +1,6 @@
 """The bar VAE on bars that it did not see: bound, importance-weighted bound, accuracies, active units.
 
-Letters: B bars, T steps (16), V outcomes, Z latent size, K importance samples, D distinct bars.
+Letters: B bars, T steps of a bar, V outcomes, Z latent size, K importance samples, D distinct bars.
 """
 
 import functools

@@ -37,5 +37,5 @@ def step_draws(seed: int, pairs: range, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Share of the steps in which melodies (P, n, 16) differ: float64 (P,)."""
+    """Share of the steps in which melodies (P, n, T) differ: float64 (P,)."""
     return np.mean(a != b, axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Sets of songs beside held-out songs: distances of every measure, a classifier, latents, and what is copied; as JSON.
+"""Sets of songs beside held-out songs: distances of every measure, classifiers, latents, and what is copied; as JSON.
 
 All songs have the same number of bars, since some measures depend on it. Every distance is smaller where a set is more
 like the reference; none says that a set is better music. Letters: S songs, T bars, Z latent size.
@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import wasserstein_distance
 
+from mcvae_jax.evaluation import classifiers
 from mcvae_jax.evaluation.controls import REAL, SHUFFLED
 from mcvae_jax.evaluation.copies import Copies, TrainingBars, find_copies
+from mcvae_jax.evaluation.figures import Figures
 from mcvae_jax.evaluation.measures import Measure, measure_songs
 from mcvae_jax.evaluation.sets import (
     Kernels,
@@ -19,15 +22,14 @@ from mcvae_jax.evaluation.sets import (
     median_distance,
     mmd_squared,
     song_kernel,
-    told_apart,
-    wasserstein,
 )
 
-Songs = Sequence[np.ndarray]  # uint8 (T, 16) each
+Songs = Sequence[np.ndarray]  # uint8 (T, steps) each
 Encode = Callable[[Songs], np.ndarray]  # to latents (S, T, Z)
 Say = Callable[[str], None]
 
-CLASSIFIER, FRECHET, MMD = "told apart", "Frechet distance of latents", "MMD of latents"
+CLASSIFIER, STRONG = "told apart", "told apart (strong)"
+FRECHET, MMD = "Frechet distance of latents", "MMD of latents"
 FRECHET_RESAMPLES = 200  # each takes some milliseconds
 KEPT = ("pitch range", "note density", "pitch-class entropy", "repeated-bar share", FRECHET, MMD)  # by shuffled bars
 SHARES = ("bars", "passages", "nearest_share", "windows")  # of `Copies`
@@ -41,20 +43,22 @@ def compare_sets(
     seed: int,
     say: Say,
 ) -> dict[str, Any]:
-    """How each set differs from the reference; without `encode`, by measures and the classifier alone.
+    """How each set differs from the reference; without `encode`, by measures and classifiers alone.
 
     Returns: 'reference' and by name 'sets', each with 'songs' and 'measures' by name (median, quartiles, values); each
-    set also with 'distances' by name, {'value', 'interval'}: Wasserstein-1 for every measure, the share of songs that
-    CLASSIFIER tells rightly (0.5 is chance), FRECHET, and MMD (squared, without bias); and 'bandwidth', of its kernel.
+    set also with 'distances' by name, {'value', 'interval'}: Wasserstein-1 for every measure, the shares of songs that
+    CLASSIFIER (by the measures) and STRONG (by `figures.py`) tell rightly (0.5 is chance), FRECHET, and MMD (squared,
+    without bias); and 'bandwidth', of its kernel.
     """
-    own = measure_songs(reference, measures)
+    own, own_figures = measure_songs(reference, measures), Figures.of(reference)
     in_latents = _LatentDistances(encode(reference), seed) if encode else None
     found = {}
     for name, songs in sets.items():
         say(f"{name}: {len(songs)} songs against {len(reference)}")
         values = measure_songs(songs, measures)
         distances = {m: _wasserstein(own[m], values[m], seed) for m in measures}
-        distances[CLASSIFIER] = _told_apart(own, values, seed)
+        distances[CLASSIFIER] = classifiers.simple(_columns(own), _columns(values), seed)
+        distances[STRONG] = classifiers.strong(own_figures, Figures.of(songs), seed)
         if in_latents and encode:
             distances |= in_latents.to(encode(songs))
         found[name] = _described(values) | {"distances": distances}
@@ -126,15 +130,13 @@ def _mean(x: np.ndarray, seed: int) -> dict[str, Any]:
     return {"value": float(x.mean()), "interval": interval(lambda i: x[i].mean(), [len(x)], seed)}
 
 
+def _columns(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.stack(list(values.values()), axis=1)
+
+
 def _wasserstein(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
-    low_high = interval(lambda i, j: wasserstein(a[i], b[j]), [len(a), len(b)], seed)
-    return {"value": wasserstein(a, b), "interval": low_high}
-
-
-def _told_apart(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
-    right = told_apart(*(np.stack(list(x.values()), axis=1) for x in (a, b)), seed)
-    low_high = interval(lambda i, j: (right[0][i].mean() + right[1][j].mean()) / 2, [len(x) for x in right], seed)
-    return {"value": float(right[0].mean() + right[1].mean()) / 2, "interval": low_high}
+    low_high = interval(lambda i, j: wasserstein_distance(a[i], b[j]), [len(a), len(b)], seed)
+    return {"value": float(wasserstein_distance(a, b)), "interval": low_high}
 
 
 def _frechet(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:

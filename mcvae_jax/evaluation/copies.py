@@ -41,7 +41,7 @@ class TrainingBars(NamedTuple):
 
     @classmethod
     def of(cls, songs: Sequence[np.ndarray]) -> "TrainingBars":
-        """Of training songs, each uint8 (n, 16)."""
+        """Of training songs, each uint8 (n, steps)."""
         shapes, lowest, sounds = bar_shapes(np.concatenate(songs))
         song = np.repeat(np.arange(len(songs)), [len(each) for each in songs])[sounds]
         ids: dict[bytes, int] = {}
@@ -53,7 +53,7 @@ class TrainingBars(NamedTuple):
 
 
 def find_copies(songs: Sequence[np.ndarray], training: TrainingBars) -> Copies:
-    """What songs, each uint8 (n, 16), share with the training songs."""
+    """What songs, each uint8 (n, steps), share with the training songs."""
     found = [
         (_copied_bars(song, training), _copied_passages(song, training), *_nearest(song, training)) for song in songs
     ]

@@ -13,10 +13,10 @@ from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
+from mcvae_jax.evaluation.classifiers import FOLDS
 from mcvae_jax.evaluation.controls import control_sets, halves
 from mcvae_jax.evaluation.measures import MEASURES, Measure
 from mcvae_jax.evaluation.scores import CONTROL, MODEL, NGRAM, PART, fit_ngrams, score_models
-from mcvae_jax.evaluation.sets import FOLDS
 from mcvae_jax.models.settings import AS_TRAINED
 from mcvae_jax.models.song_model import LATENTS, MEMORY, SongModel
 from mcvae_jax.nn.keys import song_keys

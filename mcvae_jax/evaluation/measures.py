@@ -1,4 +1,4 @@
-"""One number of a song, uint8 (n, 16) with n >= 1: by these, sets of songs are compared.
+"""One number of a song, uint8 (n, T), n >= 1 bars of T steps: by these, sets of songs are compared.
 
 Each has a value for every song, silence included, and none needs a model. They describe; they do not rank: what counts
 is how their distribution over a set differs from that over real songs (`sets.py`).
@@ -7,6 +7,7 @@ is how their distribution over a set differs from that over real songs (`sets.py
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import entropy
 
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import NOTE_OFF, tokens_to_notes
@@ -34,8 +35,7 @@ def rest_share(song: np.ndarray) -> float:
 def pitch_class_entropy(song: np.ndarray) -> float:
     """Bits of entropy of the notes' pitch classes: 0 for one alone (or no notes), 3.58 for all twelve alike."""
     counts = np.bincount(song[song < NOTE_OFF] % 12)
-    share = counts[counts > 0] / max(counts.sum(), 1)
-    return max(0.0, float(-np.sum(share * np.log2(share))))
+    return float(entropy(counts, base=2)) if len(counts) else 0.0
 
 
 def repeated_bar_share(song: np.ndarray) -> float:
@@ -48,9 +48,16 @@ def self_match_lag(song: np.ndarray) -> float:
 
     For each lag, the share of bars that are the same as the one so many bars before; the smallest of equal lags.
     """
-    ids = distinct_bars(song)[1]
-    shares = np.array([np.mean(ids[lag:] == ids[:-lag]) for lag in range(1, len(song) // 2 + 1)])
+    shares = repeats_by_lag(distinct_bars(song)[1], len(song) // 2)
     return float(shares.argmax() + 1) if np.any(shares > 0) else 0.0
+
+
+def repeats_by_lag(ids: np.ndarray, lags: int) -> np.ndarray:
+    """For lags of 1, 2, ... bars, the share of bars that have the number of the bar so many before: float64 (lags,).
+
+    Args: ids: a number for each bar of a song, (n,), the same for bars that are the same. A lag of n or more is 0.
+    """
+    return np.array([np.mean(ids[lag:] == ids[:-lag]) if lag < len(ids) else 0.0 for lag in range(1, lags + 1)])
 
 
 MEASURES: Mapping[str, Measure] = {

@@ -21,7 +21,7 @@ SONGS_FOR_A_MEAN = 10  # a mean over songs at a bar is shown where so many songs
 def score_priors(
     codec: BarCodec, priors: Priors, songs: Sequence[np.ndarray], draws: int, seed: int, say: Say | None = None
 ) -> dict[str, Any]:
-    """What `bounds.summarise` returns for songs, each uint8 (n, 16), and 'rate_by_bar'.
+    """What `bounds.summarise` returns for songs, each uint8 (n, T), and 'rate_by_bar'.
 
     'rate_by_bar' holds for each prior by name the mean rate in nats of the first, second, ... bars of the songs, from
     one draw, as far as SONGS_FOR_A_MEAN songs (or all of them, where there are fewer) go.

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mcvae_jax.corpus.metres import song_metre
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.midi import write_midi
@@ -35,14 +36,14 @@ def write_reconstructions(
     originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
     padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
     mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
-    decoded = np.asarray(vae.apply(params, mu, method="greedy"), np.uint8).reshape(-1, bars, 16)
+    decoded = np.asarray(vae.apply(params, mu, method="greedy"), np.uint8).reshape(-1, bars, vae.steps)
     folder.mkdir(parents=True, exist_ok=True)
     pairs, records = [], []
-    for n, (name, original, guess) in enumerate(zip(names, originals, decoded, strict=True), 1):
-        guess = guess[: len(original)]
+    for n, (i, name, original, guess) in enumerate(zip(chosen, names, originals, decoded, strict=True), 1):
+        guess, metre = guess[: len(original)], song_metre(of_song[i], vae.steps)
         pairs.append((bars_to_tokens(original), bars_to_tokens(guess)))
-        write_melody(folder / f"{n:02d}-original.mid", original, name)
-        write_melody(folder / f"{n:02d}-reconstruction.mid", guess, f"{name}, reconstructed")
+        write_melody(folder / f"{n:02d}-original.mid", original, name, metre)
+        write_melody(folder / f"{n:02d}-reconstruction.mid", guess, f"{name}, reconstructed", metre)
         records.append(
             {
                 "name": name,
@@ -51,24 +52,24 @@ def write_reconstructions(
                 "token_accuracy": float(np.mean(guess == original)),
             }
         )
-    _draw(pairs, records, folder / "reconstructions.png")
+    _draw(pairs, records, vae.steps, folder / "reconstructions.png")
     return records
 
 
-def write_melody(path: Path, bars: np.ndarray, title: str) -> None:
-    """Writes bars, uint8 (n, 16), as a MIDI file with one track, in 4/4, 110 quarters a minute."""
-    write_midi(path, bars_to_score(bars, title))
+def write_melody(path: Path, bars: np.ndarray, title: str, metre: tuple[int, int] = (4, 4)) -> None:
+    """Writes bars, uint8 (n, T), as a MIDI file with one track, 110 quarters a minute."""
+    write_midi(path, bars_to_score(bars, title, time_signatures=np.array([[0, *metre]])))
 
 
-def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, Any]], path: Path) -> None:
+def _draw(pairs: list[tuple[np.ndarray, np.ndarray]], records: list[dict[str, Any]], steps: int, path: Path) -> None:
     figure = Figure(figsize=(14, 1.9 * len(pairs) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(pairs), 2, squeeze=False, sharey="row")
     for row, (original, guess), record in zip(axes, pairs, records, strict=True):
         pitches = np.concatenate([t[t < NOTE_OFF] for t in (original, guess)])
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
-        draw_pianoroll(row[0], original, span)
-        draw_pianoroll(row[1], guess, span, compare=original)
+        draw_pianoroll(row[0], original, span, steps_per_bar=steps)
+        draw_pianoroll(row[1], guess, span, compare=original, steps_per_bar=steps)
         row[0].set_title(f"{for_figure(record['name'])}: original", fontsize=8)
         row[1].set_title(f"reconstruction: {record['token_accuracy']:.1%} of tokens; red notes differ", fontsize=8)
     figure.supxlabel("bar", fontsize=8)

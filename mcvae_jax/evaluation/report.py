@@ -7,15 +7,18 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from mcvae_jax.corpus.clean import SHINGLE_NOTES
-from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES
+from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES, STRONG
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
 from mcvae_jax.evaluation.copies import PASSAGE
+from mcvae_jax.evaluation.figures import LAGS
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.scores import MODEL
 from mcvae_jax.text import for_html
 
 CAPTIONS = {
     CLASSIFIER: "Share of songs that logistic regression on measures and their squares tells rightly; 0.5 is chance.",
+    STRONG: "The same by gradient boosting on n-grams of intervals, durations and places in the bar, on how like bars"
+    f" are to those 1 to {LAGS} bars before, and on all measures but the bits.",
     FRECHET: "Between the Gaussians of all bars' latents (means of q) of one VAE.",
     MMD: "Squared and without bias, RBF kernel with the median distance as its width; it is around 0 for like sets.",
 }

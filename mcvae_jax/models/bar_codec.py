@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.chunks import Chunks
+from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE, Decoder
@@ -61,7 +62,15 @@ class BarCodec:
     def encode(
         self, bars: np.ndarray, say: Say = lambda line: None, kept: Chunks | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """mu and log_var, float32 (N, Z) each, of bars uint8 (N, T), in chunks of one shape; `kept` are not encoded."""
+        """mu and log_var, float32 (N, Z) each, of bars uint8 (N, T), in chunks of one shape; `kept` are not encoded.
+
+        Raises UserError for bars of other steps than the VAE's: an LSTM would read them, and they would mean nothing.
+        """
+        if bars.shape[1] != self.steps:
+            raise UserError(
+                f"the VAE knows bars of {self.steps} steps, and these have {bars.shape[1]}; take another model, or a"
+                f" corpus or seed in bars of {self.steps} steps (steps_per_bar)"
+            )
         both = np.empty((2, len(bars), self.latent), np.float32)
         start = last = time.monotonic()
         there = 0  # bars that an earlier call has encoded

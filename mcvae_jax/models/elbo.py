@@ -1,6 +1,6 @@
 """The evidence lower bound of single bars, and what is minimised instead of it (thesis 4.12 to 4.14, 8.3.1).
 
-Reconstruction is the sum over the 16 steps of a bar, KL the sum over the latent dimensions, both in nats per bar. Sums
+Reconstruction is the sum over the steps of a bar, KL the sum over the latent dimensions, both in nats per bar. Sums
 over examples come first (`elbo_sums`), the scalar after all devices have added theirs (`objective`): capacity and free
 bits are no sums over examples, so they act on the sums of the whole batch.
 """

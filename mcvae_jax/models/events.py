@@ -1,10 +1,10 @@
-"""A bar as events, (token, duration) instead of 16 steps (thesis 7.2, 8.3.1), and what that says about its steps.
+"""A bar as events, (token, duration) instead of its steps (thesis 7.2, 8.3.1), and what that says about its steps.
 
 An event is a pitch or NOTE_OFF and lasts to the next one or to the end of the bar; a bar that begins with NO_EVENT has
 a first event (NO_EVENT, d) and no other such. Durations sum to the steps of the bar. Bars and sequences of such events
 are in bijection, so that the probability of a bar means the same in both encodings.
 
-Letters: B bars, T steps of a bar (16) and slots for its events, V outcomes (130).
+Letters: B bars, T steps of a bar and slots for its events, V outcomes (130).
 """
 
 from typing import NamedTuple

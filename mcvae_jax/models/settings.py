@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from mcvae_jax.command import check_range
+from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
 
 MOST_SEED = (1 << 32) - 1
@@ -12,16 +12,16 @@ MOST_TOKENS = 1000  # more than a vocabulary has
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What every mode of sampling takes; the comments are the help of the command's flags."""
+    """What every mode of sampling takes; each field with the help of its flag."""
 
-    temperature: float = 0.0  # of the tokens of a bar: 0 takes the likeliest, 1 draws as the VAE says, more is wilder
-    top_k: int = 0  # draw from the so many likeliest tokens alone; 0 is off
-    top_p: float = 1.0  # then from the fewest likeliest tokens that hold this share of the chance; 1 is off
-    tau_pi: float = 1.0  # divides the logits of the MDRNN's components; 0 takes the heaviest component
-    tau_sigma: float = 0.5  # multiplies the MDRNN's variances; 0 takes the component's mean
-    tau_recall: float = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
-    repetition: float = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
-    seed: int = 0  # of the random numbers: the same seed gives the same songs
+    temperature: float = option("of the tokens: 0 takes the likeliest, 1 draws as the model says, more is wilder", 0.0)
+    top_k: int = option("draw from the so many likeliest tokens alone; 0 is off", 0)
+    top_p: float = option("then from the fewest likeliest tokens that hold this share of the chance; 1 is off", 1.0)
+    tau_pi: float = option("divides the logits of the MDRNN's components; 0 takes the heaviest component", 1.0)
+    tau_sigma: float = option("multiplies the MDRNN's variances; 0 takes the component's mean", 0.5)
+    tau_recall: float = option("where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says", 0.0)
+    repetition: float = option("multiplies the odds that a bar repeats an earlier one, of models that copy", 1.0)
+    seed: int = option("of the random numbers: the same seed gives the same songs", 0)
 
     def __post_init__(self) -> None:
         for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall", "repetition"):

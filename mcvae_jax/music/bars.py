@@ -1,27 +1,27 @@
-"""Tokens <-> bars of 16 steps, and a melody's way from its score into them and back (thesis 6.1.1)."""
+"""Tokens <-> bars of T steps, and a melody's way from its score into them and back (thesis 6.1.1)."""
 
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mcvae_jax.music.metre import BAR, Bars, find_bars
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.metre import Bars, find_bars
 from mcvae_jax.music.regular import apply_edits
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import (
+    BAR,
     NO_EVENT,
     NOTE_OFF,
-    STEPS_PER_QUARTER,
     canonical,
     notes_to_steps,
     steps_to_tokens,
     tokens_to_notes,
 )
 
-TICKS_PER_QUARTER = 480  # of what is written
-TICKS_PER_STEP = TICKS_PER_QUARTER // STEPS_PER_QUARTER
+TICKS_PER_STEP = 120  # of what is written: 480 a quarter where a step is a sixteenth
 
-MAX_STEPS = 1 << 21  # 131,072 bars; the thesis met a song of 88,000 (7.1)
-MOVE_BINS = 8  # of a sixteenth of a step each: an onset moves by half a step at most
+MAX_STEPS = 1 << 21  # 131,072 bars of 16; the thesis met a song of 88,000 (7.1)
+MOVE_BINS = 8  # each a sixteenth of a step: an onset moves by half a step at most
 
 
 class BarSettings(Protocol):
@@ -29,6 +29,7 @@ class BarSettings(Protocol):
 
     bars: str
     metre: str
+    steps_per_bar: int
     min_pitch: int
     max_pitch: int
 
@@ -55,12 +56,12 @@ class Stats(NamedTuple):
 def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[np.ndarray, Stats]:
     """The bars of a melody, by the policy `settings.bars`.
 
-    `fixed16` cuts every 16 steps from tick 0, whatever the metre (the thesis); `metre` counts from a
+    `fixed16` cuts every T steps from tick 0, whatever the metre (the thesis: 16); `metre` counts from a
     downbeat, so bars start on downbeats. Either way a song starts with the bar of its first note: only whole
     silent bars are cut, since a rest before the first note, a pickup's above all, is music. Under `metre` a few
     bars that are too short or too long are padded or cut (regular.find_edits).
 
-    Returns: bars, uint8 (n, 16), n >= 1; Stats.
+    Returns: bars, uint8 (n, T), n >= 1, T = settings.steps_per_bar; Stats.
     Raises Skip: too long, no notes in the range, or a metre that does not fit.
     """
     start, end, pitch = melody.start, melody.end, melody.pitch
@@ -69,20 +70,20 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
         start, end, pitch = start[in_range], end[in_range], pitch[in_range]
     if not len(start):
         raise Skip(Reason.NO_NOTES_IN_RANGE)
-    whole = score.ticks_per_quarter * BAR // STEPS_PER_QUARTER
-    if int(end.max()) > MAX_STEPS // BAR * whole:
-        raise Skip(Reason.TOO_LONG, f"a note beyond bar {MAX_STEPS // BAR:,}")
-    origin, edits = find_bars(score, melody, settings.metre) if settings.bars == "metre" else Bars(0)
+    grid, per_quarter = grid_of(settings.steps_per_bar), score.ticks_per_quarter
+    if int(end.max()) * grid.quarter > MAX_STEPS * per_quarter:
+        raise Skip(Reason.TOO_LONG, f"a note beyond bar {MAX_STEPS // grid.bar:,}")
+    origin, edits = find_bars(score, melody, grid, settings.metre) if settings.bars == "metre" else Bars(0)
     if edits:
         start, end = apply_edits(edits, start, end)
-    first, last = notes_to_steps(start - origin, end - origin, score.ticks_per_quarter)
-    moves = np.abs(STEPS_PER_QUARTER * (start - origin) - score.ticks_per_quarter * first)
-    before = int(first.min()) // BAR * BAR  # whole bars of silence, or a pickup where it is negative
+    first, last = notes_to_steps(start - origin, end - origin, per_quarter, grid.quarter)
+    moves = np.abs(grid.quarter * (start - origin) - per_quarter * first)
+    before = int(first.min()) // grid.bar * grid.bar  # whole bars of silence, or a pickup where it is negative
     tokens = steps_to_tokens(first - before, last - before, pitch)
     stats = Stats(
         onsets=len(start),
         moved=int(np.count_nonzero(moves)),
-        moves=_histogram(moves, score.ticks_per_quarter),
+        moves=_histogram(moves, per_quarter),
         out_of_range=len(in_range) - len(start),
         covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
         shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
@@ -90,28 +91,28 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
         cut=len([edit for edit in edits if edit.is_bar and edit.by < 0]),
         left_out=score.left_out,
     )
-    return tokens_to_bars(tokens), stats
+    return tokens_to_bars(tokens, grid.bar), stats
 
 
-def tokens_to_bars(tokens: np.ndarray) -> np.ndarray:
-    """Canonical tokens, uint8 (T,), as bars, uint8 (n, 16), from the first note's bar to the last note's.
+def tokens_to_bars(tokens: np.ndarray, steps: int = BAR) -> np.ndarray:
+    """Canonical tokens, uint8 (N,), as bars of so many steps, uint8 (n, T), from the first note's bar to the last's.
 
     Steps after the last note are silence: NOTE_OFF on the first, then NO_EVENT. Silence alone gives no bars.
     """
     events = np.flatnonzero(tokens <= NOTE_OFF)
     if not len(events):
-        return np.empty((0, BAR), np.uint8)
-    begin = int(events[0]) // BAR * BAR
+        return np.empty((0, steps), np.uint8)
+    begin = int(events[0]) // steps * steps
     end = int(events[-1]) if tokens[events[-1]] == NOTE_OFF else len(tokens)
-    bars = np.full(-((begin - end) // BAR) * BAR, NO_EVENT, np.uint8)
+    bars = np.full(-((begin - end) // steps) * steps, NO_EVENT, np.uint8)
     bars[: end - begin] = tokens[begin:end]
     if end - begin < len(bars):
         bars[end - begin] = NOTE_OFF
-    return bars.reshape(-1, BAR)
+    return bars.reshape(-1, steps)
 
 
 def bars_to_tokens(bars: np.ndarray) -> np.ndarray:
-    """The canonical tokens, uint8 (16 n,), of bars, uint8 (n, 16)."""
+    """The canonical tokens, uint8 (n T,), of bars, uint8 (n, T)."""
     return canonical(bars.reshape(-1))
 
 
@@ -126,15 +127,17 @@ def bars_to_score(
     """The score of a melody: one track, which stands there even where it holds no note.
 
     Args:
-      bars: uint8 (n, 16).
-      tempos, time_signatures, keys: as in Score; 110 quarters a minute, 4/4 and no key where they are None or empty.
+      bars: uint8 (n, T).
+      tempos, time_signatures, keys: as in Score; 110 quarters a minute, the plainest metre of bars of T steps and no
+        key where they are None or empty.
       name: of the track.
     """
     start, end, pitch = tokens_to_notes(bars_to_tokens(bars))
+    grid = grid_of(bars.shape[1])
     return Score(
         tracks=(Track(name, 0, False, start * TICKS_PER_STEP, end * TICKS_PER_STEP, pitch),),
-        ticks_per_quarter=TICKS_PER_QUARTER,
-        time_signatures=np.array([[0, 4, 4]]) if time_signatures is None else time_signatures,
+        ticks_per_quarter=TICKS_PER_STEP * grid.quarter,
+        time_signatures=np.array([[0, *grid.metre]]) if time_signatures is None else time_signatures,
         tempos=np.array([[0.0, 110.0]]) if tempos is None else tempos,
         keys=keys,
         title=title,

@@ -5,11 +5,15 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
-from mcvae_jax.music.tokens import tokens_to_notes
+from mcvae_jax.music.tokens import BAR, tokens_to_notes
 
 
 def draw_pianoroll(
-    axis: Axes, tokens: np.ndarray, pitches: tuple[int, int], compare: np.ndarray | None = None, steps_per_bar: int = 16
+    axis: Axes,
+    tokens: np.ndarray,
+    pitches: tuple[int, int],
+    compare: np.ndarray | None = None,
+    steps_per_bar: int = BAR,
 ) -> None:
     """Draws a monophonic melody: a bar of colour for each note, a line at each bar line.
 

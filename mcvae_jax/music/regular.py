@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mcvae_jax.music.grid import Grid
 from mcvae_jax.music.score import Reason, Skip, Track
-from mcvae_jax.music.tokens import STEPS_PER_QUARTER
 
-BAR = 16  # steps
 MAX_SHARE = 1 / 8  # of a song's bars that may be padded or cut; one always may
 MAX_IRREGULAR = 20_000  # bars that a metre does not fill; more are no music
 
@@ -20,11 +19,6 @@ class Edit(NamedTuple):
     tick: int
     by: int  # ticks; below 0 the last of those before `tick` are taken out
     is_bar: bool  # whether a bar was irregular, rather than half a step or less out by rounding
-
-
-def fills_bar(numerator: int, denominator: int) -> bool:
-    """Whether bars of this metre make up bars of 16 steps: 4/4, 2/2, 2/4, 1/4, 8/4 ... (not 3/4, 6/8)."""
-    return numerator.bit_count() == 1 and BAR * numerator % denominator == 0
 
 
 def bar_length(signature: Signature, per_quarter: int) -> int:
@@ -45,22 +39,24 @@ def main_metre(signatures: list[Signature], start: int, end: int) -> Signature:
     return next(row for row in signatures if row[1:] == longest)
 
 
-def find_edits(signatures: list[Signature], origin: int, melody: Track, per_quarter: int) -> tuple[Edit, ...]:
+def find_edits(
+    signatures: list[Signature], origin: int, melody: Track, per_quarter: int, grid: Grid
+) -> tuple[Edit, ...]:
     """What must be padded and cut for the bars from `origin` on to be regular in the metre that holds longest.
 
     Neighbours that make up a bar together, as a bar that a repeat sign splits, are one. Of what goes on after the
     last full bar, the smaller change is made: it is cut where no note starts in it, or else filled with silence.
 
-    Args: signatures are those in force while the melody sounds; that which holds longest fills bars of 16 steps.
+    Args: signatures are those in force while the melody sounds; that which holds longest fits the grid.
     Raises Skip where more than MAX_SHARE of the bars would change.
     """
     if len(signatures) == 1:
         return ()
-    whole = 4 * per_quarter
-    if not any((row[0] - origin) % whole for row in signatures[1:]) and all(fills_bar(*row[1:]) for row in signatures):
+    whole = grid.ticks(per_quarter)
+    if not any((row[0] - origin) % whole for row in signatures[1:]) and all(grid.fits(*row[1:]) for row in signatures):
         return ()
     end = int(melody.end.max())
-    walk = _Walk(signatures, origin, melody.start, end, per_quarter)
+    walk = _Walk(signatures, origin, melody.start, end, per_quarter, grid)
     for row, stop in zip(signatures, [tick for tick, _, _ in signatures[1:]] + [end], strict=True):
         walk.add(max(row[0], origin), stop, bar_length(row, per_quarter), is_last=row is signatures[-1])
     changed = [edit for edit in walk.edits if edit.is_bar]
@@ -72,11 +68,14 @@ def find_edits(signatures: list[Signature], origin: int, melody: Track, per_quar
 class _Walk:
     """From bar to bar, with what has been filled since the last downbeat that was on its place."""
 
-    def __init__(self, signatures: list[Signature], origin: int, starts: np.ndarray, end: int, per_quarter: int):
+    def __init__(
+        self, signatures: list[Signature], origin: int, starts: np.ndarray, end: int, per_quarter: int, grid: Grid
+    ):
         self.metre = main_metre(signatures, origin, end)
-        self.unit = min(bar_length(self.metre, per_quarter), 4 * per_quarter)  # what bars must keep to
+        self.unit = min(bar_length(self.metre, per_quarter), grid.ticks(per_quarter))  # what bars must keep to
         self.starts = starts
         self.per_quarter = per_quarter
+        self.rounding = per_quarter // (2 * grid.quarter)  # ticks
         self.fill = 0
         self.count = 0
         self.irregular = 0
@@ -110,10 +109,9 @@ class _Walk:
     def _mend(self, tick: int) -> None:
         """A downbeat stands at `tick`, so what has been filled before it must be a bar."""
         over = self.fill % self.unit
-        rounding = self.per_quarter // (2 * STEPS_PER_QUARTER)
         silent = np.searchsorted(self.starts, tick - over) == np.searchsorted(self.starts, tick)
-        cut = over <= rounding or (silent and 2 * over <= self.unit)
-        is_bar = min(over, self.unit - over) > rounding
+        cut = over <= self.rounding or (silent and 2 * over <= self.unit)
+        is_bar = min(over, self.unit - over) > self.rounding
         self.edits.append(Edit(tick, -over if cut else self.unit - over, is_bar))
         if is_bar and not self.misfit:
             bar, (_, numerator, denominator) = bar_length(self.metre, self.per_quarter), self.metre

@@ -50,7 +50,7 @@ class Reason(enum.StrEnum):
     DRUMS_ONLY = "drums only"
     NO_MELODY = "no such melody track"
     NO_NOTES_IN_RANGE = "no notes in the pitch range"
-    METRE = "metre does not fill 16 steps"
+    METRE = "metre does not fill the bar"
     MIXED_METRES = "metre changes off the bar line"
     OFF_GRID = "too many onsets off the grid"
     CRASHED = "crashed the reader"

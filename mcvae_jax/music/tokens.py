@@ -1,4 +1,4 @@
-"""Notes <-> tokens: the vocabulary, and the grid of sixteenths on which it stands (thesis 6.1)."""
+"""Notes <-> tokens: the vocabulary, and the steps on which it stands (thesis 6.1)."""
 
 import numpy as np
 
@@ -7,21 +7,20 @@ NO_EVENT = 129  # a held note goes on, or silence does
 START = 130  # input of a decoder; never in a bar
 OUTCOMES = 130  # what a model predicts
 VOCABULARY = 131  # what a decoder is fed
-STEPS_PER_QUARTER = 4  # a step is a sixteenth
-BAR = 16  # steps, where nothing else is said
+BAR, STEPS_PER_QUARTER = 16, 4  # where nothing else is said (grid.py): a step is a sixteenth
 HIGHEST = 127  # MIDI pitch
 
 
-def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
-    """floor(4 * tick / ticks_per_quarter + 1/2) in integers, exact up to 2^60 in size; negative ticks too.
+def to_steps(ticks: np.ndarray, ticks_per_quarter: int, steps: int = STEPS_PER_QUARTER) -> np.ndarray:
+    """floor(steps * tick / ticks_per_quarter + 1/2) in integers, negative ticks too; exact to 2^60 for 4 steps.
 
-    Args: ticks, int (N,); ticks_per_quarter >= 1. Returns int64 (N,).
+    Args: ticks, int (N,); ticks_per_quarter >= 1; steps, of a quarter. Returns int64 (N,).
     """
     ticks = np.asarray(ticks, np.int64)
     quarters = ticks // ticks_per_quarter
     rest = ticks - quarters * ticks_per_quarter
-    within = (2 * STEPS_PER_QUARTER * rest + ticks_per_quarter) // (2 * ticks_per_quarter)
-    return STEPS_PER_QUARTER * quarters + within
+    within = (2 * steps * rest + ticks_per_quarter) // (2 * ticks_per_quarter)
+    return steps * quarters + within
 
 
 def notes_to_tokens(
@@ -35,14 +34,19 @@ def notes_to_tokens(
     Args: start, end, pitch: int (N,), in ticks (the default takes steps), start >= 0, in any order.
     Returns: uint8 (T,), T the step at which the last note ends; (0,) without notes.
     """
-    first, last = notes_to_steps(start, end, ticks_per_quarter)
+    first, last = notes_to_steps(start, end, ticks_per_quarter, STEPS_PER_QUARTER)
     return steps_to_tokens(first, last, np.asarray(pitch))
 
 
-def notes_to_steps(start: np.ndarray, end: np.ndarray, ticks_per_quarter: int) -> tuple[np.ndarray, np.ndarray]:
-    """The step on which each note starts, and that at which it ends, at least one later; int64 (N,) each."""
-    first = to_steps(start, ticks_per_quarter)
-    return first, np.maximum(first + 1, to_steps(end, ticks_per_quarter))
+def notes_to_steps(
+    start: np.ndarray, end: np.ndarray, ticks_per_quarter: int, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The step, of so many a quarter, on which each note starts, and that at which it ends; int64 (N,) each.
+
+    A note lasts for a step at least.
+    """
+    first = to_steps(start, ticks_per_quarter, steps)
+    return first, np.maximum(first + 1, to_steps(end, ticks_per_quarter, steps))
 
 
 def steps_to_tokens(first: np.ndarray, last: np.ndarray, pitch: np.ndarray) -> np.ndarray:

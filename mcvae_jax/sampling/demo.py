@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.command import check_range
+from mcvae_jax.corpus.metres import song_metre
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import Settings
@@ -93,7 +94,8 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     seeds = []
     for i in (songs[n] for n in chosen):
         title = printable(records[i]["title"] or Path(records[i]["name"]).stem)
-        seeds.append(Seed(np.array(corpus.song(i)[:bars]), Setting(), title, int(corpus.lengths[i]), ()))
+        setting = Setting(metre=song_metre(records[i], corpus.steps_per_bar))
+        seeds.append(Seed(np.array(corpus.song(i)[:bars]), setting, title, int(corpus.lengths[i]), ()))
     return seeds
 
 

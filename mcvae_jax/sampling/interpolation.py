@@ -1,7 +1,7 @@
 """The thesis' Algorithms 1 to 4 (6.5.2, 6.6.2): melodies from what lies between the latents of two songs.
 
 Songs a and b are the means of q of their first bars, (P, n, Z) for P pairs; reconstruction and interpolation use the
-mean. `between` gives what lies between them, and each algorithm renders that as bars, uint8 (P, bars, 16):
+mean. `between` gives what lies between them, and each algorithm renders that as bars, uint8 (P, bars, T):
 
     1  vae_conditional      the decoder renders every interpolated bar
     2  vae_unconditional    the decoder runs freely from the first one
@@ -19,7 +19,7 @@ Where the text has two readings:
 
 A melody depends on its latents, keys, the settings and the models, and on nothing else in the call.
 
-Letters: P pairs, n bars given, Z latent size.
+Letters: P pairs, n bars given, T steps of a bar, Z latent size.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,14 +60,14 @@ def between(z_a: np.ndarray, z_b: np.ndarray, alpha: float, path: Path = lerp) -
 
 
 def vae_conditional(codec: BarCodec, z: np.ndarray, keys: PairKeys, settings: Settings) -> np.ndarray:
-    """Algorithm 1: every bar of z (P, n, Z) rendered for itself, START first: uint8 (P, n, 16)."""
+    """Algorithm 1: every bar of z (P, n, Z) rendered for itself, START first: uint8 (P, n, T)."""
     pairs, bars, latent = z.shape
     rendered = codec.decode(z.reshape(-1, latent), bar_keys(keys.tokens, [bars] * pairs), settings)
     return rendered.reshape(pairs, bars, -1)
 
 
 def vae_unconditional(codec: BarCodec, z: np.ndarray, keys: PairKeys, settings: Settings, bars: int = 5) -> np.ndarray:
-    """Algorithm 2: `bars` * 16 steps of the decoder from the first bar's vector of z (P, n, Z): uint8 (P, bars, 16)."""
+    """Algorithm 2: `bars` * T steps of the decoder from the first bar's vector of z (P, n, Z): uint8 (P, bars, T)."""
     return codec.free_run(z[:, 0], keys.tokens, bars, settings)
 
 
@@ -80,7 +80,7 @@ def mcvae_conditional(
 ) -> np.ndarray:
     """Algorithm 3: bar j is what the MDRNN predicts after reading z_0 to z_(j-1) of z (P, n, Z), j = 1 to n - 1.
 
-    It never reads what it predicted. Returns uint8 (P, n, 16), or (P, n - 1, 16) without the first bar.
+    It never reads what it predicted. Returns uint8 (P, n, T), or (P, n - 1, T) without the first bar.
     """
     fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
     found = [z[:, :1]] if with_first else []
@@ -100,7 +100,7 @@ def mcvae_unconditional(
 ) -> np.ndarray:
     """Algorithm 4: after the first bar's vector of z (P, n, Z), the MDRNN composes `bars` - 1 that follow it.
 
-    Returns uint8 (P, bars, 16), or (P, bars - 1, 16) without the first bar.
+    Returns uint8 (P, bars, T), or (P, bars - 1, T) without the first bar.
     """
     first = z[:, :1]
     rest = np.stack(model.prior.go_on(list(first), keys.latents, bars - 1, settings))

@@ -20,8 +20,8 @@ from mcvae_jax.models.sequences import PARTICLES, lerp, slerp
 from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, SongModel
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
-from mcvae_jax.sampling.seeds import Seed, check_pitches
-from mcvae_jax.sampling.song import ComposedSong, Setting
+from mcvae_jax.sampling.seeds import Seed, check_seeds
+from mcvae_jax.sampling.song import ComposedSong, Setting, unseeded
 
 Say = Callable[[str], None]
 
@@ -65,8 +65,8 @@ def _go_on(model, mode, seeds: list[Seed | None], bars, settings, first, max_bar
     _check_ability(model, mode, MEMORY)
     bars = bars if bars is None else _positive("bars", bars)
     _positive("max_bars", max_bars)
-    check_pitches([seed for seed in seeds if seed is not None], model)
-    nothing = np.empty((0, model.steps), np.uint8)
+    check_seeds([seed for seed in seeds if seed is not None], model)
+    nothing, alone = np.empty((0, model.steps), np.uint8), unseeded(model)
     made = []
     for start in range(0, len(seeds), GROUP):
         group = seeds[start : start + GROUP]
@@ -75,7 +75,8 @@ def _go_on(model, mode, seeds: list[Seed | None], bars, settings, first, max_bar
         songs = model.go_on(given, song_keys(settings.seed, numbers), bars, settings, max_bars)
         for seed, n, composed in zip(group, numbers, songs, strict=True):
             title = f"Song {n}" if seed is None else f"{seed.title}, continued ({n})"
-            made.append(_song(mode, n, title, composed, seed, settings, before=seed is not None))
+            setting, own = (alone, nothing) if seed is None else (seed.setting, seed.bars)
+            made.append(_song(mode, n, title, composed, setting, settings, own))
         _progress(say, len(made), len(seeds))
     return made
 
@@ -95,7 +96,7 @@ def without_memory(
         slug = re.sub(r"\W+", "-", part.name.lower()).strip("-")
         composed = part.go_on(nothing, keys, _positive("bars", bars), settings)
         for n, song in zip(numbers, composed, strict=True):
-            made.append(_song(slug, n, f"{part.name}, song {n}", song, None, settings))
+            made.append(_song(slug, n, f"{part.name}, song {n}", song, unseeded(model), settings))
     return made
 
 
@@ -111,7 +112,7 @@ def reconstruct(
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
         given = np.ones(len(bars), bool)
         made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, given, seed.setting, {}))
-        song = _song("reconstruction", n, f"{seed.title}, reconstructed", bars, seed, settings)
+        song = _song("reconstruction", n, f"{seed.title}, reconstructed", bars, seed.setting, settings)
         song.notes["tokens as in the original"] = f"{np.mean(bars == seed.bars):.1%}"
         made.append(song)
     return made
@@ -139,7 +140,7 @@ def interpolate(
     rendered = model.render(z, song_keys(settings.seed, numbers), settings)
     for n, (name, _, share), bars in zip(numbers, ways, rendered, strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
-        song = _song("interpolate", n, title, bars, a, settings)
+        song = _song("interpolate", n, title, bars, a.setting, settings)
         song.notes.update({"path": name, "share of the second": round(share, 4)})
         made.append(song)
     return made
@@ -159,7 +160,7 @@ def infill(
     The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
     """
     _check_ability(model, "infill", FILL)
-    check_pitches([seed], model)
+    check_seeds([seed], model)
     gaps = parse_missing(missing, len(seed.bars))
     given = np.ones(len(seed.bars), bool)
     for start, end in gaps:
@@ -169,7 +170,7 @@ def infill(
     keys = song_keys(settings.seed, numbers)
     for i, n in enumerate(numbers):
         (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
-        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", filled.bars, seed, settings)
+        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", filled.bars, seed.setting, settings)
         effective = [round(size, 1) for size in filled.effective]
         song.notes[f"effective sample size of {PARTICLES}"] = effective
         made.append(song._replace(given=given))
@@ -196,7 +197,7 @@ def vary(
     z = [draw_near(posterior, key, spread) for posterior, key in drawn]
     made = []
     for n, seed, bars in zip(numbers, each, model.render(z, keys, settings), strict=True):
-        song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed, settings)
+        song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed.setting, settings)
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
         made.append(song)
     return made
@@ -229,18 +230,23 @@ def _check_ability(model: SongModel, mode: str, ability: str) -> None:
 def _posteriors(model: SongModel, mode: str, seeds: Sequence[Seed]) -> list[tuple[np.ndarray, np.ndarray]]:
     """q of the bars of each seed; UserError where the model has no latents or does not know a seed's pitches."""
     _check_ability(model, mode, LATENTS)
-    check_pitches(seeds, model)
+    check_seeds(seeds, model)
     return model.encode([seed.bars for seed in seeds])
 
 
 def _song(
-    mode: str, n: int, title: str, composed: np.ndarray, seed: Seed | None, settings: Settings, before: bool = False
+    mode: str,
+    n: int,
+    title: str,
+    composed: np.ndarray,
+    setting: Setting,
+    settings: Settings,
+    own: np.ndarray | None = None,
 ) -> ComposedSong:
-    """A song of composed bars, the seed's own standing before them if wished."""
-    own = seed.bars if before else composed[:0]
+    """A song of composed bars, with the user's own before them if there are any."""
+    own = composed[:0] if own is None else own
     given = np.arange(len(own) + len(composed)) < len(own)
     notes: dict[str, Any] = {"mode": mode, "song": n, "seed": settings.seed, "temperature": settings.temperature}
-    setting = Setting() if seed is None else seed.setting
     return ComposedSong(f"{n:02d}-{mode}", title, np.concatenate([own, composed]), given, setting, notes)
 
 

@@ -102,8 +102,8 @@ def _plain(song: ComposedSong, seconds: float) -> str:
     own = int(song.given.sum())
     bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them given" if own else "")
     metre = "/".join(map(str, song.setting.metre))
-    if len(set(song.setting.metre)) > 1:
-        metre += " in bars of 16 sixteenths"
+    if song.grid.steps_of(*song.setting.metre) != song.grid.bar:
+        metre += f" in bars of {song.grid}"
     tempo = f"{song.quarters_per_minute:.0f} quarters a minute"
     key = f"key {song.setting.key}" if song.setting.key else ""
     return for_html(" · ".join(filter(None, (bars, clock(seconds), tempo, metre, key))))

@@ -6,8 +6,8 @@ import wave
 import numpy as np
 
 from mcvae_jax.music.bars import bars_to_tokens
-from mcvae_jax.music.metre import BAR
-from mcvae_jax.music.tokens import STEPS_PER_QUARTER, tokens_to_notes
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.tokens import tokens_to_notes
 
 # 16 bits, since every player knows them and 8 bits hiss as a note dies away. 11025 Hz, since a page embeds the sound:
 # 25 bars at 110 quarters a minute are 1.2 MB, and the tone has next to nothing beyond the 5 kHz that this rate carries.
@@ -18,21 +18,21 @@ _ATTACK, _RELEASE = 0.004, 0.03  # seconds
 
 
 def seconds_of(bars: np.ndarray, quarters_per_minute: float) -> float:
-    """How long bars, uint8 (n, 16), last."""
-    return len(bars) * BAR / STEPS_PER_QUARTER * 60 / quarters_per_minute
+    """How long bars, uint8 (n, T), last."""
+    return bars.size / grid_of(bars.shape[1]).quarter * 60 / quarters_per_minute
 
 
 def render_wav(bars: np.ndarray, quarters_per_minute: float, rate: int = RATE) -> bytes:
-    """A mono WAV file, 16 bits PCM, of bars, uint8 (n, 16).
+    """A mono WAV file, 16 bits PCM, of bars, uint8 (n, T).
 
     The sound is as long as the bars; a note starts at the sample nearest to its time, fades within its own length and
     leaves exact silence after it. Notes whose fundamental `rate` cannot carry (over MIDI pitch 111 at 11025 Hz)
     sound octaves lower.
     """
-    per_step = rate * 60 / (quarters_per_minute * STEPS_PER_QUARTER)
+    per_step = rate * 60 / (quarters_per_minute * grid_of(bars.shape[1]).quarter)
     start, end, pitch = tokens_to_notes(bars_to_tokens(bars))
     first, last = (np.rint(steps * per_step).astype(np.int64) for steps in (start, end))
-    sound = np.zeros(round(len(bars) * BAR * per_step), np.float32)
+    sound = np.zeros(round(bars.size * per_step), np.float32)
     for each in np.unique(pitch):
         chosen = pitch == each
         tone = _tone(int(each), int((last - first)[chosen].max()), rate)

@@ -17,7 +17,6 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.files import names_in, replacing
 from mcvae_jax.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.music.bars import bars_to_tokens
-from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.page import write_page
@@ -189,9 +188,12 @@ def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
     for axis, song in zip(figure.subplots(max(len(seen), 1), 1, squeeze=False)[:, 0], seen, strict=False):
         tokens = bars_to_tokens(song.bars[:SEEN_BARS])
         pitches = tokens[tokens < NOTE_OFF]
-        draw_pianoroll(axis, tokens, (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72))
+        span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
+        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar)
         for bar in np.flatnonzero(song.given[:SEEN_BARS]).tolist():
-            axis.axvspan(bar * BAR, (bar + 1) * BAR, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
+            axis.axvspan(
+                bar * song.grid.bar, (bar + 1) * song.grid.bar, color="moccasin", alpha=0.6, linewidth=0, zorder=-1
+            )
         more = f" (the first {SEEN_BARS} of {len(song.bars):,} bars)" if len(song.bars) > SEEN_BARS else ""
         axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""

@@ -3,7 +3,6 @@
 import numpy as np
 
 from mcvae_jax.music.bars import bars_to_tokens
-from mcvae_jax.music.metre import BAR
 from mcvae_jax.music.tokens import tokens_to_notes
 from mcvae_jax.sampling.song import ComposedSong, sections_of
 from mcvae_jax.text import for_html
@@ -25,9 +24,9 @@ def draw_roll(song: ComposedSong) -> str:
     start, end, pitch = tokens_to_notes(bars_to_tokens(song.bars))
     bar = min(max(_WIDTH // max(len(song.bars), 1), _NARROWEST), _WIDEST)
     low, high = _span(pitch)
-    own = song.given[start // BAR]
+    own = song.given[start // song.grid.bar]
     parts = _ground(song, bar, (low, high))
-    left, right, top = start * bar / BAR, end * bar / BAR - 1, _TOP + _ROW * (high - pitch)
+    left, right, top = start * bar / song.grid.bar, end * bar / song.grid.bar - 1, _TOP + _ROW * (high - pitch)
     for kind, chosen in (("note", ~own), ("own", own)):
         boxes = zip(left[chosen].tolist(), right[chosen].tolist(), top[chosen].tolist(), strict=True)
         path = "".join(f"M{a:.7g} {y}H{b:.7g}v{_ROW - 1}H{a:.7g}z" for a, b, y in boxes)
@@ -55,6 +54,14 @@ def _span(pitch: np.ndarray) -> tuple[int, int]:
     return low - missing // 2, high + (missing + 1) // 2
 
 
+def _beats(song: ComposedSong) -> range:
+    """The steps of a bar on which beats fall, the first apart: quarters, or dotted ones in 6/8, 9/8 and 12/8."""
+    numerator, denominator = song.setting.metre
+    quarter = song.grid.quarter
+    beat = 3 * quarter // 2 if denominator == 8 and numerator % 3 == 0 else quarter
+    return range(beat, song.grid.bar, beat)
+
+
 def _ground(song: ComposedSong, bar: int, span: tuple[int, int]) -> list[str]:
     """What lies below the notes: the rows of black keys, given bars, beats, bar lines and numbers, sections."""
     low, high = span
@@ -63,7 +70,8 @@ def _ground(song: ComposedSong, bar: int, span: tuple[int, int]) -> list[str]:
     parts = [f'<rect class="black" y="{y}" width="{width}" height="{_ROW}"/>' for y in rows]
     for a, b in np.flatnonzero(np.diff(song.given, prepend=False, append=False)).reshape(-1, 2).tolist():
         parts.append(f'<rect class="shade" x="{a * bar}" width="{(b - a) * bar}" height="{height}"/>')
-    beats = "".join(f"M{i * bar / 4:g} {_TOP}V{height}" for i in range(4 * count) if i % 4)
+    places = (i + beat / song.grid.bar for i in range(count) for beat in _beats(song))
+    beats = "".join(f"M{place * bar:g} {_TOP}V{height}" for place in places)
     lines = "".join(f"M{i * bar + 0.5} {_TOP - 12}V{height}" for i in range(count + 1))
     octaves = "".join(f"M0 {_TOP + _ROW * (high - p + 1)}H{width}" for p in _octaves(low, high))
     parts += [f'<path class="{kind}" d="{d}"/>' for kind, d in (("beat", beats), ("bar", lines), ("octave", octaves))]

@@ -13,12 +13,12 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import Stats
+from mcvae_jax.music.grid import grid_of, metre_text
 from mcvae_jax.music.melody import choose_melody, parse_how
-from mcvae_jax.music.metre import fills_bar, parse_metre
+from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
-from mcvae_jax.music.regular import main_metre
 from mcvae_jax.music.score import Reason, Score, Skip, Track
-from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.music.tokens import BAR, NOTE_OFF
 from mcvae_jax.sampling.song import Setting
 from mcvae_jax.text import brief, printable
 
@@ -38,15 +38,15 @@ _ADVICE = {
     Reason.NO_NOTES: "give a file in which a melody sounds",
     Reason.DRUMS_ONLY: "give a file with a melody beside the drums",
     Reason.NO_MELODY: "--melody=auto or skyline finds one in any file with pitched notes",
-    Reason.METRE: "the model knows bars of 16 sixteenths; --metre=4/4 cuts the music into such bars all the same",
-    Reason.MIXED_METRES: "--metre=4/4 cuts the music into bars of 16 sixteenths all the same",
+    Reason.METRE: "the model knows bars of {grid}; --metre={metre} cuts the music into such bars all the same",
+    Reason.MIXED_METRES: "--metre={metre} cuts the music into bars of {grid} all the same",
 }
 
 
 class Seed(NamedTuple):
     """The music that a song starts from."""
 
-    bars: np.ndarray  # uint8 (n, 16), n >= 1
+    bars: np.ndarray  # uint8 (n, T), n >= 1
     setting: Setting
     title: str
     total: int  # bars of the whole tune
@@ -54,7 +54,13 @@ class Seed(NamedTuple):
 
 
 def read_seed(
-    path: str | os.PathLike, bars: int, which: str = "last", melody: str = "auto", metre: str = "", tune: int = 0
+    path: str | os.PathLike,
+    bars: int,
+    which: str = "last",
+    melody: str = "auto",
+    metre: str = "",
+    tune: int = 0,
+    steps: int = BAR,
 ) -> Seed:
     """Reads the first or last bars of a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
 
@@ -66,6 +72,7 @@ def read_seed(
       melody: which track, see `choose_melody`.
       metre: '' takes the file's; '4/4' says it in its place.
       tune: of a book of several, from 1; 0 takes the first that can be used.
+      steps: of a bar, as the model knows them (`model.steps`).
 
     Raises UserError, one line that says what to do, where there is nothing to start from.
     """
@@ -75,10 +82,10 @@ def read_seed(
     if metre:
         parse_metre(metre)
     file = _file(Path(path))
-    asked = _Asked(file, bars, which, CorpusSettings(source=os.fspath(path), melody=melody, metre=metre), tune)
-    seed = call(_read, asked, file.limits())
+    settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre, steps_per_bar=steps)
+    seed = call(_read, _Asked(file, bars, which, settings, tune), file.limits())
     if isinstance(seed, Failure):
-        raise _refused(path, skip_of(seed))
+        raise _refused(path, skip_of(seed), steps)
     return seed
 
 
@@ -101,7 +108,7 @@ def _read(asked: _Asked) -> Seed:
     songs = [score_to_song(score, path, b"", settings) for score in (scores[tune - 1 : tune] if tune else scores)]
     usable = [n for n, song in enumerate(songs) if not isinstance(song, Skipped)]
     if not usable:
-        raise _refused(path, Skip(Reason(songs[0].reason), songs[0].detail))
+        raise _refused(path, Skip(Reason(songs[0].reason), songs[0].detail), settings.steps_per_bar)
     number = tune - 1 if tune else usable[0]
     song, score = songs[usable[0]], scores[number]
     chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
@@ -111,13 +118,18 @@ def _read(asked: _Asked) -> Seed:
         notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
     title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(path).stem)
-    return Seed(chosen.copy(), _setting(score, track, settings.metre), title, len(song.bars), tuple(notes))
+    return Seed(chosen.copy(), _setting(score, track, song.metre), title, len(song.bars), tuple(notes))
 
 
-def check_pitches(seeds: Sequence[Seed], model: "SongModel") -> None:
-    """UserError where a seed has a pitch to which the model gives no chance; it has learnt none such."""
+def check_seeds(seeds: Sequence[Seed], model: "SongModel") -> None:
+    """UserError where a seed has bars of other steps than the model's, or a pitch to which it gives no chance."""
     low, high = model.pitches
     for seed in seeds:
+        if seed.bars.shape[1] != model.steps:
+            raise UserError(
+                f"{printable(seed.title)!r} was read in bars of {grid_of(seed.bars.shape[1])}, and the {model.name}"
+                f" knows bars of {grid_of(model.steps)}; read it again with steps={model.steps}"
+            )
         pitches = seed.bars[seed.bars < NOTE_OFF]
         if np.any((pitches < low) | (pitches > high)):
             raise UserError(
@@ -143,13 +155,14 @@ def _read_scores(file: File, settings: CorpusSettings) -> list[Score | Skip]:
     try:
         return read_scores(file.read(), file.suffix, channels=settings.melody.startswith("channel:"))
     except Skip as skip:
-        raise _refused(file.path, skip) from None
+        raise _refused(file.path, skip, settings.steps_per_bar) from None
     except OSError as error:
         raise UserError(f"{file.path} cannot be read: {error.strerror or error}") from error
 
 
-def _refused(path: str | os.PathLike, skip: Skip) -> UserError:
-    advice = _ADVICE.get(skip.reason, "give another file")
+def _refused(path: str | os.PathLike, skip: Skip, steps: int) -> UserError:
+    grid = grid_of(steps)
+    advice = _ADVICE.get(skip.reason, "give another file").format(grid=grid, metre=metre_text(grid.metre))
     return UserError(f"{path} cannot be a seed ({printable(str(skip))}); {advice}")
 
 
@@ -169,16 +182,12 @@ def _notes(score: Score, track: Track, stats: Stats, total: int, wanted: int) ->
     return notes + [f"not taken just as written: {printable(remark)}" for remark in score.remarks]
 
 
-def _setting(score: Score, track: Track, metre: str) -> Setting:
-    """The tempo that holds longest, and the metre and key at the first note of the melody."""
-    stated = [tuple(row) for row in score.time_signatures.tolist()]
-    signature = _at(stated, int(track.start[0]))
-    if signature and not fills_bar(*signature[1:]):  # a first bar that is split, for one
-        signature = main_metre(stated, int(track.start[0]), int(track.end.max()))
+def _setting(score: Score, track: Track, metre: tuple[int, int]) -> Setting:
+    """The tempo that holds longest, the metre, and the key at the first note of the melody."""
     key = _at(list(score.keys), int(track.start[0]))
     return Setting(
         _commonest_tempo(score, int(track.end.max())) or Setting().quarters_per_minute,
-        parse_metre(metre) if metre else tuple(signature[1:]) if signature else (4, 4),
+        metre,
         key[1] if key else "",
     )
 

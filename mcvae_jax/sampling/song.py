@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,10 +10,15 @@ from mcvae_jax.corpus.read import read_file
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.music.bars import TICKS_PER_STEP, bars_to_score, bars_to_tokens, tokens_to_bars
-from mcvae_jax.music.metre import BAR, fills_bar, find_bars
+from mcvae_jax.music.grid import Grid, grid_of
+from mcvae_jax.music.metre import find_bars, parse_metre
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.music.tokens import BAR
 from mcvae_jax.text import printable
+
+if TYPE_CHECKING:  # the child that reads a seed starts without jax
+    from mcvae_jax.models.song_model import SongModel
 
 SLOWEST, FASTEST = 10.0, 1000.0  # quarters a minute; MIDI ends at 3.6, and beyond these a file has a slip
 
@@ -31,11 +36,16 @@ class ComposedSong(NamedTuple):
 
     name: str  # the stem of its files, such as '01-continue'
     title: str
-    bars: np.ndarray  # uint8 (n, 16)
+    bars: np.ndarray  # uint8 (n, T)
     given: np.ndarray  # bool (n,): the bars that are the user's own and not composed
     setting: Setting
     notes: dict[str, Any]  # facts for the page, as JSON: seed number, mode, temperatures, log density ...
     sections: tuple[tuple[int, str], ...] = ()  # index of the first bar and label; () derives them from `given`
+
+    @property
+    def grid(self) -> Grid:
+        """Steps of a bar and of a quarter."""
+        return grid_of(self.bars.shape[1])
 
     @property
     def quarters_per_minute(self) -> float:
@@ -52,15 +62,21 @@ def sections_of(song: ComposedSong) -> tuple[tuple[int, str], ...]:
     return tuple((bar, "seed" if song.given[bar] else "composed") for bar in starts)
 
 
+def unseeded(model: "SongModel") -> Setting:
+    """The setting of songs from nothing: the commonest metre of the songs that the model learnt, see `bar_facts`."""
+    known = [origin.data["metre"] for origin in model.origins.values() if "metre" in origin.data]
+    return Setting(metre=parse_metre(known[0]) if known else grid_of(model.steps).metre)
+
+
 def write_song(path: str | os.PathLike, song: ComposedSong) -> None:
     """Writes a MIDI file of format 1: tempo, metre, key, title, a track 'Melody', a marker at each section.
 
     The metre is that of the setting, save where the corpus reader, which looks for the downbeat, would then cut other
     bars than the song's: two bars of 2/4 make one of 16 steps from the first that starts with a note, so a song
     that starts with half a bar of silence would shift by it, and bars of 1/4 say nothing about the downbeat. Such
-    a song is written in 4/4.
+    a song is written in 4/4, and one of 12 steps in 3/8 in 6/8.
     """
-    markers = [(bar * BAR * TICKS_PER_STEP, printable(label)) for bar, label in sections_of(song)]
+    markers = [(bar * song.grid.bar * TICKS_PER_STEP, printable(label)) for bar, label in sections_of(song)]
     score = bars_to_score(
         song.bars,
         title=printable(song.title),
@@ -68,33 +84,34 @@ def write_song(path: str | os.PathLike, song: ComposedSong) -> None:
         time_signatures=np.array([[0, *song.setting.metre]]),
         keys=((0, song.setting.key),) if song.setting.key else (),
     )
-    if _shifts(score):
-        score = score._replace(time_signatures=np.array([[0, 4, 4]]))
+    if _shifts(score, song.grid):
+        score = score._replace(time_signatures=np.array([[0, *song.grid.whole(*song.setting.metre)]]))
     write_midi(path, score, markers)
 
 
-def _shifts(score: Score) -> bool:
-    """Whether the reader would find another downbeat than tick 0; a metre like 3/4 has no say in bars of 16 steps."""
+def _shifts(score: Score, grid: Grid) -> bool:
+    """Whether the reader would find another downbeat than tick 0; a metre that fits no bar has no say."""
     melody, metre = score.tracks[0], score.time_signatures[0, 1:].tolist()
-    if not len(melody.start) or not fills_bar(*metre):
+    if not len(melody.start) or not grid.fits(*metre):
         return False
     try:
-        return find_bars(score, melody).origin % (BAR * TICKS_PER_STEP) != 0
+        return find_bars(score, melody, grid).origin % (grid.bar * TICKS_PER_STEP) != 0
     except Skip:
         return True
 
 
-def read_back(path: str | os.PathLike, bars: str = "metre") -> np.ndarray:
-    """The bars, uint8 (n, 16), that the corpus reader finds in a file under a bar policy; (0, 16) without notes.
+def read_back(path: str | os.PathLike, bars: str = "metre", steps: int = BAR) -> np.ndarray:
+    """The bars, uint8 (n, T) of T steps, that the corpus reader finds in a file under a policy; (0, T) without notes.
 
     Raises Skip where it would leave the file out of a corpus.
     """
     path = Path(path)
-    (song,) = read_file(File(path.name, path.suffix, str(path)), CorpusSettings(source=str(path), bars=bars))
+    settings = CorpusSettings(source=str(path), bars=bars, steps_per_bar=steps)
+    (song,) = read_file(File(path.name, path.suffix, str(path)), settings)
     if not isinstance(song, Skipped):
         return song.bars
     if song.reason == Reason.NO_NOTES:
-        return np.empty((0, BAR), np.uint8)
+        return np.empty((0, steps), np.uint8)
     raise Skip(Reason(song.reason), song.detail)
 
 
@@ -102,12 +119,12 @@ def check_song(path: str | os.PathLike, song: ComposedSong) -> str:
     """Reads a written song as a corpus would: '' where its canonical tokens come back, else what is wrong.
 
     As in a corpus, whole silent bars before the first note and after the last are not compared. Both bar policies
-    are tried; in a metre like 3/4 only `fixed16`, since `metre` leaves such music out.
+    are tried; in a metre that fits no bar, as 3/4 and 16 steps, only `fixed16`, since `metre` leaves such music out.
     """
-    expected = tokens_to_bars(bars_to_tokens(song.bars))
-    for policy in ("fixed16", "metre") if fills_bar(*song.setting.metre) else ("fixed16",):
+    expected = tokens_to_bars(bars_to_tokens(song.bars), song.grid.bar)
+    for policy in ("fixed16", "metre") if song.grid.fits(*song.setting.metre) else ("fixed16",):
         try:
-            found = read_back(path, policy)
+            found = read_back(path, policy, song.grid.bar)
         except Skip as skip:
             return f"bars={policy}: {skip}"
         if found.shape != expected.shape:

@@ -15,6 +15,7 @@ from mcvae_jax.batches.bars import BarBatches, DataSettings, check_shifts, disti
 from mcvae_jax.command import check_range
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.few import lacking
+from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -97,7 +98,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
         f" identity {corpus.identity[:12]}"
     )
-    data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)}
+    data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
     return Task(
         init=lambda key: init(vae, key),
         sums=make_sums(vae, settings.dropout, settings.loss, settings.token_weights),
@@ -106,7 +107,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         batch=BarBatches(corpus, corpus.songs(TRAIN), settings.data),
         held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, size, config.held_out.bars),
         finish=lambda params, folder, say: finish(BarCodec(vae, params), corpus, config.held_out, folder, say),
-        data=data | {"steps_per_bar": corpus.steps_per_bar},
+        data=data,
     )
 
 
@@ -124,10 +125,13 @@ def _check_pitches(vae: VAE, corpus: Corpus) -> None:
 def default_folder(settings: CorpusSettings) -> Path:
     """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings.
 
-    A field that came later changes no name where it has its default, so that earlier runs find their corpus.
+    A field that came later changes no name where it has its first default, so that earlier runs find their corpus.
     """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
-    digest = hashlib.blake2b(repr(settings).replace(", max_moved=1.0", "").encode(), digest_size=4).hexdigest()
+    text = repr(settings)
+    for later in (", max_moved=1.0", ", steps_per_bar=16"):
+        text = text.replace(later, "")
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcvae_jax.corpus import builtin
+from mcvae_jax.corpus import builtin, datasets
+from mcvae_jax.corpus.build import source_fingerprint
+from mcvae_jax.corpus.read import read_songs
+from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.music.measures import TICKS_PER_QUARTER
 from mcvae_jax.music.score import Reason, Score, Skip
 
@@ -83,14 +86,14 @@ def collection(tmp_path, monkeypatch):
 
 def test_names_skips_and_cache_round_trip(collection, monkeypatch):
     pytest.importorskip("music21")
-    first = list(builtin.builtin_scores("builtin"))
+    first = list(builtin.fiddle_tunes())
     names = [name for name, _ in first]
     assert names == [*(f"ryansMammoth/Book.abc#{k}" for k in (1, 2, 3)), "ryansMammoth/One.abc"]
     assert isinstance(first[1][1], Skip) and first[1][1].reason == Reason.DAMAGED
     assert first[2][1].title == "Tune 3" and first[2][1].tempos.tolist() == [[0, 100]]
 
     monkeypatch.setattr(builtin, "read_collections", None)  # from here on only the cache can answer
-    second = list(builtin.builtin_scores("builtin"))
+    second = list(builtin.fiddle_tunes())
     assert [name for name, _ in second] == names
     for (_, a), (_, b) in zip(first, second, strict=True):
         assert str(a) == str(b) if isinstance(a, Skip) else plain(a) == plain(b)
@@ -99,12 +102,12 @@ def test_names_skips_and_cache_round_trip(collection, monkeypatch):
 @pytest.mark.parametrize("kind", ["half", "empty", "other"])
 def test_damaged_cache_is_built_again(collection, kind):
     pytest.importorskip("music21")
-    first = [name for name, _ in builtin.builtin_scores("builtin")]
+    first = [name for name, _ in builtin.fiddle_tunes()]
     (file,) = (collection / "cache").iterdir()
     whole = file.read_bytes()
     damaged = {"half": whole[: len(whole) // 2], "empty": b"", "other": gzip.compress(b'[{"name": 1}]')}
     file.write_bytes(damaged[kind])
-    assert [name for name, _ in builtin.builtin_scores("builtin")] == first
+    assert [name for name, _ in builtin.fiddle_tunes()] == first
     assert file.read_bytes() == whole
     assert list((collection / "cache").iterdir()) == [file]
 
@@ -113,7 +116,7 @@ def test_no_place_for_a_cache(collection, monkeypatch):
     pytest.importorskip("music21")
     (collection / "file").write_text("")
     monkeypatch.setenv("MCVAE_CACHE", str(collection / "file" / "below"))
-    assert len(list(builtin.builtin_scores("builtin"))) == 4
+    assert len(list(builtin.fiddle_tunes())) == 4
 
 
 def test_a_few_tunes_of_the_real_collections():
@@ -136,9 +139,28 @@ def test_the_whole_of_both_collections(tmp_path, monkeypatch):
     """One of 3,068 tunes is damaged; 19 in 20 of those in 4/4, 2/2 and 2/4 keep their downbeats on a grid."""
     pytest.importorskip("music21")
     monkeypatch.setenv("MCVAE_CACHE", str(tmp_path))
-    entries = list(builtin.builtin_scores("builtin"))
+    entries = list(builtin.fiddle_tunes())
     scores = [score for _, score in entries if isinstance(score, Score)]
     assert (len(entries), len(scores)) == (3068, 3067)
     fitting = [s for s in scores if tuple(s.time_signatures[0, 1:]) in ((4, 4), (2, 2), (2, 4))]
     regular = sum(len(score.time_signatures) == 1 for score in fitting)
     assert len(fitting) > 1800 and regular / len(fitting) > 0.94
+
+
+def test_a_data_set_is_a_row(monkeypatch):
+    """A row added is a source like the others: read, recorded by its state, and built again when that changes."""
+    here = "tests.corpus.test_builtin"
+    row = datasets.DataSet("mine", "one tune", "mine", f"{here}:one_tune", f"{here}:state")
+    monkeypatch.setitem(datasets.DATA_SETS, "mine", row)
+    settings = CorpusSettings("mine", held_out=0.0)
+    songs = [song.name for song in read_songs(settings)]
+    assert songs == ["tunes/one"]
+    assert source_fingerprint(settings) == "first" and source_fingerprint(CorpusSettings("tunes")) == ""
+
+
+def one_tune():
+    yield "tunes/one", next(iter(TUNES.values()))
+
+
+def state():
+    return "first"

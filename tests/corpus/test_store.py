@@ -56,7 +56,7 @@ def test_round_trip(tmp_path):
 def test_a_corpus_from_before_a_setting_opens_with_its_default(tmp_path):
     write(tmp_path / "corpus")
     header = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
-    del header["settings"]["max_moved"], header["check"]
+    del header["settings"]["max_moved"], header["settings"]["steps_per_bar"], header["check"]
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(header))
     assert Corpus.open(tmp_path / "corpus").settings == SETTINGS
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mcvae_jax.evaluation import controls
-from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, KEPT, MMD, compare_copies, compare_sets, lost_to
+from mcvae_jax.evaluation import classifiers, controls
+from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, KEPT, MMD, STRONG, compare_copies, compare_sets, lost_to
 from mcvae_jax.evaluation.measures import MEASURES, note_density
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, transpose
 
@@ -32,7 +32,10 @@ def found():
         "shuffled": [np.random.default_rng(n).permutation(song) for n, song in enumerate(some_songs(30, 1))],
         "silence": [np.full((6, 16), NO_EVENT, np.uint8)] * 30,
     }
-    return reference, sets, compare_sets(reference, sets, MEASURES, encode, seed=0, say=lambda line: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifiers, "ROUNDS", 1)
+        patch.setattr(classifiers, "COMMONEST", 50)
+        return reference, sets, compare_sets(reference, sets, MEASURES, encode, seed=0, say=lambda line: None)
 
 
 def test_distances_are_those_of_the_values(found):
@@ -52,10 +55,12 @@ def test_what_differs_is_found_and_what_does_not_is_not(found):
     assert values["high"]["pitch range"] > 10 > values["like"]["pitch range"]
     assert values["high"]["note density"] < 1
     assert values["shuffled"]["lag of the best self-match"] > values["like"]["lag of the best self-match"] == 0
-    for measure in (CLASSIFIER, FRECHET, MMD):
+    for measure in (CLASSIFIER, STRONG, FRECHET, MMD):
         assert values["silence"][measure] >= values["high"][measure] > values["like"][measure], measure
-    assert values["silence"][CLASSIFIER] == 1
-    assert values["like"][CLASSIFIER] < 0.7
+    for classifier in (CLASSIFIER, STRONG):
+        assert values["silence"][classifier] == 1
+        assert distances["like"][classifier]["interval"][0] < 0.5
+    assert distances["shuffled"][STRONG]["interval"][0] > 0.5
     for each in distances.values():
         for distance in each.values():
             low, high = distance["interval"]

@@ -1,36 +1,12 @@
-"""Distances of sets against scipy, brute force and closed forms; intervals and the classifier by what they must do."""
+"""Distances of sets against scipy, brute force and closed forms; intervals by what they must do."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import linalg, optimize, stats
+from scipy import linalg
 
-from mcvae_jax.evaluation.sets import (
-    Kernels,
-    fit_logistic,
-    frechet,
-    interval,
-    median_distance,
-    mmd_squared,
-    song_kernel,
-    told_apart,
-    wasserstein,
-)
-
-
-@pytest.mark.parametrize("sizes", [(1, 1), (7, 7), (20, 33), (100, 3)])
-@pytest.mark.parametrize("decimals", [0, 6])
-def test_wasserstein_against_scipy(sizes, decimals):
-    rng = np.random.default_rng(sizes)
-    a, b = (np.round(rng.normal(n, 3, size=n), decimals) for n in sizes)  # rounded to whole numbers, many are equal
-    assert wasserstein(a, b) == pytest.approx(stats.wasserstein_distance(a, b), abs=1e-12)
-    assert wasserstein(a, a) == 0
-
-
-def test_wasserstein_sees_both_tails():
-    real = np.linspace(1.5, 2.3, 50)
-    assert wasserstein(np.full(50, 0.3), real) > 1  # silence costs few bits, and is far from music all the same
+from mcvae_jax.evaluation.sets import Kernels, frechet, interval, median_distance, mmd_squared, song_kernel
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
@@ -49,41 +25,6 @@ def test_the_interval_resamples_every_set_for_itself():
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
 
 
-def test_logistic_regression_is_the_minimum_of_its_loss():
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(0, 1, (40, 3)), rng.normal(0.7, 2, (15, 3))
-
-    def loss(w):
-        nats = np.logaddexp(0, a @ w).sum() * 55 / 80 + np.logaddexp(0, -b @ w).sum() * 55 / 30
-        return nats + w @ w / 2
-
-    assert fit_logistic(a, b) == pytest.approx(optimize.minimize(loss, np.zeros(3)).x, abs=1e-4)
-
-
-def balanced(right):
-    return float(np.mean([side.mean() for side in right]))
-
-
-def test_sets_alike_are_not_told_apart_and_others_are():
-    rng = np.random.default_rng(5)
-    real, like = rng.normal(size=(300, 4)), rng.normal(size=(200, 4))
-    assert balanced(told_apart(real, like)) == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(200))
-    # two normal distributions, d apart in one figure: the best that can be done is Phi(d / 2)
-    moved = like + [1.5, 0, 0, 0]
-    assert balanced(told_apart(real, moved)) == pytest.approx(stats.norm.cdf(0.75), abs=0.06)
-    # the same mean and a third of the spread is seen by the squares
-    assert balanced(told_apart(real, like / 3)) > 0.8
-    # separable, and a figure that never changes
-    far = np.hstack([like + 50, np.zeros((200, 1))])
-    assert balanced(told_apart(np.hstack([real, np.zeros((300, 1))]), far)) == 1
-
-
-def test_each_song_is_judged_by_a_classifier_that_did_not_see_it():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(20, 30)), rng.normal(size=(20, 30))  # more figures than songs: what is seen is told apart
-    assert balanced(told_apart(a, b)) < 0.75
-
-
 def test_frechet_of_one_dimension_in_closed_form():
     rng = np.random.default_rng(1)
     a, b = rng.normal(0, 1, (500, 1)), rng.normal(3, 4, (400, 1))
@@ -100,8 +41,14 @@ def test_frechet_against_the_matrix_root_of_scipy():
     assert frechet(a, b) == pytest.approx(expected, rel=1e-6)
     assert frechet(a, a) == pytest.approx(0, abs=1e-8)
     assert frechet(a, a + 2) == pytest.approx(5 * 4)
-    few = a[:3]  # a covariance without full rank
+
+
+def test_frechet_of_latents_that_do_not_vary(recwarn):
+    a = np.random.default_rng(2).normal(size=(60, 5))
+    few = a[:3]  # a covariance without full rank, as a collapsed VAE has
     assert frechet(few, few + 1) == pytest.approx(5)
+    assert frechet(np.zeros((4, 5)), a) == pytest.approx(np.sum(a.mean(0) ** 2) + np.sum(a.var(0)))
+    assert not recwarn.list
 
 
 def test_mmd_against_a_loop_over_pairs_of_bars():

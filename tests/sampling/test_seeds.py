@@ -22,7 +22,7 @@ from mcvae_jax.music.readers import FORMATS, limits_of
 from mcvae_jax.music.score import Score, Track
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.sampling import seeds
-from mcvae_jax.sampling.seeds import check_pitches, read_seed
+from mcvae_jax.sampling.seeds import check_seeds, read_seed
 from mcvae_jax.sampling.song import Setting
 
 ABC = "X:1\nT:One\nM:4/4\nL:1/4\nK:G\nGABc|dcBA|G4|]\n"
@@ -111,7 +111,7 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     seed = read_seed(write(tmp_path / "a.mid", track(scale(8))), 2)  # 60 to 67
 
     def check(low, high):
-        check_pitches([seed], BarByBar(BarCodec(VAE(min_pitch=low, max_pitch=high), None)))
+        check_seeds([seed], BarByBar(BarCodec(VAE(min_pitch=low, max_pitch=high), None)))
 
     check(60, 67)
     for low, high in ((61, 127), (0, 66)):

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.models.encodings import make_vae
@@ -93,6 +94,7 @@ def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
     old, new = smoke_config().to_dict(), smoke_config().to_dict()
     for field in ("encoding", "min_pitch", "max_pitch"):
         del old["model"][field]
+    del old["corpus"]["steps_per_bar"]
     workdir = Workdir(tmp_path)
     workdir.claim(Record(old, {}, "", ""))
     (workdir.checkpoints / "5").mkdir(parents=True)
@@ -100,3 +102,12 @@ def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
     new["model"]["encoding"] = "events"
     with pytest.raises(UserError, match='model.encoding: "steps" -> "events"'):
         workdir.check(new)
+    with pytest.raises(UserError, match="corpus.steps_per_bar: 16 -> 12"):
+        workdir.check(old | {"corpus": old["corpus"] | {"steps_per_bar": 12}})
+
+
+def test_corpora_keep_their_folders():
+    """Names that earlier versions gave; another width is another folder."""
+    assert str(vae_task.default_folder(CorpusSettings("tunes"))) == "corpora/tunes-f7d5ff47"
+    folders = {vae_task.default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
+    assert len(folders) == 3
