@@ -29,7 +29,7 @@ silence()
 class DamagedCheckpoint(UserError):
     """A checkpoint that is there but cannot be read, or holds other arrays than were saved."""
 
-    def __init__(self, step: int, folder: Path, reason: str):
+    def __init__(self, step: int, folder: Path, reason: str) -> None:
         super().__init__(f"Checkpoint {step} in {folder} is damaged: {reason}.")
         self.step = step
 
@@ -49,7 +49,7 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints in a folder. Use as a context manager: leaving it waits for the last save."""
 
-    def __init__(self, folder: Path | str, read_only: bool = False, run: Mapping[str, Any] | None = None):
+    def __init__(self, folder: Path | str, read_only: bool = False, run: Mapping[str, Any] | None = None) -> None:
         """run: what config.json holds, which every checkpoint keeps a copy of."""
         self.folder, self._run, self._needs = Path(folder).absolute(), dict(run or {}), 0
         if read_only and not self.folder.is_dir():

@@ -56,7 +56,7 @@ class End(NamedTuple):
 class Items:
     """A task for each item of function(task): called again and again it gives them one by one, then End()."""
 
-    def __init__(self, function: Callable[[Any], Iterator[Any]], task: Any):
+    def __init__(self, function: Callable[[Any], Iterator[Any]], task: Any) -> None:
         self._function, self._task = function, task
         self._items: Iterator[Any] | None = None
 

@@ -120,7 +120,7 @@ def wait(children: Sequence["Child"]) -> list["Child"]:
 class Child:
     """A child process: started when it has something to do, and again after it has failed."""
 
-    def __init__(self, function: Callable[[Any], Any], retries: bool = True):
+    def __init__(self, function: Callable[[Any], Any], retries: bool = True) -> None:
         """retries: whether a task that failed in a process that had done others is tried in a new one."""
         self._function, self._retries = pickle.dumps(function), retries
         self._process: subprocess.Popen | None = None

@@ -20,7 +20,7 @@ class Chunks:
     Each array is a file NUMBER-CHECKSUM.npy that appears whole, so two processes may compute the same at a time.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any]):
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         """facts: JSON on which the arrays depend; what the folder keeps of others is removed."""
         self.folder, self._facts = folder, json.dumps(facts).encode()
         try:

@@ -25,7 +25,7 @@ REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EN
 class Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are one line, like all others; names are written out."""
 
-    def __init__(self, *arguments, **keywords):
+    def __init__(self, *arguments, **keywords) -> None:
         super().__init__(*arguments, allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:

@@ -26,7 +26,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 class DamagedFile(UserError):
     """A file that is there, but is not what was written; `path` and `reason` say which and why."""
 
-    def __init__(self, path: Path, reason: str):
+    def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} is damaged ({reason})")
         self.path, self.reason = path, reason
 

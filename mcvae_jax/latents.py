@@ -34,7 +34,7 @@ from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import HIGHEST, NOTE_OFF
-from mcvae_jax.trained import open_corpus
+from mcvae_jax.trained import known_origin, open_corpus
 
 Say = Callable[[str], None]
 
@@ -89,8 +89,9 @@ def corpus_latents(
         there, and the next one goes on.
       keep: False reads what is kept, and writes nothing.
     """
-    place = Path(folder or codec.origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
-    facts = {"vae": codec.origin.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
+    origin = known_origin(codec.origin)
+    place = Path(folder or origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
+    facts = {"vae": origin.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
     try:
         kept = _read(place, facts)
     except DamagedFile as error:
@@ -153,7 +154,7 @@ def write_npz(path: Path | str, codec: BarCodec, corpus: Corpus, latents: Latent
         "offsets": np.asarray(corpus.offsets),
         "sides": np.asarray(corpus.sides),
         "names": np.array([record["name"] for record in corpus.records()]),
-        "vae": np.array(codec.origin.identity),
+        "vae": np.array(known_origin(codec.origin).identity),
         "corpus": np.array(corpus.identity),
     }
     with replacing_file(Path(path)) as file:
@@ -171,7 +172,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--checkpoint", default="best", help="best, newest or a step (default: best)")
     flags = parser.parse_args(argv)
     codec = open_codec(flags.workdir, flags.checkpoint)
-    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(codec.origin)
+    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(known_origin(codec.origin))
     latents = corpus_latents(codec, corpus, say=say_at_once, keep=False)
     write_npz(flags.out, codec, corpus, latents)
     say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {codec.latent}: {flags.out}")

@@ -27,7 +27,7 @@ Times = dict[str, Seconds]  # what it holds: seconds by part
 class Stopwatch:
     """The seconds that the parts of all stages took, over all starts of a run, kept in a file of its folder."""
 
-    def __init__(self, folder: Path, parts: Sequence[str], say: Say):
+    def __init__(self, folder: Path, parts: Sequence[str], say: Say) -> None:
         self.path, self.parts, self.say = folder / TIMES, parts, say
         try:
             self.seconds = read_json(self.path, Times) or {}

@@ -29,7 +29,7 @@ GO_ON = "The same command again goes on."
 class Stopped(KeyboardInterrupt):
     """Raised in the main thread where a stop was asked for; `number` is the signal."""
 
-    def __init__(self, number: int):
+    def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
@@ -37,7 +37,7 @@ class Stopped(KeyboardInterrupt):
 class _Signals:
     """What has been asked of this process, and how it ends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.is_command = False  # the process is ours to end
         self.go_on = GO_ON
         self.undo: list[Callable[[], Any]] = []

@@ -22,7 +22,7 @@ from mcvae_jax.workdir import Workdir
 class DamagedModel(UserError):
     """A model whose checkpoint is damaged."""
 
-    def __init__(self, damage: UserError, train_on: str, advice: str = ""):
+    def __init__(self, damage: UserError, train_on: str, advice: str = "") -> None:
         """damage: what it is; train_on: how its training makes another; advice: where there are other ways."""
         super().__init__(" ".join(filter(None, (str(damage), advice, train_on))))
         self.damage, self.train_on = damage, train_on
@@ -31,7 +31,7 @@ class DamagedModel(UserError):
 class LostCorpus(UserError):
     """The corpus on which a model was trained is gone or damaged, for a reason."""
 
-    def __init__(self, reason: str, advice: str):
+    def __init__(self, reason: str, advice: str) -> None:
         super().__init__(f"{reason}; {advice}")
         self.reason = reason
 
@@ -47,6 +47,13 @@ class Origin(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """Folder, step and identity, as results record them."""
         return {"folder": str(self.folder), "step": self.step, "identity": self.identity}
+
+
+def known_origin(origin: Origin | None) -> Origin:
+    """That of a model which was read from a workdir; ValueError for one that was not."""
+    if origin is None:
+        raise ValueError("this model was read from no workdir")
+    return origin
 
 
 def restore_model(

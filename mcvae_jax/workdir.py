@@ -109,7 +109,7 @@ class Summary:
 class Workdir:
     """The paths of a run's folder, and its record."""
 
-    def __init__(self, folder: Path | str):
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.config = self.folder / "config.json"
         self.checkpoints = self.folder / "checkpoints"

@@ -27,7 +27,7 @@ class BatchSettings:
     min_pitch: int = 0  # no shift takes a song out of these bounds
     max_pitch: int = 127
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UserError(f"config.train.batch_size is {self.batch_size}; it must be at least 1")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
@@ -48,7 +48,7 @@ class DataSettings(BatchSettings):
 
     sampler: str = "bar"  # 'bar': every bar once an epoch; 'song': every song is as likely, whatever its length
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.sampler not in SAMPLERS:
             raise UserError(f"config.data.sampler is one of {', '.join(SAMPLERS)}, not {self.sampler!r}")
@@ -71,7 +71,7 @@ class BarBatches:
     them. A song's transposition in epoch e is a function of (seed, e, song).
     """
 
-    def __init__(self, corpus: Corpus, songs: np.ndarray, settings: DataSettings):
+    def __init__(self, corpus: Corpus, songs: np.ndarray, settings: DataSettings) -> None:
         """songs: indices of the songs to draw from, int (S,)."""
         self.corpus, self.settings = corpus, settings
         self.songs = np.asarray(songs)

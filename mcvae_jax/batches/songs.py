@@ -30,7 +30,7 @@ class SongSettings(BatchSettings):
     draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu, see tasks/prior.py
     standardise: bool = True  # by the mean and standard deviation of z ~ q over the training bars
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.draw not in ("q", "mu"):
             raise UserError(f"config.data.draw is 'q' or 'mu', not {self.draw!r}")
@@ -71,7 +71,7 @@ class SongBatches:
     A song's transposition and window in epoch e are functions of (seed, e, song).
     """
 
-    def __init__(self, corpus: Corpus, latents: Latents, songs: np.ndarray, settings: SongSettings):
+    def __init__(self, corpus: Corpus, latents: Latents, songs: np.ndarray, settings: SongSettings) -> None:
         """songs: indices of the songs to draw from, int (S,), S at least 1."""
         self.corpus, self.latents, self.settings = corpus, latents, settings
         self.songs = np.asarray(songs)
@@ -143,12 +143,12 @@ def padded_batch(sequences: list[tuple[np.ndarray, np.ndarray]], ends: np.ndarra
     for row, sequence in enumerate(sequences):
         mu[row, : lengths[row]], log_var[row, : lengths[row]] = sequence
     missing = size - len(sequences)
-    lengths = np.pad(lengths, (0, missing))
+    padded = np.pad(lengths, (0, missing))
     return {
         "mu": mu,
         "log_var": log_var,
-        "mask": (np.arange(bars) < lengths[:, None]).astype(np.float32),
+        "mask": (np.arange(bars) < padded[:, None]).astype(np.float32),
         "ends": np.pad(ends, (0, missing)),
-        "weight": (lengths > 0).astype(np.float32),
+        "weight": (padded > 0).astype(np.float32),
         "index": np.arange(size, dtype=np.int32),
     }

@@ -20,8 +20,10 @@ from mcvae_jax.chunks import Chunks
 from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.vae import VAE
+from mcvae_jax.models.vae import VAE, Decoder
+from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.layers import applied
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -110,7 +112,7 @@ class BarCodec:
     def decode(self, z: np.ndarray, keys: Array, settings: Settings) -> np.ndarray:
         """Renders each bar from its own latent vector, START first: z (N, Z), a key each (N,) -> uint8 (N, T)."""
 
-        def render(z, keys):
+        def render(z: np.ndarray, keys: Array) -> Array:
             first = _first(self.vae, self.params, z)
             return _one_bar(self.vae, self.params, first, z, keys, 0, _token_settings(settings))[1]
 
@@ -123,7 +125,7 @@ class BarCodec:
         to bar (an event ends with its bar). It was trained on single bars, so what it does after the first is its own.
         """
 
-        def run(z, keys):
+        def run(z: np.ndarray, keys: Array) -> np.ndarray:
             carry, tokens = _first(self.vae, self.params, z), []
             for bar in range(bars):
                 carry, rendered = _one_bar(self.vae, self.params, carry, z, keys, bar, _token_settings(settings))
@@ -134,20 +136,22 @@ class BarCodec:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _first(vae: VAE, params: Any, z: Array):
+def _first(vae: VAE, params: Any, z: Array) -> Decoder:
     """The decoder before its first step."""
-    return vae.apply(params, z, method="begin")
+    return applied(vae, VAE.begin, params, z)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _one_bar(vae: VAE, params: Any, carry, z: Array, keys: Array, bar: Array, settings: tuple[Array, ...]):
+def _one_bar(
+    vae: VAE, params: Any, carry: Decoder, z: Array, keys: Array, bar: Array, settings: tuple[Array, Array, Array]
+) -> tuple[Decoder, Array]:
     """The decoder after bar number `bar`, and the bar, uint8 (C, T)."""
 
-    def choose(logits, choice):
+    def choose(logits: Array, choice: Array) -> Array:
         of_choice = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, bar * vae.choices + choice)
         return sample_tokens(logits, of_choice, *settings)
 
-    carry, tokens = vae.apply(params, carry, z, choose, method="render")
+    carry, tokens = applied(vae, VAE.render, params, carry, z, choose)
     return carry, tokens.astype(jnp.uint8)
 
 
@@ -156,7 +160,7 @@ def _token_settings(settings: Settings) -> tuple[Array, Array, Array]:
     return jnp.float32(settings.temperature), jnp.int32(settings.top_k), jnp.float32(settings.top_p)
 
 
-def _in_chunks(run, size: int, z: np.ndarray, keys: Array) -> np.ndarray:
+def _in_chunks(run: Callable[[np.ndarray, Array], AnyArray], size: int, z: np.ndarray, keys: Array) -> np.ndarray:
     """run(z (size, Z), keys (size,)) over all rows of z, the last chunk filled up with repeats of its last row."""
     done = []
     for start in range(0, len(z), size):
@@ -167,9 +171,9 @@ def _in_chunks(run, size: int, z: np.ndarray, keys: Array) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return vae.apply(params, bars, method="encode")
+    return applied(vae, VAE.encode, params, bars)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _log_likelihood(vae: VAE, params: Any, bars: Array, z: Array) -> Array:
-    return jnp.sum(vae.apply(params, z, bars, method="predict").log_p, axis=-1)
+    return jnp.sum(applied(vae, VAE.predict, params, z, bars).log_p, axis=-1)

@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
 class SongDraws:
     """q of the bars of songs, each uint8 (n, T), and draws from it with their log p(x | z), each made once."""
 
-    def __init__(self, codec: BarCodec, songs: Sequence[np.ndarray], seed: int, say: Say | None = None):
+    def __init__(self, codec: BarCodec, songs: Sequence[np.ndarray], seed: int, say: Say | None = None) -> None:
         self.posteriors = encode_songs(codec, songs, say)
         self._codec, self._bars, self._seed, self._say = codec, np.concatenate(songs), seed, say
         self._drawn: dict[int, Drawn] = {}
@@ -154,7 +154,7 @@ def _noise(latent: int, seed: int, draw: int, song: Array, bar: Array) -> Array:
     """Standard normal (N, Z)."""
     key = jax.random.key(seed)
 
-    def one(song, bar):
+    def one(song: Array, bar: Array) -> Array:
         of_bar = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, song), draw), bar)
         return jax.random.normal(of_bar, (latent,))
 

@@ -29,6 +29,7 @@ from scipy import optimize
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, log_weights
 from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -63,7 +64,7 @@ def find_matches(songs: Songs) -> Matches:
     return Matches(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def switch_log_p(switch: Switch, runs: Array, bar: Array) -> tuple[Array, Array]:
+def switch_log_p(switch: Switch, runs: AnyArray, bar: AnyArray) -> tuple[Array, Array]:
     """log p_new (N,) and log p_l (N, L), which sum to one, for runs bool (N, L, len(RUNS)) and bar (N,)."""
     lags = switch.by_lag + runs.astype(jnp.float32) @ switch.by_run
     lags = jnp.where(jnp.arange(1, LAGS + 1) <= bar[:, None], lags, FAR)
@@ -89,7 +90,7 @@ def fit_switch(songs: Songs, log_model: Sequence[np.ndarray]) -> Switch:
     of_bars = jnp.asarray(np.concatenate(log_model), jnp.float32)
     start = Switch(jnp.full(LAGS, -4.0), jnp.zeros(len(RUNS)), jnp.zeros(PHRASE), jnp.zeros(len(RUNS)))
     flat, unflatten = ravel_pytree(start)
-    arrays = Matches(*(jnp.asarray(each) for each in found))
+    arrays = jax.tree.map(jnp.asarray, found)
     loss = jax.jit(jax.value_and_grad(functools.partial(_loss, unflatten)))
 
     def value_and_grad(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -161,12 +162,12 @@ class Copying:
             of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
             chosen = np.asarray(_draw_lags(self.switch, *_last_runs(songs), of_bar, settings.repetition))
             new = np.flatnonzero(chosen == 0)
-            following = [song[len(song) - lag] if lag else None for song, lag in zip(songs, chosen, strict=True)]
-            if len(new):
-                drawn = self.model.go_on([songs[i] for i in new], of_bar[new], 1, settings)
-                for i, each in zip(new, drawn, strict=True):
-                    following[i] = each[0]
-            songs = [np.concatenate([song, bar[None]]) for song, bar in zip(songs, following, strict=True)]
+            drawn = self.model.go_on([songs[i] for i in new], of_bar[new], 1, settings) if len(new) else []
+            of_new = dict(zip(new.tolist(), drawn, strict=True))
+            songs = [
+                np.concatenate([song, song[len(song) - lag][None] if lag else of_new[i][:1]])
+                for i, (song, lag) in enumerate(zip(songs, chosen, strict=True))
+            ]
         return [song[len(seed) :] for song, seed in zip(songs, seeds, strict=True)]
 
     def untrained(self, seed: int) -> dict[str, SongModel]:

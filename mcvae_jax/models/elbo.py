@@ -34,7 +34,7 @@ class ObjectiveSettings:
     free_bits: str = "none"  # 'none', 'per_bar' (MusicVAE), 'per_dim' (Kingma et al. 2016, arXiv:1606.04934)
     free_nats: float = 0.0  # lambda, in nats per bar or per dimension
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks = (
             (self.kind in ("beta", "capacity"), f"loss.kind is 'beta' or 'capacity', not {self.kind!r}"),
             (

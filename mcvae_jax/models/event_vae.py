@@ -1,6 +1,6 @@
 """The bar VAE on events, (token, duration), instead of steps (thesis 7.2, 8.3.1); letters as in vae.py."""
 
-from typing import Any
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from mcvae_jax.models.events import (
     remaining,
     step_log_p,
 )
-from mcvae_jax.models.vae import VAE, Choose, Noise, Prediction
+from mcvae_jax.models.vae import VAE, Choose, Decoder, Noise, Prediction
 from mcvae_jax.music.tokens import START, VOCABULARY
 from mcvae_jax.nn.layers import Dense, over_slots
 from mcvae_jax.nn.lstm import token_rows
@@ -30,7 +30,7 @@ class EventVAE(VAE):
     encoder reads the slots that are left over as (START, 0), which no event is.
     """
 
-    before = (START, 0)
+    before: ClassVar[tuple[int, ...]] = (START, 0)
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ class EventVAE(VAE):
         """Even numbers are tokens, odd ones durations."""
         return 2 * self.steps
 
-    def setup(self):
+    def setup(self) -> None:
         super().setup()
         self.durations = Dense(self.steps, self.dtype)
         self.said = self.param("said", jax.nn.initializers.lecun_normal(), (VOCABULARY, self.units))
@@ -55,10 +55,10 @@ class EventVAE(VAE):
         lasts = self.duration_logits(hidden, events.token.T, remaining(events.duration).T)
         return Prediction(*step_log_p(bars, tokens, jax.nn.log_softmax(lasts).swapaxes(0, 1)))
 
-    def render(self, carry: Any, z: Array, choose: Choose) -> tuple[Any, Array]:
+    def render(self, carry: Decoder, z: Array, choose: Choose) -> tuple[Decoder, Array]:
         """One bar as `VAE.render` has it; a bar that is full leaves the decoder as it is."""
 
-        def body(vae, carry, slot):
+        def body(vae: EventVAE, carry: tuple[Decoder, Array], slot: Array) -> tuple[tuple[Decoder, Array], Events]:
             decoder, left = carry
             states, hidden = vae.step(*decoder, z)
             token = choose(vae.token_logits(hidden, slot), 2 * slot)
@@ -72,8 +72,8 @@ class EventVAE(VAE):
             duration = jnp.where(goes_on, duration, 0)
             return (decoder, left - duration), Events(token, duration)
 
-        carry = (carry, jnp.full(z.shape[0], self.steps, jnp.int32))
-        (carry, _), events = over_slots(body)(self, carry, jnp.arange(self.steps))
+        left = jnp.full(z.shape[0], self.steps, jnp.int32)
+        (carry, _), events = over_slots(body)(self, (carry, left), jnp.arange(self.steps))
         return carry, events_to_bars(Events(events.token.T, events.duration.T))
 
     def slots(self, bars: Array) -> tuple[Array, ...]:

@@ -177,7 +177,7 @@ class BarByBar(LatentComposer):
 
     abilities = frozenset({LATENTS})
 
-    def __init__(self, codec: BarCodec):
+    def __init__(self, codec: BarCodec) -> None:
         standard = LatentPrior(OneGaussian(codec.latent), standard_normal(codec.latent))
         folder = codec.origin.folder if codec.origin else "DIR"
         advice = (

@@ -24,7 +24,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models import prior
 from mcvae_jax.models.prior import Moments, Step
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.layers import LARGEST, Dense, LSTMLayer, check_shares, check_sizes, operand_dtype
+from mcvae_jax.nn.layers import LARGEST, Dense, LSTMLayer, applied, check_shares, check_sizes, operand_dtype
 from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
 
 Array = jax.Array
@@ -49,7 +49,7 @@ class Dropout:
     hidden: float = 0.0  # of the outputs of every layer
     gates: float = 0.0  # of the squash gates of every layer (thesis 4.4.8)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_shares(self)
 
 
@@ -67,14 +67,17 @@ class Unrolled(NamedTuple):
     stop_logit: Array  # (B, T): of bar t being the last, given the bars up to t
 
 
+States = tuple[tuple[Array, Array], ...]
+
+
 class State(NamedTuple):
     """What the network remembers between the bars of a song that is being composed."""
 
-    layers: tuple[tuple[Array, Array], ...]  # (h, c) of each layer, each (B, H)
+    layers: States  # (h, c) of each layer, each (B, H)
     key: Array  # (B, R, A): of the bar that comes next
     keys: Array  # (B, M, R, A): of the bars of memory, the last one newest
     bars: Array  # (B, M, Z), standardised
-    count: Array  # int32 (): bars read
+    heard: Array  # int32 (): how many bars were read
 
 
 class MDRNN(nn.Module):
@@ -89,7 +92,7 @@ class MDRNN(nn.Module):
     floor: float = 1e-3  # of the standard deviations, in units of the standardised latents
     dtype: jnp.dtype = jnp.float32  # of the operands of the LSTM's and the heads' matrix products
 
-    def setup(self):
+    def setup(self) -> None:
         widths = [self.latent] + [self.units] * (self.layers - 1)
         self.lstm = [LSTMLayer(self.units, (width,), self.dtype) for width in widths]
         self.start = self.param("start", nn.initializers.normal(1.0), (self.latent,))
@@ -105,9 +108,11 @@ class MDRNN(nn.Module):
     def unroll(self, z: Array, noise: Noise | None = None) -> Unrolled:
         """Mixtures and stop logits along z (B, T, Z)."""
         x = self._standardise(z)
-        states = [(jnp.zeros((z.shape[0], self.units)),) * 2] * self.layers
+        zeros = jnp.zeros((z.shape[0], self.units))
         start = jnp.broadcast_to(self.start, x[:, :1].shape)
-        _, hidden = self._read(states, jnp.concatenate([start, x], axis=1).swapaxes(0, 1), noise)
+        _, hidden = self._read(
+            ((zeros, zeros),) * self.layers, jnp.concatenate([start, x], axis=1).swapaxes(0, 1), noise
+        )
         hidden = hidden.swapaxes(0, 1)  # (B, T + 1, H)
         outputs = self.heads(hidden)
         recalled = lags = None
@@ -129,7 +134,7 @@ class MDRNN(nn.Module):
             state = state._replace(
                 keys=jnp.concatenate([state.keys, state.key[:, None]], axis=1)[:, 1:],
                 bars=jnp.concatenate([state.bars, x[:, None]], axis=1)[:, 1:],
-                count=state.count + 1,
+                heard=state.heard + 1,
             )
         layers, hidden = self._read(state.layers, x[None], None)
         outputs = self.heads(hidden[0])[:, None]
@@ -138,7 +143,7 @@ class MDRNN(nn.Module):
         if self.recall:
             query, key = self._queries_and_keys(hidden[0][:, None])
             lag = jnp.arange(self.memory, 0, -1)
-            lags = jnp.broadcast_to(jnp.where(lag <= state.count, lag, 0), (z.shape[0], 1, self.memory))
+            lags = jnp.broadcast_to(jnp.where(lag <= state.heard, lag, 0), (z.shape[0], 1, self.memory))
             shares = self._attend(query, state.keys, lags)
             recalled = _weigh(shares, state.bars)
             best = jnp.argmax(shares[:, :, 0], axis=-1)  # (B, R)
@@ -160,10 +165,10 @@ class MDRNN(nn.Module):
             key=jnp.zeros((songs, self.recall, RECALL_WIDTH)),
             keys=jnp.zeros((songs, memory, self.recall, RECALL_WIDTH)),
             bars=jnp.zeros((songs, memory, self.latent)),
-            count=jnp.zeros((), jnp.int32),
+            heard=jnp.zeros((), jnp.int32),
         )
 
-    def _read(self, states, x: Array, noise: Noise | None):
+    def _read(self, states: States, x: Array, noise: Noise | None) -> tuple[States, Array]:
         """The final (h, c) of each layer, and the last layer's outputs (T, B, H), for inputs x (T, B, Z)."""
         if noise is not None and noise.inputs is not None:
             x = x * noise.inputs.T[..., None]
@@ -203,7 +208,7 @@ class MDRNN(nn.Module):
 
     def _mixture(self, outputs: Array, recalled: Array | None, lags: Array | None) -> Mixture:
         logits, mu, raw, _, recall_raw = self._split(outputs)
-        if self.recall:
+        if recalled is not None and lags is not None:  # as recall has it
             anything = jnp.any((lags >= 1) & (lags <= self.memory), axis=-1)[..., None]  # (B, T, 1)
             logits = jnp.where((jnp.arange(logits.shape[-1]) < self.components) | anything, logits, -jnp.inf)
             mu = jnp.concatenate([mu, self.gain * recalled], axis=-2)
@@ -243,17 +248,17 @@ class MDRNNPrior:
 
     def log_density(self, params: Any, z: Array) -> Array:
         """See `prior.Prior`."""
-        return mixture.log_density(self.mdrnn.apply(params, z, method="unroll").mixture, z)
+        return mixture.log_density(applied(self.mdrnn, MDRNN.unroll, params, z).mixture, z)
 
     def next_step(self, params: Any, state: State | None, z: Array) -> tuple[State, Step]:
         """See `prior.Prior`."""
-        return self.mdrnn.apply(params, state, z, method="next_step")
+        return applied(self.mdrnn, MDRNN.next_step, params, state, z)
 
     def unroll(self, params: Any, z: Array, keys: Array | None) -> prior.Unrolled:
         """See `prior.TrainablePrior`. Figures: 'mixture_entropy', of the weights of the components, (B, T);
         'responsibility', the components' posterior shares, (B, T, K + R)."""
         noise = None if keys is None else draw_noise(self.mdrnn, keys, z.shape[1], self.dropout)
-        output = self.mdrnn.apply(params, z, noise, method="unroll")
+        output = applied(self.mdrnn, MDRNN.unroll, params, z, noise)
         by_component = mixture.component_log_densities(output.mixture, z)
         logged = jax.lax.stop_gradient((output.mixture, by_component))
         return prior.Unrolled(
@@ -285,10 +290,10 @@ def draw_noise(mdrnn: MDRNN, keys: Array, bars: int, dropout: Dropout) -> Noise:
     What a song gets depends neither on the others nor on how many bars of padding follow it.
     """
 
-    def keep(key, share, shape):
+    def keep(key: Array, share: float, shape: tuple[int, ...]) -> Array | None:
         return jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32) / (1 - share) if share else None
 
-    def one(key):
+    def one(key: Array) -> Noise:
         inputs, hidden, gates = jax.random.split(key, 3)
         by_bar = keep(hidden, dropout.hidden, (bars + 1, mdrnn.layers, mdrnn.units))
         return Noise(

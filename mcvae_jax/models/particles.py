@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models.bounds import Priors, SongDraws
-from mcvae_jax.models.prior import Prior
+from mcvae_jax.models.prior import Prior, State, Step
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.nn import gaussian, mixture
 from mcvae_jax.nn.padding import in_padded_chunks, per_song
@@ -34,8 +34,8 @@ def particle_bounds(songs: SongDraws, priors: Priors, particles: int, seed: int)
     Every prior is given the same draws, and `bounds` the first of them; the seed is of the resampling.
     """
     posteriors, draws = songs.posteriors, [songs[draw] for draw in range(particles)]
-    log_w = [log_x - np.asarray(gaussian.log_density(z, posteriors.mu, posteriors.log_var)) for z, log_x in draws]
-    z, log_w = np.stack([z for z, _ in draws], axis=1), np.stack(log_w, axis=1).astype(np.float32)
+    of_draws = [log_x - np.asarray(gaussian.log_density(z, posteriors.mu, posteriors.log_var)) for z, log_x in draws]
+    z, log_w = np.stack([z for z, _ in draws], axis=1), np.stack(of_draws, axis=1).astype(np.float32)
     return {
         name: -per_song(_filter_songs(prior, z, log_w, posteriors.lengths, seed), posteriors.lengths)
         for name, prior in priors.items()
@@ -47,7 +47,7 @@ def _filter_songs(prior: LatentPrior, z: np.ndarray, log_w: np.ndarray, lengths:
     key = jax.random.fold_in(jax.random.key(seed), RESAMPLING)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, np.arange(len(lengths)))
 
-    def weigh(z, log_w, chunk):
+    def weigh(z: np.ndarray, log_w: np.ndarray, chunk: np.ndarray) -> Array:
         return _filter(prior.prior, prior.params, z, log_w, keys[np.resize(chunk, SONGS)])
 
     return in_padded_chunks(weigh, (z, log_w), lengths, lambda size: SONGS)
@@ -58,11 +58,11 @@ def _filter(prior: Prior, params: Any, z: Array, log_w: Array, keys: Array) -> A
     """log mean weights (B, T) of songs z (B, T, K, Z) with log_w (B, T, K) and a key each, (B,)."""
     particles = z.shape[2]
 
-    def next_step(state, z):  # of one particle
+    def next_step(state: State, z: Array) -> tuple[State, Step]:  # of one particle
         return prior.next_step(params, state, z[None])
 
-    def one(z, log_w, key):
-        def step(carry, bar):
+    def one(z: Array, log_w: Array, key: Array) -> Array:
+        def step(carry: tuple[State, Step], bar: tuple[Array, Array, Array]) -> tuple[tuple[State, Step], Array]:
             state, output = carry
             z, log_w, key = bar
             log_weights = log_w + mixture.log_density(output.mixture, z[:, None])[:, 0]

@@ -8,7 +8,7 @@ Letters: B songs, T bars, Z dimensions.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,9 @@ class Step(NamedTuple):
 class Prior(Protocol):
     """Pure functions of parameters; a prior itself is hashable and static under jit."""
 
-    latent: int
+    @property
+    def latent(self) -> int:
+        """Z."""
 
     def log_density(self, params: Params, z: Array) -> Array:
         """log p(z_t | z_<t) in nats, (B, T), for z (B, T, Z).
@@ -60,10 +62,13 @@ class Unrolled(NamedTuple):
     figures: Mapping[str, Array]  # (B, T, ...) of each bar, whose means over bars are for the log; no gradient
 
 
+@runtime_checkable
 class TrainablePrior(Prior, Protocol):
     """A prior that `tasks/prior.py` can train."""
 
-    constants: frozenset[str]  # names of the leaves of its parameters that come from the moments
+    @property
+    def constants(self) -> frozenset[str]:
+        """Names of the leaves of its parameters that come from the moments."""
 
     def init(self, key: Array, moments: Moments) -> Params:
         """Fresh parameters; what of the moments it uses is its own affair."""

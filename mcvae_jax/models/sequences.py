@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models.prior import Prior, Step
+from mcvae_jax.models.prior import Prior, Step, TrainablePrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import mixture
 from mcvae_jax.nn.padding import in_padded_chunks
@@ -49,6 +49,8 @@ class LatentPrior:
 
     def untrained(self, seed: int) -> "LatentPrior":
         """The same with fresh parameters, the same for the same seed; constants such as scales of the data stay."""
+        if not isinstance(self.prior, TrainablePrior):
+            raise ValueError(f"{type(self.prior).__name__} has no fresh parameters: it is fitted, not trained")
         key = jax.random.split(jax.random.key(seed))[1]
         return LatentPrior(self.prior, self.prior.untrained(self.params, key))
 
@@ -104,12 +106,12 @@ class LatentPrior:
         key_gap, key_choice = jax.random.split(key)
         carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [before] * SONGS)
         keys = jax.random.split(key_gap, PARTICLES)
-        ways, log_weights = [], []
+        ways, of_ways = [], []
         for first in range(0, PARTICLES, SONGS):
             at_end, z, _ = _draw(self.prior, self.params, carry, keys[first : first + SONGS], bars, settings)
             ways.append(z)
-            log_weights.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * SONGS)[1])
-        log_weights = np.concatenate(log_weights)
+            of_ways.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * SONGS)[1])
+        log_weights = np.concatenate(of_ways)
         log_weights -= log_weights.max()
         weights = np.exp(log_weights)
         chosen = int(jax.random.categorical(key_choice, jnp.asarray(log_weights, jnp.float32)))
@@ -172,7 +174,7 @@ def _log_densities(prior: Prior, params: Any, z: Array) -> Array:
 def _next_step(prior: Prior, params: Any, state: Any, z: Array) -> Carry:
     """`prior.next_step` with a state for each song, so that songs of a block may have read different numbers."""
 
-    def of_song(state, z):
+    def of_song(state: Any, z: Array) -> Carry:
         state, output = prior.next_step(params, state, z[None])
         return state, jax.tree.map(lambda x: x[0], output)
 
@@ -188,7 +190,7 @@ def _start(prior: Prior, params: Any) -> Carry:
 def _read_block(prior: Prior, params: Any, carry: Carry, z: Array, left: Array) -> tuple[Carry, Array]:
     """Reads the first left (B,) bars of z (B, T, Z): the carry, and log densities (B, T), 0 beyond these bars."""
 
-    def step(carry, bar):
+    def step(carry: Carry, bar: tuple[Array, Array]) -> tuple[Carry, Array]:
         number, z = bar
         log_density = mixture.log_density(carry[1].mixture, z)
         carry = _where(number < left, _next_step(prior, params, carry[0], z), carry)
@@ -204,7 +206,7 @@ def _draw_block(
 ) -> tuple[Carry, Array, Array]:
     """Draws bars number first, first + 1, ...: the carry before bar `end`, z (B, T, Z), whether a bar is the last."""
 
-    def step(carry, number):
+    def step(carry: Carry, number: Array) -> tuple[Carry, tuple[Array, Array]]:
         of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         key_z, key_stop = jax.vmap(jax.random.split, out_axes=1)(of_bar)
         z = jax.vmap(_sample, in_axes=(0, 0, None))(carry[1], key_z, taus)

@@ -23,7 +23,7 @@ class Settings:
     repetition: float = option("multiplies the odds that a bar repeats an earlier one, of models that copy", 1.0)
     seed: int = option("of the random numbers: the same seed gives the same songs", 0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall", "repetition"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):

@@ -7,7 +7,7 @@ Letters: S songs, n bars of a song, T steps of a bar.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -24,14 +24,37 @@ MEMORY, FILL, LATENTS = "memory of bars", "way to fill gaps", "latents"  # abili
 class SongModel(Protocol):
     """A trained model of songs, ready to use."""
 
-    name: str  # for people: 'MCVAE', 'Kneser-Ney 5-gram'
-    steps: int  # T
-    pitches: tuple[int, int]  # the lowest and the highest MIDI pitch to which it gives a chance
-    likelihood: str  # EXACT: `nats` are -log p; BOUND: they are an upper bound of it; NO_LIKELIHOOD: there are none
-    abilities: frozenset[str]  # MEMORY: a bar depends on those before; FILL, LATENTS: see `latent_composer`
-    defaults: Settings  # with which a musician hears it at its best
-    lacks: Mapping[str, str]  # what to do about an ability that it has not, where something can be done
-    origins: Mapping[str, Origin]  # the checkpoints that it was read from, by what they are; {} for none
+    @property
+    def name(self) -> str:
+        """For people: 'MCVAE', 'Kneser-Ney 5-gram'."""
+
+    @property
+    def steps(self) -> int:
+        """T."""
+
+    @property
+    def pitches(self) -> tuple[int, int]:
+        """The lowest and the highest MIDI pitch to which it gives a chance."""
+
+    @property
+    def likelihood(self) -> str:
+        """EXACT: `nats` are -log p; BOUND: they are an upper bound of it; NO_LIKELIHOOD: there are none."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """MEMORY: a bar depends on those before; FILL, LATENTS: see `latent_composer`."""
+
+    @property
+    def defaults(self) -> Settings:
+        """With which a musician hears it at its best."""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """What to do about an ability that it has not, where something can be done."""
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """The checkpoints that it was read from, by what they are; {} for none."""
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """What each bar costs given the bars before it: float64 (n,) nats for each song.
@@ -65,6 +88,14 @@ class SongModel(Protocol):
         """Other models that its workdir holds, such as the VAE of an MCVAE without its prior."""
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A song model that tells what each draw of its bound weighs."""
+
+    def log_weights(self, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """See the function of this name."""
+
+
 def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
     """log of what each bar's cost is made of, for mixtures with other models: float64 (draws, N), all songs in a row.
 
@@ -73,6 +104,8 @@ def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -
     """
     if model.likelihood == EXACT:
         return -np.concatenate(model.nats(songs))[None]
+    if not isinstance(model, Weighed):
+        raise ValueError(f"the {model.name} has a bound and no `log_weights` to mix with")
     return model.log_weights(songs, draws, seed)
 
 

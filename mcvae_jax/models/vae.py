@@ -5,7 +5,7 @@ Letters: B bars, T steps of a bar, V outcomes (130), H units, L layers, Z latent
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,8 @@ from mcvae_jax.music.tokens import BAR, HIGHEST, NOTE_OFF, OUTCOMES, START, VOCA
 from mcvae_jax.nn.layers import Dense, LSTMLayer, check_shares, over_slots
 
 Array = jax.Array
+States = list[tuple[Array, Array]]  # (h, c) of every layer of the decoder, each (B, H)
+Decoder = tuple[States, tuple[Array, ...]]  # the decoder before a slot: its states, and the parts of the slot before it
 Choose = Callable[[Array, Array], Array]  # logits (B, V) and the number of the choice in its bar -> outcomes (B,)
 
 
@@ -37,7 +39,7 @@ class Dropout:
     words: float = 0.0  # of the decoder's previous tokens (Bowman et al. 2016, arXiv:1511.06349)
     gates: float = 0.0  # of the squash gates of every layer (thesis 4.4.8)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_shares(self)
 
 
@@ -63,7 +65,7 @@ class VAE(nn.Module):
     max_pitch: int = HIGHEST
     steps: int = BAR  # T
 
-    before = (START,)  # what stands before the first slot
+    before: ClassVar[tuple[int, ...]] = (START,)  # what stands before the first slot
 
     @property
     def pitches(self) -> tuple[int, int]:
@@ -80,7 +82,7 @@ class VAE(nn.Module):
         """Outcomes that are chosen to render a bar."""
         return self.steps
 
-    def setup(self):
+    def setup(self) -> None:
         both = 2 * self.units
         self.encoder = [
             [LSTMLayer(self.units, (both,) if layer else self.inputs, self.dtype) for _ in ("forward", "backward")]
@@ -108,14 +110,15 @@ class VAE(nn.Module):
         masks = (mask,) * len(xs)
         zeros = jnp.zeros((bars.shape[0], self.units))
         for n, directions in enumerate(self.encoder):
-            hidden, states = [], []
+            hidden: list[Array] = []
+            states: list[Array] = []
             for d, layer in enumerate(directions):
                 gate_mask = None if noise is None or noise.encoder_gates is None else noise.encoder_gates[:, n, d]
                 outputs, final = layer(layer.gates(*xs, masks=masks), zeros, zeros, gate_mask, reverse=d == 1)
                 hidden.append(outputs)
                 states.extend(final)
             xs, masks = (jnp.concatenate(hidden, axis=-1),), ()
-        code = sum(states) if self.merge == "add" else jnp.concatenate(states, axis=-1)
+        code = jnp.asarray(sum(states)) if self.merge == "add" else jnp.concatenate(states, axis=-1)
         return self.mu(code), self.log_var(code)
 
     def predict(self, z: Array, bars: Array, noise: Noise | None = None) -> Prediction:
@@ -129,22 +132,22 @@ class VAE(nn.Module):
         """Logits (B, T, V) of the token in each slot of bars (B, T), given z (B, Z) and the slots before it."""
         return self.token_logits(self.read_back(z, bars, noise), jnp.arange(self.steps)[:, None]).swapaxes(0, 1)
 
-    def first(self, z: Array) -> list[tuple[Array, Array]]:
+    def first(self, z: Array) -> States:
         """The decoder's initial (h, c) of every layer, each (B, H): tanh of a dense map of z (B, Z)."""
         states = jnp.split(jnp.tanh(self.first_states(z)), 2 * self.layers, axis=-1)
         return list(zip(states[0::2], states[1::2], strict=True))
 
-    def begin(self, z: Array) -> tuple[list, tuple[Array, ...]]:
+    def begin(self, z: Array) -> Decoder:
         """The decoder before its first slot: its states, and what stands before (START)."""
         return self.first(z), tuple(jnp.full(z.shape[0], part, jnp.int32) for part in self.before)
 
-    def render(self, carry: Any, z: Array, choose: Choose) -> tuple[Any, Array]:
+    def render(self, carry: Decoder, z: Array, choose: Choose) -> tuple[Decoder, Array]:
         """One bar, (B, T) int32, with z (B, Z): from what `begin` or the bar before gives to what the next one takes.
 
         choose: takes each outcome by its logits, with the number of this choice, from 0 to `choices` - 1.
         """
 
-        def body(vae, carry, step):
+        def body(vae: VAE, carry: Decoder, step: Array) -> tuple[Decoder, Array]:
             states, hidden = vae.step(*carry, z)
             token = choose(vae.token_logits(hidden, step), step)
             return (states, (token,)), token
@@ -156,7 +159,7 @@ class VAE(nn.Module):
         """The bars (B, T) of outcomes that are likeliest one by one, given z (B, Z)."""
         return self.render(self.begin(z), z, lambda logits, _: jnp.argmax(logits, axis=-1).astype(jnp.int32))[1]
 
-    def step(self, states: list, previous: tuple[Array, ...], z: Array) -> tuple[list, Array]:
+    def step(self, states: States, previous: tuple[Array, ...], z: Array) -> tuple[States, Array]:
         """One slot of the decoder: from the parts of the previous one, (B,) each, to the next states and h (B, H)."""
         states, hidden = self._run(states, tuple(part[None] for part in previous), z)
         return states, hidden[0]
@@ -174,14 +177,23 @@ class VAE(nn.Module):
         mask = None if noise is None or noise.decoder_inputs is None else noise.decoder_inputs.T
         return self._run(self.first(z), previous, z, mask, None if noise is None else noise.decoder_gates)[1]
 
-    def _run(self, states, previous, z, mask=None, gate_masks=None):
+    def _run(
+        self,
+        states: States,
+        previous: tuple[Array, ...],
+        z: Array,
+        mask: Array | None = None,
+        gate_masks: Array | None = None,
+    ) -> tuple[States, Array]:
         """previous, parts (T, B) each -> the final states and the hidden states (T, B, H) of the last layer."""
-        finals, x = [], None
+        finals, xs = [], (*previous, z)
+        masks: tuple[Array | None, ...] = (*[mask] * len(previous), None)
         for n, (layer, (h, c)) in enumerate(zip(self.decoder, states, strict=True)):
-            gates = layer.gates(x) if n else layer.gates(*previous, z, masks=(*[mask] * len(previous), None))
-            x, final = layer(gates, h, c, None if gate_masks is None else gate_masks[:, n])
+            gates = layer.gates(*xs, masks=masks)
+            hidden, final = layer(gates, h, c, None if gate_masks is None else gate_masks[:, n])
             finals.append(final)
-        return finals, x
+            xs, masks = (hidden,), ()
+        return finals, hidden
 
     def token_logits(self, hidden: Array, slot: Array) -> Array:
         """Logits (..., V) of the tokens of slots number `slot` from h (..., H), -inf for what cannot stand there."""
@@ -201,13 +213,13 @@ def init(vae: VAE, key: Array) -> Any:
 def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:
     """The noise of B bars of `steps` tokens from their keys (B,); what a bar gets does not depend on the others."""
 
-    def keep(key, share, shape, scale=True):
+    def keep(key: Array, share: float, shape: tuple[int, ...], scale: bool = True) -> Array | None:
         if not share:
             return None
         kept = jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32)
         return kept / (1 - share) if scale else kept
 
-    def one(key):
+    def one(key: Array) -> Noise:
         eps, inputs, words, encoder, decoder = jax.random.split(key, 5)
         return Noise(
             eps=jax.random.normal(eps, (vae.latent,)),

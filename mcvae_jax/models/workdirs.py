@@ -16,7 +16,7 @@ from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
-from mcvae_jax.trained import DamagedModel, checkpoint_steps, recorded, restore_model
+from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
 from mcvae_jax.workdir import Workdir
 
 
@@ -73,8 +73,7 @@ def _check_task(folder: Path | str, wanted: str, what: str) -> None:
 
 def _codec_of(prior: LatentPrior, folders: list[Path]) -> BarCodec:
     """The VAE on whose latents a prior was trained, from the first of the folders that holds it."""
-    origin = prior.origin
-    assert origin is not None
+    origin = known_origin(prior.origin)
     step, there = origin.data.get("vae_step"), [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     if not there:
         raise UserError(
@@ -86,12 +85,12 @@ def _codec_of(prior: LatentPrior, folders: list[Path]) -> BarCodec:
             opened = open_codec(folder, step if step in checkpoint_steps(folder) else "best")
         except DamagedModel as error:
             raise DamagedModel(error.damage, _both_again(origin.folder, folder)) from error
-        assert opened.origin is not None
-        if opened.origin.identity == origin.data.get("vae"):
+        found = known_origin(opened.origin)
+        if found.identity == origin.data.get("vae"):
             return opened
     raise UserError(
         f"{origin.folder} was trained on step {step} of a VAE that {folder} no longer holds (it has step"
-        f" {opened.origin.step}); train it again with --config.vae_workdir={folder} and another --workdir."
+        f" {found.step}); train it again with --config.vae_workdir={folder} and another --workdir."
     )
 
 

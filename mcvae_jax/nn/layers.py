@@ -5,18 +5,22 @@ Letters: B examples, T steps, H units, I inputs, O outputs.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.nn.lstm import Gates, lstm, matmul, token_rows
+from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, token_rows
 
 Array = jax.Array
 
 LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
+
+Module = TypeVar("Module", bound=nn.Module)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 _kernel_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
 
@@ -32,7 +36,7 @@ class LSTMLayer(nn.Module):
     inputs: tuple[int, ...]  # the widths of the inputs
     dtype: jnp.dtype = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         self.w_x = [self.param(f"w_x{n}", _kernel_init, (4, width, self.units)) for n, width in enumerate(self.inputs)]
         self.w_h = self.param("w_h", _kernel_init, (4, self.units, self.units))
         self.b = self.param("b", lambda key, shape: jnp.zeros(shape).at[1].set(1.0), (4, self.units))
@@ -51,9 +55,11 @@ class LSTMLayer(nn.Module):
                 total = total + (projected if mask is None else projected * mask[..., None])
             return total
 
-        return tuple(gate(k) for k in range(4))
+        return gate(0), gate(1), gate(2), gate(3)
 
-    def __call__(self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False):
+    def __call__(
+        self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False
+    ) -> tuple[Array, State]:
         """`mcvae_jax.nn.lstm.lstm` with this layer's weights."""
         return lstm(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask, reverse=reverse)
 
@@ -69,6 +75,18 @@ class Dense(nn.Module):
         w = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.width))
         b = self.param("b", nn.initializers.zeros_init(), (self.width,))
         return matmul(x, w, self.dtype) + b
+
+
+def applied(
+    module: Module,
+    method: Callable[Concatenate[Module, Arguments], Result],
+    params: Any,
+    *arguments: Arguments.args,
+    **keywords: Arguments.kwargs,
+) -> Result:
+    """What a method of a module, or of its own class where that has another, gives with parameters; with its type."""
+    apply: Callable[..., Any] = module.apply
+    return apply(params, *arguments, method=method.__name__, **keywords)
 
 
 def over_slots(body: Callable) -> Callable:

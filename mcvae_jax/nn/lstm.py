@@ -18,6 +18,9 @@ import jax.numpy as jnp
 
 Array = jax.Array
 Gates = tuple[Array, Array, Array, Array]
+State = tuple[Array, Array]  # (h, c), each (B, H)
+Activations = tuple[Array, Gates]  # of all steps: cell states (T, B, H), and the gates after their nonlinearities
+Saved = tuple[Array, Array, Gates, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -26,11 +29,11 @@ def matmul(x: Array, w: Array, dtype: jnp.dtype) -> Array:
     return jnp.matmul(x.astype(dtype), w.astype(dtype), preferred_element_type=jnp.float32)
 
 
-def _matmul_forward(x, w, dtype):
+def _matmul_forward(x: Array, w: Array, dtype: jnp.dtype) -> tuple[Array, tuple[Array, Array]]:
     return matmul(x, w, dtype), (x, w)
 
 
-def _matmul_backward(dtype, saved, d_y):
+def _matmul_backward(dtype: jnp.dtype, saved: tuple[Array, Array], d_y: Array) -> tuple[Array, Array]:
     x, w = saved
     return matmul(d_y, w.T, dtype), _weight_gradient(x, d_y, dtype)
 
@@ -62,11 +65,11 @@ def token_rows(table: Array, tokens: Array, dtype: jnp.dtype) -> Array:
     return table[tokens]
 
 
-def _token_rows_forward(table, tokens, dtype):
+def _token_rows_forward(table: Array, tokens: Array, dtype: jnp.dtype) -> tuple[Array, tuple[Array, int]]:
     return table[tokens], (tokens, table.shape[0])
 
 
-def _token_rows_backward(dtype, saved, d_rows):
+def _token_rows_backward(dtype: jnp.dtype, saved: tuple[Array, int], d_rows: Array) -> tuple[Array, None]:
     # A scatter-add adds in an order that a GPU leaves open; a product gives the same bits each time.
     tokens, rows = saved
     indicator = (jnp.arange(rows)[:, None] == tokens.reshape(-1)).astype(dtype)
@@ -85,7 +88,7 @@ def lstm(
     dtype: jnp.dtype,
     gate_mask: Array | None = None,
     reverse: bool = False,
-) -> tuple[Array, tuple[Array, Array]]:
+) -> tuple[Array, State]:
     """Runs one LSTM layer over a sequence.
 
     Args:
@@ -119,15 +122,19 @@ def sigmoid(x: Array) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
-def _lstm(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+def _lstm(
+    gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
+) -> tuple[Array, State]:
     hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
     return hidden, final
 
 
-def _run(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+def _run(
+    gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
+) -> tuple[Array, State, Activations]:
     wide = jnp.concatenate(list(w_h), axis=-1)
 
-    def step(state, gates_t):
+    def step(state: State, gates_t: Gates) -> tuple[State, tuple[Array, Array, Gates]]:
         h, c = state
         recurrent = jnp.split(matmul(h, wide, dtype), 4, axis=-1)
         i, f, s, o = (x + y for x, y in zip(gates_t, recurrent, strict=True))
@@ -140,22 +147,26 @@ def _run(gates, w_h, h0, c0, gate_mask, dtype, reverse):
     return hidden, final, (cells, activations)
 
 
-def _lstm_forward(gates, w_h, h0, c0, gate_mask, dtype, reverse):
+def _lstm_forward(
+    gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
+) -> tuple[tuple[Array, State], Saved]:
     hidden, final, (cells, activations) = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
     return (hidden, final), (hidden, cells, activations, w_h, h0, c0, gate_mask)
 
 
-def _lstm_backward(dtype, reverse, saved, cotangents):
+def _lstm_backward(
+    dtype: jnp.dtype, reverse: bool, saved: Saved, cotangents: tuple[Array, State]
+) -> tuple[Gates, Array, Array, Array, Array]:
     """The scan returns the gate gradients alone; the weight gradient is one product over all steps after it."""
     hidden, cells, activations, w_h, h0, c0, gate_mask = saved
     d_hidden, d_final = cotangents
     tall = jnp.concatenate([w.T for w in w_h], axis=0)
 
-    def before(first, later):
+    def before(first: Array, later: Array) -> Array:
         """What each step saw from the step before it."""
         return jnp.concatenate([later[1:], first[None]] if reverse else [first[None], later[:-1]])
 
-    def step(carry, saved_t):
+    def step(carry: State, saved_t: tuple[Array, Array, Array, Gates]) -> tuple[State, Gates]:
         d_h, d_c = carry
         d_hidden_t, c, c_before, (i, f, s, o) = saved_t
         tanh_c = jnp.tanh(c)

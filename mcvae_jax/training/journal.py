@@ -24,7 +24,7 @@ class NotFinite(Exception):
 class Journal:
     """Looks at each update one step late, so that fetching its figures does not hold up the next one."""
 
-    def __init__(self, task: Task, config: Any, workdir: Workdir, say: Callable[[str], None], step: int):
+    def __init__(self, task: Task, config: Any, workdir: Workdir, say: Callable[[str], None], step: int) -> None:
         board = workdir.tensorboard if config.train.tensorboard else None
         self._log = metrics.MetricsLog(workdir.metrics, step, say, board) if processes.is_first() else None
         self._earlier = self._log.seconds if self._log else 0.0

@@ -47,7 +47,7 @@ _Numbers = dict[str, Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | float
 class MetricsLog:
     """Appends metrics to a JSON-lines file and, if asked for, to TensorBoard."""
 
-    def __init__(self, path: Path, last_step: int, say: Callable[[str], None], tensorboard: Path | None = None):
+    def __init__(self, path: Path, last_step: int, say: Callable[[str], None], tensorboard: Path | None = None) -> None:
         """Drops lines beyond `last_step`, which the run will write again, and those that are damaged, which is said."""
         try:
             lines = read_lines(path)

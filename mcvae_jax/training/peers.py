@@ -49,7 +49,7 @@ class ProcessLost(UserError):
 class Peers:
     """What this process knows of the others. Threads that read call `_take`; all else is the main thread's."""
 
-    def __init__(self, count: int, index: int, address: str):
+    def __init__(self, count: int, index: int, address: str) -> None:
         self.count, self.index, self.address = count, index, address
         self.changed = threading.Condition()
         self.wires: dict[int, socket.socket] = {}  # to all others in process 0, to process 0 in the others
