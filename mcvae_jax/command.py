@@ -116,8 +116,8 @@ def add_whole(
         return check_range(f"--{name}", int(given), low, high)
 
     number.__name__ = "whole number"  # argparse says so where it is none
-    told = f"{text} ({low:,} to {high:,}" + ("" if default is None else f"; default: {default}") + ")"
-    parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=told)
+    text = f"{text} ({low:,} to {high:,}" + ("" if default is None else f"; default: {default}") + ")"
+    parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=text)
 
 
 def check_range(name: str, value: int, low: int, high: int) -> int:
@@ -127,16 +127,16 @@ def check_range(name: str, value: int, low: int, high: int) -> int:
     return value
 
 
-def option(told: str, default: Any = dataclasses.MISSING) -> Any:
+def option(text: str, default: Any = dataclasses.MISSING) -> Any:
     """A field of a dataclass of settings: what it is for, as its flag's help, and its default."""
-    return dataclasses.field(default=default, metadata={"help": told})
+    return dataclasses.field(default=default, metadata={"help": text})
 
 
 def add_settings(parser: argparse._ActionsContainer, settings: type, choices: Mapping[str, Sequence[str]]) -> None:
     """A flag for each field of a dataclass of settings, which are `option`s; choices: of the fields that have such."""
     for field in dataclasses.fields(settings):
         required = field.default is dataclasses.MISSING
-        told = field.metadata["help"].replace("%", "%%")
+        text = field.metadata["help"].replace("%", "%%")
         parser.add_argument(
             f"--{field.name}",
             type=field.type,
@@ -144,7 +144,7 @@ def add_settings(parser: argparse._ActionsContainer, settings: type, choices: Ma
             default=None if required else field.default,
             choices=choices.get(field.name),
             metavar=None if field.name in choices else field.name.upper(),
-            help=told if required else f"{told} (default: {field.default!r})",
+            help=text if required else f"{text} (default: {field.default!r})",
         )
 
 

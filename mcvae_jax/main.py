@@ -53,21 +53,21 @@ def main(argv: list[str]) -> int:
 
 def run(options: Options, argv: list[str]) -> int:
     """Does what the options ask for, in each of the processes where there are several."""
-    tell = say if processes.is_first() else lambda line: None
+    say_first = say if processes.is_first() else lambda line: None
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with the config of that model.")
         folder = Path(options.workdir)
         make_stages = load(PIPELINES[options.config.task].stages)
-        return stages.run(make_stages(options.config, folder, tell, command), folder, tell)
+        return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
     check_fields(options.config, OF_ALL | kind.config_fields())
     kind.check(options.config)
     loop.check_start(options.config, options.workdir, options.init_from)
-    task = kind.make_task(options.config, tell)
+    task = kind.make_task(options.config, say_first)
     code = options.code if kind.is_own else ""
-    outcome = loop.train(task, options.config, options.workdir, tell, options.init_from, command, code)
+    outcome = loop.train(task, options.config, options.workdir, say_first, options.init_from, command, code)
     return 128 + outcome.signal if outcome.signal else 0
 
 

@@ -37,7 +37,7 @@ MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, 
 def _description() -> str:
     """The head of this module, with the modes of the table."""
     width = max(map(len, MODES))
-    rows = "\n".join(f"  {name:<{width}}  {mode.told}" for name, mode in MODES.items())
+    rows = "\n".join(f"  {name:<{width}}  {mode.description}" for name, mode in MODES.items())
     composing = [name for name, mode in MODES.items() if mode.needs in (MEMORY, FILL)]
     return __doc__.format(modes=rows, composing=f"{', '.join(composing[:-1])} and {composing[-1]}")
 
@@ -70,9 +70,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
     own = {mode.seed_bars: name for name, mode in MODES.items() if mode.seeds and mode.seed_bars != SEED_BARS}
-    told = "".join(f"{bars} to {name}, " for bars, name in own.items())
-    told = f"bars of the file that are used; {told}else {SEED_BARS}, where not said"
-    add_whole(seed, "seed_bars", 1, MOST_BARS, None, told)
+    exceptions = "".join(f"{bars} to {name}, " for bars, name in own.items())
+    text = f"bars of the file that are used; {exceptions}else {SEED_BARS}, where not said"
+    add_whole(seed, "seed_bars", 1, MOST_BARS, None, text)
     seed.add_argument(
         "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
     )
@@ -87,8 +87,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
     add_whole(songs, "songs", 1, MOST_SONGS, 8, "how many; vae: of either kind")
-    told = "number of the first song: --first=437 --songs=1 makes song 437 of a thousand again"
-    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, 1, told)
+    text = "number of the first song: --first=437 --songs=1 makes song 437 of a thousand again"
+    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, 1, text)
     add_whole(
         songs, "bars", 1, MOST_BARS, None, "composed bars of each; 25 where not said; compose: until the model ends it"
     )
@@ -143,9 +143,9 @@ def _seed_files(flags: argparse.Namespace) -> list[str]:
     for name in mode.seeds:
         if not getattr(flags, name):
             raise UserError(f"--mode={flags.mode} starts from your music: give it as --{name}=FILE")
-    for name, told in mode.must.items():
+    for name, reason in mode.must.items():
         if not getattr(flags, name):
-            raise UserError(f"--mode={flags.mode} {told}")
+            raise UserError(f"--mode={flags.mode} {reason}")
     return [getattr(flags, name) for name in mode.seeds]
 
 

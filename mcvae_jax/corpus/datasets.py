@@ -11,7 +11,7 @@ class DataSet(NamedTuple):
     """A row; functions are written 'module:function'."""
 
     name: str  # config.corpus.source
-    told: str  # what it holds
+    description: str  # what it holds
     licence: str
     scores: str  # () -> names and scores, sorted by name or in the order of the collection
     fingerprint: str = ""  # () -> a text that changes when the scores may be others; '' where they never change

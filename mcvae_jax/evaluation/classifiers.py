@@ -20,17 +20,17 @@ TREES = 100  # of the strong one
 
 
 def simple(a: np.ndarray, b: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """`told_apart` by logistic regression on figures, (S, F) and (R, F), and their squares, standardised."""
+    """`two_sample_test` by logistic regression on figures, (S, F) and (R, F), and their squares, standardised."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
     squares = FunctionTransformer(lambda x: np.hstack([x, x**2]))
-    return told_apart(make_pipeline(StandardScaler(), squares, StandardScaler(), LogisticRegression()), a, b, seed)
+    return two_sample_test(make_pipeline(StandardScaler(), squares, StandardScaler(), LogisticRegression()), a, b, seed)
 
 
 def strong(a: Figures, b: Figures, seed: int = 0) -> dict[str, Any]:
-    """`told_apart` by gradient boosting of small trees, each split among a tenth of the figures.
+    """`two_sample_test` by gradient boosting of small trees, each split among a tenth of the figures.
 
     Of the n-grams it sees those that are commonest in the songs to which it is fitted, of both sets: chosen with an eye
     on the songs that are asked about, or as the commonest of one set alone, they would tell like sets apart.
@@ -49,10 +49,10 @@ def strong(a: Figures, b: Figures, seed: int = 0) -> dict[str, Any]:
         max_iter=TREES, max_leaf_nodes=4, min_samples_leaf=3, max_features=0.1, early_stopping=False, random_state=0
     )
     both = np.hstack([grams, np.concatenate([a.others, b.others])])
-    return told_apart(make_pipeline(chosen, boosted), both[: len(a.grams)], both[len(a.grams) :], seed)
+    return two_sample_test(make_pipeline(chosen, boosted), both[: len(a.grams)], both[len(a.grams) :], seed)
 
 
-def told_apart(classifier: Any, a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
+def two_sample_test(classifier: Any, a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
     """The share of songs whose set a classifier tells rightly: 0.5 is chance, 1 tells them all.
 
     Sets are made equal by drawing from the larger one. The classifier is fitted to four fifths of the songs and asked

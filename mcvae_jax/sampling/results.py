@@ -128,14 +128,14 @@ def _ours(folder: Path, names: set[str]) -> set[str]:
 
 def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
     """Writes and reads every song, or those before a stop; a warning for each that does not come back."""
-    warnings, told = [], time.monotonic()
+    warnings, last = [], time.monotonic()
     for n, song in enumerate(songs, 1):
         path = place / f"{song.name}.mid"
         write_song(path, song)
         if wrong := check_song(path, song):
             warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
             say(f"Warning: {warnings[-1]}")
-        told = _progress("MIDI files written and read back", n, len(songs), told, say)
+        last = _progress("MIDI files written and read back", n, len(songs), last, say)
         if stopping.received():
             break
     return warnings
@@ -143,7 +143,7 @@ def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str],
 
 def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> dict[str, bytes]:
     """Writes the WAV files of the first songs, as many as fit into an hour; their bytes by song name."""
-    previews, seconds, told = {}, 0.0, time.monotonic()
+    previews, seconds, last = {}, 0.0, time.monotonic()
     heard = songs[:HEARD]
     for n, song in enumerate(heard, 1):
         length = seconds_of(song.bars, song.quarters_per_minute)
@@ -151,16 +151,16 @@ def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[s
             seconds += length
             previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
             (place / f"{song.name}.wav").write_bytes(previews[song.name])
-        told = _progress("previews", n, len(heard), told, say)
+        last = _progress("previews", n, len(heard), last, say)
         if stopping.received():
             break
     return previews
 
 
-def _progress(what: str, done: int, total: int, told: float, say: Callable[[str], None]) -> float:
+def _progress(what: str, done: int, total: int, last: float, say: Callable[[str], None]) -> float:
     """Says how far it is where the last line is some seconds old; returns when the last line was said."""
-    if time.monotonic() - told < _PROGRESS:
-        return told
+    if time.monotonic() - last < _PROGRESS:
+        return last
     say(f"{what}: {done:,} of {total:,}")
     return time.monotonic()
 

@@ -40,7 +40,7 @@ class Mode(NamedTuple):
     """A row."""
 
     name: str
-    told: str  # what it makes
+    description: str  # what it makes
     make: Make
     needs: str  # the ability that its model must have; '' for none
     takes: tuple[str, ...]  # the options that are not for all modes and that it takes
