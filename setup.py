@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "hypothesis>=6.130", "ruff>=0.8", "import-linter>=2", "selenium>=4.20", "nltk>=3.9"]
+TEST = ["pytest>=8", "hypothesis>=6.130", "ruff>=0.8", "import-linter>=2", "mypy>=2.4", "selenium>=4.20", "nltk>=3.9"]
 
 setup(
     name="mcvae_jax",
@@ -15,7 +15,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mcvae_jax", "mcvae_jax.*"]),
-    package_data={"mcvae_jax.corpus": ["tunes/*.txt"], "mcvae_jax.pages": ["*.css"], "mcvae_jax.sampling": ["page.*"]},
+    package_data={
+        "mcvae_jax": ["py.typed"],
+        "mcvae_jax.corpus": ["tunes/*.txt"],
+        "mcvae_jax.pages": ["*.css"],
+        "mcvae_jax.sampling": ["page.*"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "flax>=0.12",

@@ -7,6 +7,7 @@ process leaves half written is never taken for one.
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -74,7 +75,7 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, kind: type | None, *_) -> None:
+    def __exit__(self, kind: type | None, *_: object) -> None:
         try:
             self._manager.close()
         except Exception as error:  # of a save, see `wait`; what ended the block comes first
@@ -98,8 +99,8 @@ class Checkpoints:
 
         Raises DamagedCheckpoint where the metrics of a step cannot be read, as that may be the best.
         """
-        scores = {step: self.metrics(step) for step in self.steps()}
-        return min((s for s in scores if scores[s]), key=lambda s: scores[s][OBJECTIVE], default=None)
+        scores = {step: found[OBJECTIVE] for step in self.steps() if (found := self.metrics(step))}
+        return min(scores, key=scores.__getitem__, default=None)
 
     def about(self, step: int) -> About:
         """The record of a step; DamagedCheckpoint where it cannot be read."""
@@ -254,26 +255,26 @@ class _Manager(ocp.CheckpointManager):
 
 @dataclasses.dataclass
 class _AboutArgs(ocp.args.CheckpointArgs):
-    about: About | None = None
-    trees: dict[str, Any] | None = None  # item -> its arrays in host memory
+    about: About
+    trees: dict[str, Any]  # item -> its arrays in host memory
 
 
 class _AboutHandler(ocp.AsyncCheckpointHandler):
     """Writes the record of a checkpoint: the arrays are hashed in the thread that writes it."""
 
-    async def async_save(self, directory, args: _AboutArgs) -> list[ocp.future.Future]:
+    async def async_save(self, directory: os.PathLike[str], args: _AboutArgs) -> list[ocp.future.Future]:
         if not ocp.utils.is_primary_host(0):
             return []
         return [ocp.future.CommitFutureAwaitingContractedSignals(self._write(directory, args), name="identity")]
 
-    async def _write(self, directory, args: _AboutArgs) -> None:
+    async def _write(self, directory: os.PathLike[str], args: _AboutArgs) -> None:
         identities = {name: tree_identity(tree) for name, tree in args.trees.items()}
         write_about(Path(directory), dataclasses.replace(args.about, identities=identities))
 
-    def save(self, directory, args: _AboutArgs) -> None:
+    def save(self, directory: os.PathLike[str], args: _AboutArgs) -> None:
         raise NotImplementedError("it is saved by `async_save`")
 
-    def restore(self, directory, args: _AboutArgs) -> None:
+    def restore(self, directory: os.PathLike[str], args: _AboutArgs) -> None:
         raise NotImplementedError("it is read by `read_about`")
 
 

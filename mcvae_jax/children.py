@@ -16,8 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import IO, Any, NamedTuple
 
 from mcvae_jax.child import HEADER, MAX_ANSWER, OUT_OF_MEMORY, End, Failure, How, Items, Limits
 from mcvae_jax.errors import UserError
@@ -37,7 +37,7 @@ def map_chunks(
     workers: int,
     limits: Callable[[Any], Limits],
     failed: Callable[[Any, Failure], Any],
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """function(task) for every task of every chunk, in order, by `workers` children.
 
     Args:
@@ -117,13 +117,28 @@ def wait(children: Sequence["Child"]) -> list["Child"]:
     return [child for child in children if child in ready or child.left <= 0]
 
 
+def pipe_end(stream: IO[bytes] | None) -> IO[bytes]:
+    """This side's end of a pipe to a process, which there is where the process was started with subprocess.PIPE."""
+    if stream is None:
+        raise ValueError("the process was started without this pipe")
+    return stream
+
+
+class _Running(NamedTuple):
+    """A process, and this side's ends of its pipes."""
+
+    process: subprocess.Popen
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+
+
 class Child:
     """A child process: started when it has something to do, and again after it has failed."""
 
     def __init__(self, function: Callable[[Any], Any], retries: bool = True) -> None:
         """retries: whether a task that failed in a process that had done others is tried in a new one."""
         self._function, self._retries = pickle.dumps(function), retries
-        self._process: subprocess.Popen | None = None
+        self._running: _Running | None = None
         self._tasks: collections.deque[tuple[Any, Limits]] = collections.deque()
         self._unsent, self._received, self._served = memoryview(b""), bytearray(), 0
         self.left = math.inf  # seconds by the clock until the next result is late
@@ -136,24 +151,24 @@ class Child:
     def send(self, tasks: Sequence[tuple[Any, Limits]]) -> None:
         """Gives tasks to an idle child."""
         self._tasks.extend(tasks)
-        if self._process is not None:
-            self._hand_over()
+        if self._running is not None:
+            self._hand_over(self._running)
 
     def register(self, poller: select.poll) -> list[int]:
         """The handles on which something may happen; starts the process where it is not there."""
-        if self._process is None:
-            self._start()
-        wanted = [(self._process.stdout.fileno(), select.POLLIN)]
+        running = self._running or self._start()
+        wanted = [(running.stdout.fileno(), select.POLLIN)]
         if self._unsent:
-            wanted.append((self._process.stdin.fileno(), select.POLLOUT))
+            wanted.append((running.stdin.fileno(), select.POLLOUT))
         for handle, event in wanted:
             poller.register(handle, event)
         return [handle for handle, _ in wanted]
 
     def collect(self) -> list[Any]:
         """The results that have come, or Failures, in the order of the tasks; there may be none yet."""
-        self._write()
-        part = self._read()
+        running = self._running or self._start()
+        self._write(running)
+        part = self._read(running)
         results = []
         while (answer := self._answer()) is not None:
             result = pickle.loads(answer)
@@ -163,7 +178,7 @@ class Child:
             self._tasks.popleft()
             self._served += 1
             self.left = self._tasks[0][1].seconds * PATIENCE if self._tasks else math.inf
-        if self._tasks and (failure := self._failure(part)):
+        if self._tasks and (failure := self._failure(running, part)):
             again = self._retries and self._served and failure.how is not How.TOO_SLOW
             self.stop()
             if not again:
@@ -173,16 +188,17 @@ class Child:
 
     def stop(self) -> None:
         """Ends the process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.stdin.close()
-            self._process.stdout.close()
-            self._process.wait()
-            self._process = None
+        if self._running is not None:
+            process, stdin, stdout = self._running
+            process.kill()
+            stdin.close()
+            stdout.close()
+            process.wait()
+            self._running = None
 
-    def _start(self) -> None:
+    def _start(self) -> _Running:
         main = threading.current_thread() is threading.main_thread()
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-c", f"from mcvae_jax.child import serve; serve({os.getpid()}, {main})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -190,27 +206,29 @@ class Child:
             bufsize=0,
             env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
-        os.set_blocking(self._process.stdin.fileno(), False)
-        os.set_blocking(self._process.stdout.fileno(), False)
+        running = self._running = _Running(process, pipe_end(process.stdin), pipe_end(process.stdout))
+        os.set_blocking(running.stdin.fileno(), False)
+        os.set_blocking(running.stdout.fileno(), False)
         self._unsent, self._received, self._served = memoryview(self._function), bytearray(), 0
-        self._hand_over()
+        self._hand_over(running)
         self.left += STARTING
+        return running
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, running: _Running) -> None:
         self._unsent = memoryview(bytes(self._unsent) + pickle.dumps(list(self._tasks)))
         self.left = self._tasks[0][1].seconds * PATIENCE
-        self._write()
+        self._write(running)
 
-    def _write(self) -> None:
+    def _write(self, running: _Running) -> None:
         with contextlib.suppress(BlockingIOError, BrokenPipeError):  # that it ended is seen where it is read
             while self._unsent:
-                sent = os.write(self._process.stdin.fileno(), self._unsent[:_PART])
+                sent = os.write(running.stdin.fileno(), self._unsent[:_PART])
                 self._unsent = self._unsent[sent:]
 
-    def _read(self) -> bytes | None:
+    def _read(self, running: _Running) -> bytes | None:
         """Some of what is there to be read: None where nothing is, b'' where the process has ended."""
         try:
-            part = os.read(self._process.stdout.fileno(), _PART)
+            part = os.read(running.stdout.fileno(), _PART)
         except BlockingIOError:
             return None
         self._received += part
@@ -227,7 +245,7 @@ class Child:
         del self._received[:end]
         return answer
 
-    def _failure(self, part: bytes | None) -> Failure | None:
+    def _failure(self, running: _Running, part: bytes | None) -> Failure | None:
         """Why the task at hand has failed, if it has; part: what was read last."""
         limits = self._tasks[0][1]
         if len(self._received) >= HEADER.size and HEADER.unpack_from(self._received)[0] > MAX_ANSWER << 20:
@@ -236,8 +254,8 @@ class Child:
             return Failure(How.TOO_SLOW, f"over {limits.seconds * PATIENCE:,.0f} s")
         if part != b"":
             return None
-        self._process.kill()  # it has ended already, unless it closed its pipe alone
-        status = self._process.wait()
+        running.process.kill()  # it has ended already, unless it closed its pipe alone
+        status = running.process.wait()
         if status == OUT_OF_MEMORY:
             return Failure(How.TOO_MUCH_MEMORY, f"over {limits.mebibytes:,} MiB")
         if status == -signal.SIGXCPU:

@@ -34,11 +34,13 @@ class Chunks:
     def read(self, number: int) -> np.ndarray | None:
         """An array that was written, None where there is none."""
         path = self._files.get(str(number))
+        if path is None:
+            return None
         try:
-            array = np.load(path, allow_pickle=False) if path else None
+            array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        return array if path and path.stem == f"{number}-{checksum(array)}" else None
+        return array if path.stem == f"{number}-{checksum(array)}" else None
 
     def write(self, number: int, array: np.ndarray) -> None:
         """Keeps an array under a number."""

@@ -9,13 +9,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
 from mcvae_jax.text import brief, for_terminal
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _LONGEST = 300  # characters of what argparse says, which repeats the user's words
 
@@ -25,8 +28,8 @@ REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EN
 class Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are one line, like all others; names are written out."""
 
-    def __init__(self, *arguments, **keywords) -> None:
-        super().__init__(*arguments, allow_abbrev=False, **keywords)
+    def __init__(self, prog: str, **keywords: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:
         message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."

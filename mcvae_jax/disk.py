@@ -50,7 +50,7 @@ def cannot_write(path: Path | str, error: BaseException, needs: int = 0) -> Cann
             " and the same command goes on"
         )
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    reason = (REASONS | A_FILE_THERE).get(code) or (os.strerror(code) if code else text[:200])
+    reason = ((REASONS | A_FILE_THERE).get(code) or os.strerror(code)) if code else text[:200]
     return CannotWrite(f"Cannot write {path}: {reason}; mend that, and the same command goes on")
 
 
@@ -61,7 +61,8 @@ def is_of_disk(error: BaseException, folder: Path) -> bool:
 
 def refusal(error: BaseException) -> str:
     """Why the system did not let a file be read that may be whole: permission, a failing disk, ...; '' for others."""
-    return REASONS.get(reason_of(error), "")
+    code = reason_of(error)
+    return REASONS.get(code, "") if code else ""
 
 
 def reason_of(error: BaseException) -> int | None:
@@ -70,14 +71,15 @@ def reason_of(error: BaseException) -> int | None:
     Libraries wrap it (`__cause__`, `__context__`) or keep its text alone, as TensorStore does.
     """
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError) and error.errno:
-            return error.errno
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        if isinstance(behind, OSError) and behind.errno:
+            return behind.errno
         for code in (*FULL, *REASONS):
-            if f"[OS error {code}:" in str(error) or os.strerror(code) in str(error):
+            if f"[OS error {code}:" in str(behind) or os.strerror(code) in str(behind):
                 return code
-        error = error.__cause__ or error.__context__
+        behind = behind.__cause__ or behind.__context__
     return None
 
 

@@ -29,8 +29,7 @@ def names_in(folder: Path, advice: str) -> set[str]:
     try:
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
         above = next((path for path in folder.parents if path.exists()), folder)
-        options = {"prefix": f".{folder.name}.", "suffix": _PART, "dir": above, "ignore_cleanup_errors": True}
-        tempfile.TemporaryDirectory(**options).cleanup()
+        tempfile.TemporaryDirectory(_PART, f".{folder.name}.", above, ignore_cleanup_errors=True).cleanup()
     except OSError as error:
         raise CannotWrite(f"{cannot_write(folder, error)}; or {advice}") from error
     return names

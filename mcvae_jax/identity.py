@@ -34,7 +34,7 @@ def tree_identity(tree: Any) -> str:
     for name, leaf in sorted(named_leaves(tree).items(), key=lambda item: item[0].split("/")):
         array = np.asarray(leaf)
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -56,13 +56,15 @@ def _describe_songs(folder: Path) -> list[str]:
 
 def _describe_run(folder: Path, section: str = "") -> list[str]:
     """section: of the command's config that is this run's, such as 'vae.'."""
-    workdir, damage = Workdir(folder), []
+    workdir = Workdir(folder)
+    damage: list[str] = []
     record = _record(workdir, damage)
     lines = [f"{workdir.folder}: {record.config.get('task', 'run')} of {record.command or 'a notebook'}"]
     if record.init_from:
         lines.append(f"started from the best parameters of {record.init_from}")
     lines += ["", "config", *_config_lines(record.config), "", "data", *_aligned(flatten(record.data))]
-    steps, best = [], None
+    steps: list[int] = []
+    best = None
     if workdir.checkpoints.is_dir():
         with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
             steps, best = _look_at(checkpoints, damage)
@@ -97,7 +99,7 @@ def _look_at(checkpoints: Checkpoints, damage: list[str]) -> tuple[list[int], in
         about = checkpoints.about(step)
         if about.metrics:
             scores[step] = about.metrics[OBJECTIVE]
-    return whole, min(scores, key=scores.get, default=None)
+    return whole, min(scores, key=scores.__getitem__, default=None)
 
 
 def _damage_lines(damage: list[str]) -> list[str]:

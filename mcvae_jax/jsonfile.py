@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, overload
 
 import msgspec
 
@@ -48,7 +48,11 @@ def write_json(path: Path, value: Mapping[str, Any], indent: int | None = 1) -> 
         file.write(json.dumps(plain | {CHECK: check_of(plain)}, indent=indent).encode("ascii") + b"\n")
 
 
-def read_json(path: Path, shape: type[T] = Object) -> T | None:
+@overload
+def read_json(path: Path) -> Object | None: ...
+@overload
+def read_json(path: Path, shape: type[T]) -> T | None: ...
+def read_json(path: Path, shape: Any = Object) -> Any:
     """The object of a file, without its check, as `shape` (a dict, a dataclass or a TypedDict); None where no file is.
 
     Raises DamagedFile where it cannot be read, is no JSON, is not what was written, or is of another shape.
@@ -110,7 +114,7 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_json_lines(
-    path: Path, shape: type[T] = Object, also: Callable[[Path, T], Any] = lambda path, row: row
+    path: Path, shape: type = Object, also: Callable[[Path, Any], Any] = lambda path, row: row
 ) -> Lines:
     """The rows of a file that can be read as `shape`, in order; none where no file is.
 
@@ -122,7 +126,7 @@ def read_json_lines(
     *lines, _ = (_bytes_of(path) or b"").split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
-            row = conform(path, parse(path, line), shape)
+            row: Any = conform(path, parse(path, line), shape)
             also(path, row)
             rows.append(row)
         except DamagedFile:

@@ -33,7 +33,7 @@ class Kind(NamedTuple):
         """Whether it is no row of KINDS, but a user's own."""
         return ":" in self.name
 
-    def config_fields(self) -> Mapping[str, Any]:
+    def config_fields(self) -> dict[str, Any]:
         """The fields that its config must have beside those of every model; see training/fields.py."""
         return getattr(importlib.import_module(self.task), "FIELDS", {}) | (load(self.fields) if self.fields else {})
 

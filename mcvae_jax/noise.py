@@ -1,10 +1,10 @@
 """What Orbax and TensorStore print that is no news, since the same is said in one line: silenced, and nothing else."""
 
-import asyncio
 import functools
 import logging
 import sys
 import warnings
+from asyncio.log import logger as asyncio_logger
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +24,7 @@ LOGGED = (
 @functools.cache
 def silence() -> None:
     """From now on, for the whole process; what others print is left as it is."""
-    for name in ("absl", asyncio.log.logger.name):
+    for name in ("absl", asyncio_logger.name):
         logging.getLogger(name).addFilter(lambda record: not any(text in record.getMessage() for text in LOGGED))
     warnings.filterwarnings(
         "ignore", r"coroutine '\w+Handler\.metadata' was never awaited"

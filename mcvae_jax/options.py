@@ -131,7 +131,7 @@ def _check_fields(config: ConfigDict, argv: list[str]) -> None:
             raise UserError(f"{argument}: this is a section; give one of its fields: {', '.join(node.keys())}.")
 
 
-def _explain(error: flags.Error, config: ConfigDict) -> str:
+def _explain(error: Exception, config: ConfigDict) -> str:
     """One line for a value of the wrong type, an unknown option, a missing value."""
     text = " ".join(str(error).split())
     found = re.match(r"flag --config\.([\w.]+)=(.*?): ", text)

@@ -18,6 +18,7 @@ import dataclasses
 import difflib
 import shlex
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from mcvae_jax.command import Parser, add_settings, add_whole, check_range, run_command, say, settings_of
@@ -45,8 +46,8 @@ def _description() -> str:
 class _Parser(Parser):
     """Names near a mistyped option or choice."""
 
-    def parse_args(self, args=None, namespace=None):
-        values, unknown = self.parse_known_args(args, namespace)
+    def parse_all(self, argv: Sequence[str]) -> argparse.Namespace:
+        values, unknown = self.parse_known_args(argv)
         if unknown:
             name = unknown[0].split("=")[0]
             near = difflib.get_close_matches(name, self._option_string_actions, n=3, cutoff=0.5)
@@ -101,7 +102,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
     add_settings(draws, Settings, {})
-    flags = parser.parse_args(argv)
+    flags = parser.parse_all(argv)
     _choose("mode", flags.mode, tuple(MODES))
     _choose("path", flags.path, tuple(modes.PATHS))
     if flags.seed_from:

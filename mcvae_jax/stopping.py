@@ -104,10 +104,10 @@ class _Signals:
             call(number)
         if self.is_command:
             threading.Thread(target=self.end_if_late, daemon=True).start()
-            if who != "here":
+            if who != "here" and (main := threading.main_thread().ident):
                 with self.lock:
                     self.pokes += 1
-                signal.pthread_kill(threading.main_thread().ident, number)
+                signal.pthread_kill(main, number)
 
     def end_if_late(self) -> NoReturn:
         """Ends the process once nothing has held it for GRACE."""

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -165,10 +165,7 @@ class Workdir:
         A run that ended before its first checkpoint leaves nothing to protect: its folder is free for another.
         """
         if self._has_checkpoint():
-            record, damage = self.stored()
-            if not record:
-                raise UserError(f"{damage}, and no checkpoint has a copy of it; restore it, or take another --workdir.")
-            changes = differences(record.config, _as_json(config), FREE_FIELDS)
+            changes = differences(self._begun()[0].config, _as_json(config), FREE_FIELDS)
             if changes:
                 raise UserError(
                     f"{self.folder} holds a run of another configuration: {'; '.join(changes)}. "
@@ -190,7 +187,7 @@ class Workdir:
         self.check(record.config)
         record = record._replace(config=_as_json(record.config), data=_as_json(record.data))
         if self._has_checkpoint():
-            old, damage = self.stored()
+            old, damage = self._begun()
             if damage:
                 say(f"{damage}; it is written anew.")
             changes = differences(old.data, record.data, FREE_DATA)
@@ -223,6 +220,13 @@ class Workdir:
         """Whether a run has begun here."""
         return self.config.exists() or self._has_checkpoint()
 
+    def _begun(self) -> tuple[Record, str]:
+        """As `stored`, of a run that has saved a checkpoint; UserError where there is no record."""
+        record, damage = self.stored()
+        if not record:
+            raise UserError(f"{damage}, and no checkpoint has a copy of it; restore it, or take another --workdir.")
+        return record, damage
+
     def _has_checkpoint(self) -> bool:
         """Whether a run has saved a checkpoint, which stands under its step when it is complete."""
         return any(path.name.isdecimal() for path in self.checkpoints.glob("*"))
@@ -231,7 +235,7 @@ class Workdir:
         return f"Take another --workdir (--init_from={self.folder} starts there from these parameters),"
 
 
-def _as_record(path: Path, value: Object) -> Record:
+def _as_record(path: Path, value: Mapping[str, Any]) -> Record:
     """What an object says as the record of a run; DamagedFile, naming the path that it came from, where it is none."""
     conform(path, value, _Record)
     return Record(**{name: value[name] for name in Record._fields if name in value})
@@ -248,7 +252,7 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:
 
 def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
     """{'a': {'b': 1}} -> {'a.b': 1}."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in tree.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat

@@ -15,7 +15,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mcvae_jax.children import Limits
 from mcvae_jax.errors import UserError
@@ -32,6 +32,12 @@ MAX_MEMBERS = 1_000_000
 MAX_NAME = 1000  # characters
 _PART = 1 << 20
 _SIGN_OF_LIFE = 1000  # members
+
+
+class _Stream(Protocol):
+    """Bytes that come one after the other."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Member(NamedTuple):
@@ -82,8 +88,9 @@ def _zip(source: str, limit: int) -> Iterator[Member | None]:
             try:
                 if not suffix:
                     raise _nested()
-                content: bytes | Skip = _unpacked(archive, info, suffix, left, limit)
-                left -= len(content)
+                data = _unpacked(archive, info, suffix, left, limit)
+                content: bytes | Skip = data
+                left -= len(data)
             except _Unpacked as cost:
                 content, left = cost.skip, left - cost.size
             except Exception as error:
@@ -96,7 +103,7 @@ def _zip(source: str, limit: int) -> Iterator[Member | None]:
 class _Unpacked(Exception):
     """A member was unpacked in vain."""
 
-    def __init__(self, size: int, skip: Skip):
+    def __init__(self, size: int, skip: Skip) -> None:
         super().__init__(size, skip)
         self.size, self.skip = size, skip
 
@@ -126,7 +133,7 @@ def _tar(source: str, limit: int) -> Iterator[Member | None]:
         with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2) as archive:
             number = 0
             while (member := archive.next()) is not None:
-                archive.members.clear()  # it would keep all of them
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep all; typeshed lacks it
                 number += 1
                 if number > MAX_MEMBERS:
                     raise _too_many(number)
@@ -142,10 +149,11 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Member | N
     try:
         if not suffix:
             raise _nested()
-        if not member.isfile():
+        stream = archive.extractfile(member) if member.isfile() else None
+        if stream is None:
             raise Skip(Reason.LINK, f"a link to {brief(member.linkname)}" if member.linkname else "a device")
         check_size(suffix, member.size)
-        content: bytes | Skip = archive.extractfile(member).read()
+        content: bytes | Skip = stream.read()
     except _BeyondEnd:
         raise
     except Exception as error:
@@ -153,7 +161,7 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Member | N
     return Member(_name(member.name), suffix, content)
 
 
-def _decompressed(file: BinaryIO, source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def _decompressed(file: BinaryIO, source: str) -> contextlib.AbstractContextManager[_Stream]:
     """The stream that a file holds, by its first bytes."""
     start = file.read(6)
     file.seek(0)
@@ -179,7 +187,7 @@ class _BeyondEnd(Skip):
 class _Bounded(io.RawIOBase):
     """A stream that raises _BeyondEnd once more than `limit` bytes are read from it, or where none are left."""
 
-    def __init__(self, stream: BinaryIO, limit: int):
+    def __init__(self, stream: _Stream, limit: int) -> None:
         self._stream, self._limit, self._left = stream, limit, limit
         self._ends = 0
 

@@ -168,7 +168,10 @@ def read_all(settings: CorpusSettings, workers: int | None, say: Say) -> tuple[l
     skipped: list[Skipped] = []
     start = last = time.monotonic()
     for item in read_songs(settings, workers):
-        (songs if isinstance(item, Song) else skipped).append(item)
+        if isinstance(item, Song):
+            songs.append(item)
+        else:
+            skipped.append(item)
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last, done = now, len(songs) + len(skipped)

@@ -28,6 +28,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,8 @@ def fiddle_tunes() -> Iterator[tuple[str, Score | Skip]]:
 def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | Skip]]:
     """The fiddle tunes of the music21 package, parsed by `workers` processes (None: one for each core)."""
     spec = importlib.util.find_spec("music21")  # finds the package without importing it
-    folder = Path(spec.submodule_search_locations[0]) / "corpus" if spec else Path()
+    places = spec.submodule_search_locations if spec else None
+    folder = Path(places[0]) / "corpus" if places else Path()
     files = [path for name in COLLECTIONS for path in sorted((folder / name).glob("*.abc"))]
     if not files:
         raise UserError("the built-in tunes come with the music21 package; pip install music21")
@@ -116,7 +118,7 @@ def _cache_file() -> Path:
 
 
 def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, score in entries:
         if isinstance(score, Skip):
             rows.append({"name": name, "reason": score.reason, "detail": score.detail})
@@ -195,7 +197,10 @@ def bar_to_notes(bar: str) -> tuple[list[Note], int]:
     notes: list[Note] = []
     onset = 0
     for word in bar.split():
-        step, accidental, octave, length = _NOTE.fullmatch(word).groups()
+        note = _NOTE.fullmatch(word)
+        if note is None:
+            raise ValueError(f"{word!r} is no note")
+        step, accidental, octave, length = note.groups()
         duration = int(length) * _SIXTEENTH
         if step:
             pitch = 12 * (int(octave) + 1) + _STEPS[step] + {"#": 1, "b": -1, "": 0}[accidental]

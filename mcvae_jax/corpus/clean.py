@@ -52,8 +52,8 @@ def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
     contents = [content_hash(song.bars) for song in songs]
     keys = contents if settings.split == "content" else [_name_bytes(song.name) for song in songs]
     sides = np.array([split_side(key, settings.held_out, settings.split_seed) for key in keys], np.uint8)
-    moved, *found = fill_sides(songs, sides, keys, settings)
-    return Cleaned(songs, contents, *found, dropped, moved)
+    moved, sides, similarity, nearest = fill_sides(songs, sides, keys, settings)
+    return Cleaned(songs, contents, sides, similarity, nearest, dropped, moved)
 
 
 def fill_sides(
@@ -151,7 +151,7 @@ def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarr
     held_out, train = np.flatnonzero(sides != TRAIN), np.flatnonzero(sides == TRAIN)
     if len(held_out) and len(train):
         similarity[held_out], which = most_similar(
-            [note_shingles(songs[i].bars) for i in held_out], [note_shingles(songs[i].bars) for i in train]
+            *([note_shingles(songs[i].bars) for i in side.tolist()] for side in (held_out, train))
         )
         nearest[held_out] = np.where(which < 0, -1, train[which])
     return similarity, nearest

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mcvae_jax.music.score import Score, Skip
 
@@ -25,7 +25,7 @@ class DataSet(NamedTuple):
         return _load(self.fingerprint)() if self.fingerprint else ""
 
 
-def _load(name: str):
+def _load(name: str) -> Any:
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -17,7 +17,7 @@ from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.text import for_figure
 
 # the signs of the thesis: mean a green triangle, median an orange line, outliers blue crosses
-BOX = {
+BOX: dict[str, Any] = {
     "showmeans": True,
     "widths": 0.5,
     "meanprops": {"marker": "^", "markerfacecolor": "green", "markeredgecolor": "green"},
@@ -121,7 +121,7 @@ def _lengths(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any], max_bars
     """Histograms over the same bins; songs beyond the axis are gathered in the last bin."""
     before, after = _song_lengths(read), _song_lengths(cleaned)
     top = min(before.max(), 1.25 * max(max_bars or 0, SECOND_LIMIT))
-    bins = np.linspace(0, top, 51)
+    bins = np.linspace(0, top, 51).tolist()
     axes.hist(np.minimum(before, top), bins, color=READ, label="as read")
     axes.hist(after.clip(max=top), bins, histtype="step", color=CLEANED, linewidth=1.5, label="cleaned")
     for limit, style in ((max_bars, "--"), (SECOND_LIMIT, ":")):
@@ -135,10 +135,11 @@ def _lengths(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any], max_bars
 
 def _density(axes: Axes, read: dict[str, Any], cleaned: dict[str, Any]) -> None:
     edges = np.arange(NOTE_OFF + 1) - 0.5
-    for counts, look in (
+    looks: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (read, {"color": READ, "fill": True, "label": "as read"}),
         (cleaned, {"color": CLEANED, "linewidth": 1.5, "label": "cleaned"}),
-    ):
+    ]
+    for counts, look in looks:
         pitches = np.array(counts["token_counts"][:NOTE_OFF])
         axes.stairs(pitches / pitches.sum(), edges, **look)
     axes.axvspan(21, 108, color="tab:green", alpha=0.06, label="piano, 21 to 108")

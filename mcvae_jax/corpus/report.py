@@ -70,7 +70,8 @@ def describe(songs: Sequence[np.ndarray]) -> dict[str, Any]:
     if not songs:
         return {"songs": 0, "bars": 0}
     lengths = np.array([len(song) for song in songs])
-    tokens = sum(np.bincount(song.reshape(-1), minlength=NO_EVENT + 1) for song in songs)
+    none = np.zeros(NO_EVENT + 1, np.int64)
+    tokens = sum((np.bincount(song.reshape(-1), minlength=NO_EVENT + 1) for song in songs), none)
     bars, distinct = int(lengths.sum()), len(distinct_bars(np.concatenate(songs))[0])
     return {
         "songs": len(songs),

@@ -37,7 +37,7 @@ class CorpusSettings:
     split_seed: int = option("another seed is another split", 0)
     max_similarity: float = option("held-out songs more like a training song than this are not scored", 0.5)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")

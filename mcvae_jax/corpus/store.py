@@ -57,7 +57,7 @@ FILES = {"corpus.json", "songs.jsonl", "skipped.jsonl", "report.json", "report.t
 class DamagedCorpus(UserError):
     """A corpus that is there but is not what was written, for a reason."""
 
-    def __init__(self, folder: Path, error: Exception):
+    def __init__(self, folder: Path, error: Exception) -> None:
         self.reason = f"{error.path.name}: {error.reason}" if isinstance(error, DamagedFile) else str(error)
         super().__init__(
             f"the corpus {folder} is damaged ({self.reason}); build it again: python -m mcvae_jax.corpus --source=MUSIC"
@@ -169,7 +169,7 @@ def read_header(folder: Path) -> Header:
                 f"the corpus {folder} has format version {found.get('version')} and this program reads version"
                 f" {VERSION}; build it again"
             )
-        return read_json(path, Header)
+        return conform(path, found, Header)
     except DamagedFile as error:
         raise DamagedCorpus(folder, error) from error
 
@@ -210,7 +210,7 @@ def load_arrays(folder: Path, names: Iterable[str], checksums: Mapping[str, str]
 def checksum(array: np.ndarray) -> str:
     """32 hex digits of the type, shape and values of an array."""
     digest = blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array))
+    digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

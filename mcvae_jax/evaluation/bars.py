@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.models.bar_codec import BarModule, likeliest, posterior, prediction
 from mcvae_jax.models.elbo import elbo_sums
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.gaussian import log_density
@@ -23,7 +23,7 @@ Array = jax.Array
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016 (arXiv:1509.00519): a unit is active where Var[mu] over the data is above
 
 
-def score_bars(vae: nn.Module, params: Any, batches: Iterable[dict], seed: int = 0) -> dict[str, Any]:
+def score_bars(vae: BarModule, params: Any, batches: Iterable[dict], seed: int = 0) -> dict[str, Any]:
     """Scores a VAE on weighted bars.
 
     Args:
@@ -65,15 +65,15 @@ def score_bars(vae: nn.Module, params: Any, batches: Iterable[dict], seed: int =
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _score_batch(vae: nn.Module, params: Any, batch: dict, seed: int) -> dict[str, Array]:
+def _score_batch(vae: BarModule, params: Any, batch: dict, seed: int) -> dict[str, Array]:
     bars, weight = batch["bars"].astype(jnp.int32), batch["weight"]
-    mu, log_var = vae.apply(params, bars, method="encode")
+    mu, log_var = posterior(vae, params, bars)
     eps = _draws(vae.latent, seed, batch["index"])
-    predicted = vae.apply(params, mu + jnp.exp(log_var / 2) * eps, bars, method="predict")
-    sums = elbo_sums(*predicted, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
+    log_p, guess = prediction(vae, params, mu + jnp.exp(log_var / 2) * eps, bars)
+    sums = elbo_sums(log_p, guess, bars, mu, log_var, weight, token_weights=jnp.ones(OUTCOMES), free_nats=0.0)
     sums |= {"mu": weight @ mu, "mu_squared": weight @ (mu * mu)}
-    forced = vae.apply(params, mu, bars, method="predict").guess
-    greedy = vae.apply(params, mu, method="greedy")
+    forced = prediction(vae, params, mu, bars).guess
+    greedy = likeliest(vae, params, mu)
     for name, guess in (("forced", forced), ("greedy", greedy), ("control", jnp.full_like(bars, NO_EVENT))):
         sums |= _agreement(name, bars, guess, weight)
     return sums
@@ -106,7 +106,7 @@ def _accuracies(totals: dict[str, Any], name: str) -> dict[str, float]:
 
 
 def importance_bound(
-    vae: nn.Module, params: Any, batches: Iterable[dict], samples: int, seed: int = 0
+    vae: BarModule, params: Any, batches: Iterable[dict], samples: int, seed: int = 0
 ) -> dict[str, float]:
     """The importance-weighted bound with K = `samples` draws for each bar (Burda et al. 2016, arXiv:1509.00519).
 
@@ -132,15 +132,15 @@ def importance_weighted(log_weights: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def _log_weights(vae: nn.Module, params: Any, batch: dict, samples: int, seed: int) -> Array:
+def _log_weights(vae: BarModule, params: Any, batch: dict, samples: int, seed: int) -> Array:
     """log p(x | z) + log p(z) - log q(z | x) for K draws of z from q: (K, B), nats."""
     bars = batch["bars"].astype(jnp.int32)
-    mu, log_var = vae.apply(params, bars, method="encode")
+    mu, log_var = posterior(vae, params, bars)
 
-    def one(_, k):
+    def one(_: None, k: Array) -> tuple[None, Array]:
         eps = _draws(vae.latent, seed, batch["index"] * samples + k)
         z = mu + jnp.exp(log_var / 2) * eps
-        log_x = jnp.sum(vae.apply(params, z, bars, method="predict").log_p, axis=-1)
+        log_x = jnp.sum(prediction(vae, params, z, bars).log_p, axis=-1)
         zeros = jnp.zeros_like(mu)
         return None, log_x + log_density(z, zeros, zeros) - log_density(z, mu, log_var)
 

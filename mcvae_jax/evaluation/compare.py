@@ -69,7 +69,7 @@ def compare_sets(
 class _LatentDistances:
     """Distances to the reference in latents (S, T, Z)."""
 
-    def __init__(self, reference: np.ndarray, seed: int):
+    def __init__(self, reference: np.ndarray, seed: int) -> None:
         self.reference, self.seed = reference, seed
         self.bandwidth = median_distance(reference)
         self.within = song_kernel(reference, reference, self.bandwidth)
@@ -105,17 +105,18 @@ def compare_copies(sets: Mapping[str, Songs], training: Songs, names: Sequence[s
     shares, the name of the 'nearest' training song ('' for none) and the 'shift' in semitones.
     """
     bars = TrainingBars.of(training)
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, songs in sets.items():
         copies = find_copies(songs, bars)
         found[name] = {share: _mean(getattr(copies, share), seed) for share in SHARES}
-        found[name]["songs"] = [_song(Copies(*row), names) for row in zip(*copies, strict=True)]
+        found[name]["songs"] = [_song(copies, i, names) for i in range(len(songs))]
     return found
 
 
-def _song(copies: Copies, names: Sequence[str]) -> dict[str, Any]:
-    nearest = names[copies.nearest] if copies.nearest >= 0 else ""
-    return {share: float(getattr(copies, share)) for share in SHARES} | {"nearest": nearest, "shift": int(copies.shift)}
+def _song(copies: Copies, i: int, names: Sequence[str]) -> dict[str, Any]:
+    shares: dict[str, Any] = {share: float(getattr(copies, share)[i]) for share in SHARES}
+    nearest = int(copies.nearest[i])
+    return shares | {"nearest": names[nearest] if nearest >= 0 else "", "shift": int(copies.shift[i])}
 
 
 def _described(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def _wasserstein(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def _frechet(a: np.ndarray, b: np.ndarray, seed: int) -> dict[str, Any]:
-    def distance(i, j):
+    def distance(i: np.ndarray, j: np.ndarray) -> float:
         return frechet(*(x[chosen].reshape(-1, x.shape[-1]) for x, chosen in ((a, i), (b, j))))
 
     low_high = interval(distance, [len(a), len(b)], seed, resamples=FRECHET_RESAMPLES)

@@ -58,7 +58,8 @@ def find_copies(songs: Sequence[np.ndarray], training: TrainingBars) -> Copies:
         (_copied_bars(song, training), _copied_passages(song, training), *_nearest(song, training)) for song in songs
     ]
     windows, _ = most_similar([note_shingles(song) for song in songs], training.windows)
-    return Copies(*(np.array(column) for column in zip(*found, strict=True)), windows)
+    bars, passages, share, nearest, shift = (np.array(column) for column in zip(*found, strict=True))
+    return Copies(bars, passages, share, nearest, shift, windows)
 
 
 def bar_shapes(bars: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from mcvae_jax.evaluation.controls import control_sets, halves
 from mcvae_jax.evaluation.measures import MEASURES, Measure
 from mcvae_jax.evaluation.scores import CONTROL, MODEL, NGRAM, PART, fit_ngrams, score_models
 from mcvae_jax.models.settings import AS_TRAINED
-from mcvae_jax.models.song_model import LATENTS, MEMORY, SongModel
+from mcvae_jax.models.song_model import MEMORY, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
 
 Say = Callable[[str], None]
@@ -154,12 +154,14 @@ def _merged(groups: Mapping[str, Models]) -> tuple[dict[str, SongModel], dict[st
     return found, owners
 
 
-def _encoder(model: SongModel | None, bars: int) -> Callable[[Songs], np.ndarray] | None:
+def _encoder(model: SongModel | None, bars: int) -> compare.Encode | None:
     """Songs of `bars` bars -> their latents, float64 (S, bars, Z)."""
-    if model is None or LATENTS not in model.abilities:
+    if model is None or not has_latents(model):
         return None
 
-    def encode(songs: Songs) -> np.ndarray:
-        return np.stack([mu for mu, _ in model.encode(songs)]).astype(np.float64)
+    latents = model
+
+    def encode(songs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([mu for mu, _ in latents.encode(songs)]).astype(np.float64)
 
     return encode

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.metres import song_metre
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
+from mcvae_jax.models.bar_codec import BarModule, likeliest, posterior
 from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -19,7 +19,7 @@ from mcvae_jax.text import for_figure, printable
 
 
 def write_reconstructions(
-    vae: nn.Module, params: Any, corpus: Corpus, folder: Path, songs: int = 6, bars: int = 8
+    vae: BarModule, params: Any, corpus: Corpus, folder: Path, songs: int = 6, bars: int = 8
 ) -> list[dict[str, Any]]:
     """Writes the first bars of held-out songs and their greedy reconstructions from mu into `folder`.
 
@@ -35,8 +35,8 @@ def write_reconstructions(
     names = [printable(" / ".join(filter(None, (of_song[i]["title"], of_song[i]["name"])))) for i in chosen]
     originals = [np.array(corpus.song(i)[:bars]) for i in chosen]
     padded = np.concatenate([np.pad(song, ((0, bars - len(song)), (0, 0))) for song in originals])
-    mu, _ = vae.apply(params, jnp.asarray(padded), method="encode")
-    decoded = np.asarray(vae.apply(params, mu, method="greedy"), np.uint8).reshape(-1, bars, vae.steps)
+    mu, _ = posterior(vae, params, jnp.asarray(padded))
+    decoded = np.asarray(likeliest(vae, params, mu), np.uint8).reshape(-1, bars, vae.steps)
     folder.mkdir(parents=True, exist_ok=True)
     pairs, records = [], []
     for n, (i, name, original, guess) in enumerate(zip(chosen, names, originals, decoded, strict=True), 1):

@@ -158,7 +158,7 @@ def _plots(report: Report) -> list[str]:
     found = ["<h2>Every song of every set</h2>"]
     for measure, reference in report["sets"]["reference"]["measures"].items():
         fixed = f"Under the {report['about']['ngram']} of the table above."
-        doc = MEASURES[measure].__doc__ if measure in MEASURES else fixed
+        doc = (measure in MEASURES and MEASURES[measure].__doc__) or fixed
         rows = [("held-out songs", "real", reference)]
         rows += [(name, "model", sets[name]["measures"][measure]) for name in kinds["models"]]
         rows += [(name, "control", sets[name]["measures"][measure]) for name in kinds["controls"]]
@@ -181,7 +181,7 @@ def _strips(title: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> s
     high = max(high, low + 1e-9)  # where all values of all sets are the same
     height = ROW * len(rows) + 2 * MARGIN + ROW
 
-    def x(value):
+    def x(value: float) -> float:
         return LABELS + WIDTH * (min(max(value, low), high) - low) / (high - low)
 
     ends = [x(q) for q in rows[0][2]["quartiles"]]

@@ -15,7 +15,7 @@ import numpy as np
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.song_model import LATENTS, NO_LIKELIHOOD, SongModel
+from mcvae_jax.models.song_model import NO_LIKELIHOOD, SongModel, has_latents
 from mcvae_jax.music.bars import repeats
 from mcvae_jax.music.tokens import transpose
 
@@ -74,7 +74,7 @@ def score_models(
         say(f"held-out songs under {name}")
         found[name] = [nats / math.log(2) for nats in model.nats(held_out, draws, seed)]
         rows[name] = {"role": role, "likelihood": model.likelihood}
-        if LATENTS in model.abilities:
+        if has_latents(model):
             rows[name] |= model.bound_parts(held_out, draws, seed)
             if role == MODEL:
                 say(f"a tighter bound of {name}, from {PARTICLES} particles")

@@ -20,7 +20,7 @@ from mcvae_jax.chunks import Chunks
 from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.vae import VAE, Decoder
+from mcvae_jax.models.vae import VAE, Decoder, Prediction
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.layers import applied
@@ -34,6 +34,8 @@ SCORE_CHUNK = 512  # bars that are scored at a time
 DECODE_CHUNK = 256  # bars that are decoded at a time (BUILD_NOTES.md); a few bars take as long as so many
 FREE_CHUNK = 32  # songs of the free run at a time
 SECONDS_BETWEEN_LINES = 5.0
+
+BarModule = VAE  # for those who know no model by name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,11 +171,24 @@ def _in_chunks(run: Callable[[np.ndarray, Array], AnyArray], size: int, z: np.nd
     return np.concatenate(done)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(vae: VAE, params: Any, bars: jax.Array) -> tuple[jax.Array, jax.Array]:
+def posterior(vae: BarModule, params: Any, bars: Array) -> tuple[Array, Array]:
+    """mu and log variance (C, Z) of bars (C, T): `VAE.encode`."""
     return applied(vae, VAE.encode, params, bars)
+
+
+def prediction(vae: BarModule, params: Any, z: Array, bars: Array) -> Prediction:
+    """What is predicted of bars (C, T) from z (C, Z): `VAE.predict`."""
+    return applied(vae, VAE.predict, params, z, bars)
+
+
+def likeliest(vae: BarModule, params: Any, z: Array) -> Array:
+    """The bars (C, T) that are likeliest token by token from z (C, Z): `VAE.greedy`."""
+    return applied(vae, VAE.greedy, params, z)
+
+
+_encode = jax.jit(posterior, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _log_likelihood(vae: VAE, params: Any, bars: Array, z: Array) -> Array:
-    return jnp.sum(applied(vae, VAE.predict, params, z, bars).log_p, axis=-1)
+    return jnp.sum(prediction(vae, params, z, bars).log_p, axis=-1)

@@ -5,7 +5,6 @@ Letters: S songs, n bars of a song, N bars of all songs, T steps of a bar, Z lat
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -22,6 +21,8 @@ from mcvae_jax.models.song_model import (
     LATENTS,
     MEMORY,
     NO_LIKELIHOOD,
+    FilledSong,
+    Gaps,
     Origin,
     SongModel,
     Songs,
@@ -30,14 +31,6 @@ from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import Purpose, bar_keys, for_purpose, normal
 
 Array = jax.Array
-Gaps = Sequence[tuple[int, int]]  # the first bar of each and the one after its last, from 0, in order
-
-
-class FilledSong(NamedTuple):
-    """A song whose gaps are filled."""
-
-    bars: np.ndarray  # uint8 (n, T)
-    effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ Letters: S songs, n bars of a song, T steps of a bar.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.trained import Origin
 
 Songs = Sequence[np.ndarray]  # uint8 (n, T) each
+Gaps = Sequence[tuple[int, int]]  # the first bar of each and the one after its last, from 0, in order
 
 EXACT, BOUND, NO_LIKELIHOOD = "exact", "bound", "none"  # what `nats` is
 MEMORY, FILL, LATENTS = "memory of bars", "way to fill gaps", "latents"  # abilities
@@ -42,7 +43,7 @@ class SongModel(Protocol):
 
     @property
     def abilities(self) -> frozenset[str]:
-        """MEMORY: a bar depends on those before; FILL, LATENTS: see `latent_composer`."""
+        """MEMORY: a bar depends on those before; FILL: it is a `FillingModel`; LATENTS: a `LatentModel`."""
 
     @property
     def defaults(self) -> Settings:
@@ -86,6 +87,46 @@ class SongModel(Protocol):
 
     def kin(self) -> "list[SongModel]":
         """Other models that its workdir holds, such as the VAE of an MCVAE without its prior."""
+
+
+class FilledSong(NamedTuple):
+    """A song whose gaps are filled."""
+
+    bars: np.ndarray  # uint8 (n, T)
+    effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES
+
+
+class LatentModel(SongModel, Protocol):
+    """A model with the ability LATENTS."""
+
+    def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
+        """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
+
+    def render(self, z: Sequence[np.ndarray], keys: jax.Array, settings: Settings) -> list[np.ndarray]:
+        """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
+
+    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
+        """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
+
+    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
+        """A tighter bound of each song, float64 (S,) nats, from so many particles."""
+
+
+class FillingModel(SongModel, Protocol):
+    """A model with the ability FILL."""
+
+    def fill(self, song: np.ndarray, gaps: Gaps, keys: jax.Array, settings: Settings) -> list[FilledSong]:
+        """Songs of the bars of `song`, uint8 (n, T), with others composed in its gaps, one for each key (S,)."""
+
+
+def has_latents(model: SongModel) -> TypeGuard[LatentModel]:
+    """Whether it has the ability LATENTS."""
+    return LATENTS in model.abilities
+
+
+def can_fill(model: SongModel) -> TypeGuard[FillingModel]:
+    """Whether it has the ability FILL."""
+    return FILL in model.abilities
 
 
 @runtime_checkable

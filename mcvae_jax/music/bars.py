@@ -27,11 +27,16 @@ MOVE_BINS = 8  # each a sixteenth of a step: an onset moves by half a step at mo
 class BarSettings(Protocol):
     """What cutting into bars asks of the settings; CorpusSettings has it."""
 
-    bars: str
-    metre: str
-    steps_per_bar: int
-    min_pitch: int
-    max_pitch: int
+    @property
+    def bars(self) -> str: ...
+    @property
+    def metre(self) -> str: ...
+    @property
+    def steps_per_bar(self) -> int: ...
+    @property
+    def min_pitch(self) -> int: ...
+    @property
+    def max_pitch(self) -> int: ...
 
 
 class Stats(NamedTuple):

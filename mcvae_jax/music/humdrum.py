@@ -188,7 +188,7 @@ class _Reader:
             spine.until = start + event.quarters
             spine.last = []
             if not spine.muted:
-                spine.last = [Sound(start, start + quarters, *of) for quarters, *of in event.notes]
+                spine.last = [Sound(start, start + each[0], *each[1:]) for each in event.notes]
                 self.sounds.setdefault(spine.part, []).extend(spine.last)
                 self.count += len(spine.last)
                 if event.unpitched:
@@ -241,7 +241,7 @@ class _Reader:
         self._close([spine.until for spine in self.spines.now])
         if "**kern" not in self.spines.kinds:
             raise Skip(Reason.NO_NOTES, f"only **kern is read, and its spines are {', '.join(self.spines.kinds)[:80]}")
-        order = self.order and expand(self.order, self.labels)
+        order = expand(self.order, self.labels) if self.order else None
         measures = self.measures if order else with_endings(self.measures, self.labels)
         parts = [
             Part(self.names.get(part, ""), self._is_drum(part), _in_measures(self.sounds.get(part, []), self.starts))

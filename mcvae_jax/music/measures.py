@@ -108,8 +108,8 @@ def _last_turns(measures: list[Measure]) -> list[int]:
     """For each measure the last turn of the endings among which it stands, also of later ones; 1 outside endings."""
     turns: list[int] = []
     for has_endings, group in itertools.groupby(measures, lambda measure: bool(measure.endings)):
-        group = list(group)
-        turns += [max(max(measure.endings) for measure in group) if has_endings else 1] * len(group)
+        alike = list(group)
+        turns += [max(max(measure.endings) for measure in alike) if has_endings else 1] * len(alike)
     return turns
 
 
@@ -151,7 +151,7 @@ class _Grid:
 
     def room(self) -> int:
         """Ticks to the next downbeat; 0 on a downbeat."""
-        return bar_ticks(self.metre) - self.fill if self.fill else 0
+        return bar_ticks(self.metre) - self.fill if self.metre and self.fill else 0
 
     def state(self, metre: tuple[int, int]) -> None:
         """From here on (a downbeat) bars have this metre."""
@@ -171,7 +171,8 @@ class _Grid:
             self.time_signatures.pop()
         self.time_signatures.append((start, *_metre_of(self.fill)))
         self.fill = 0
-        self.state(metre)
+        if metre is not None:
+            self.state(metre)
 
     def advance(self, length: int) -> None:
         """A measure of `length` has been placed at `position`."""
@@ -208,19 +209,19 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
             grid.metre = None
         else:
             begins = before is None or index != before + 1 or measure.begins_section
-            leads = _leads(piece.measures, index, order[k + 1] if k + 1 < len(order) else None)
+            bar = bar_ticks(measure.metre)
+            leads = _leads(piece.measures, index, order[k + 1] if k + 1 < len(order) else None, bar)
             if measure.metre != grid.metre:
                 grid.pad()
                 grid.state(measure.metre)
             if before is None:
-                bar = bar_ticks(measure.metre)
                 pickup = measure.length % bar if leads or measure.length > bar else 0
                 grid.fill = -pickup % bar
             elif begins and leads:
-                if not _squeeze_in(piece, grid, before, measure.length):
+                if not _squeeze_in(piece, grid, before, measure.length, bar):
                     left_out.append(index)
                     continue
-            elif grid.fill and (grid.fill + measure.length) % bar_ticks(measure.metre):
+            elif grid.fill and (grid.fill + measure.length) % bar:
                 if begins:
                     grid.pad()
                 elif measure.length > grid.room():
@@ -230,9 +231,9 @@ def lay_out(piece: Piece, order: list[int]) -> Layout:
     return Layout(placed, grid.time_signatures, pickup, left_out)
 
 
-def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
-    """Whether measure `index` is a pickup: shorter than a bar, and a full bar goes on from it."""
-    measure, bar = measures[index], bar_ticks(measures[index].metre)
+def _leads(measures: list[Measure], index: int, following: int | None, bar: int) -> bool:
+    """Whether measure `index` is a pickup: shorter than a bar of `bar` ticks, and a full bar goes on from it."""
+    measure = measures[index]
     if measure.is_pickup and 0 < measure.length < bar:
         return True
     if measure.length >= bar or following != index + 1 or measures[following].length < bar:
@@ -241,14 +242,14 @@ def _leads(measures: list[Measure], index: int, following: int | None) -> bool:
     return stands_alone or not measures[following].begins_section
 
 
-def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int) -> bool:
+def _squeeze_in(piece: Piece, grid: _Grid, before: int, length: int, bar: int) -> bool:
     """Move the grid to where a pickup of `length` after measure `before` starts; False: no room."""
     overlap = length - grid.room()
     last_onset = max((n.onset for part in piece.parts for n in part.measures[before]), default=0)
     if overlap > 0 and overlap >= piece.measures[before].length - last_onset:
         return False
     grid.position -= overlap
-    grid.fill = bar_ticks(grid.metre) - length
+    grid.fill = bar - length
     return True
 
 

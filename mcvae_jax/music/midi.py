@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import mido
 import numpy as np
-import symusic
+from symusic.core import ScoreTick, TrackTick
 
 from mcvae_jax.music import midi_bytes
 from mcvae_jax.music.score import Reason, Score, Skip, Track
@@ -90,9 +90,9 @@ def _read(data: bytes, header: midi_bytes.Header, channels: bool) -> Score:
 
 def _parse_tracks(
     data: bytes, header: midi_bytes.Header, tracks: list[midi_bytes.Span], channels: bool
-) -> tuple[list[int], symusic.core.ScoreTick]:
+) -> tuple[list[int], ScoreTick]:
     """What symusic reads, of bytes written anew where it would misread these, and then the channels of its tracks."""
-    parsed = damage = None
+    parsed, damage = None, None
     try:
         parsed = _parse(data)
     except Skip as skip:
@@ -100,25 +100,25 @@ def _parse_tracks(
     has_packets = midi_bytes.has_packets(data, tracks)  # asked when the bytes are in the processor's cache
     if damage and not has_packets:
         raise damage
-    if has_packets or channels or _may_overflow(data) or _may_split(parsed, data):
+    if parsed is None or has_packets or channels or _may_overflow(data) or _may_split(parsed, data):
         try:
             numbers, plain = midi_bytes.rewrite(data, header, tracks)
         except (IndexError, ValueError) as error:
-            if has_packets:
+            if parsed is None or has_packets:
                 raise Skip(Reason.DAMAGED, str(error)) from None
         else:  # otherwise it is damaged in a way that symusic forgives
             return numbers, _parse(plain)
     return [], parsed
 
 
-def _parse(data: bytes) -> symusic.core.ScoreTick:
+def _parse(data: bytes) -> ScoreTick:
     try:
-        return symusic.Score.from_midi(data)
+        return ScoreTick.from_midi(data)
     except Exception as error:  # symusic raises RuntimeError, ValueError and others
         raise Skip(Reason.DAMAGED, str(error).splitlines()[0][:200]) from error
 
 
-def _track(track) -> Track:
+def _track(track: TrackTick) -> Track:
     notes = track.notes.numpy()
     start = notes["time"].astype(np.int64)
     return Track(
@@ -131,19 +131,19 @@ def _track(track) -> Track:
     )
 
 
-def _time_signatures(parsed) -> np.ndarray:
+def _time_signatures(parsed: ScoreTick) -> np.ndarray:
     columns = parsed.time_signatures.numpy()
     table = np.stack([columns[k].astype(np.int64) for k in ("time", "numerator", "denominator")], axis=1)
     return table[(table[:, 1] > 0) & (table[:, 2] > 0)]
 
 
-def _tempos(parsed) -> np.ndarray:
+def _tempos(parsed: ScoreTick) -> np.ndarray:
     columns = parsed.tempos.numpy()
     stated = columns["mspq"] > 0
     return np.stack([columns["time"][stated].astype(float), 60e6 / columns["mspq"][stated]], axis=1)
 
 
-def _keys(parsed) -> tuple[tuple[int, str], ...]:
+def _keys(parsed: ScoreTick) -> tuple[tuple[int, str], ...]:
     columns = parsed.key_signatures.numpy()
     return tuple(
         (time, (_MINOR_KEYS if minor else _MAJOR_KEYS)[sharps + 7])
@@ -162,10 +162,10 @@ def _most_ticks(data: bytes) -> int:
     high = np.frombuffer(data, np.uint8) >= 128
     high2 = high[1:] & high[:-1]
     high3 = high2[1:] & high2[:-1]
-    return (len(data) << 14) + (np.count_nonzero(high2) << 21) + (np.count_nonzero(high3) << 28)
+    return (len(data) << 14) + (int(np.count_nonzero(high2)) << 21) + (int(np.count_nonzero(high3)) << 28)
 
 
-def _may_split(parsed, data: bytes) -> bool:
+def _may_split(parsed: ScoreTick, data: bytes) -> bool:
     """Whether symusic may have cut a channel's notes in two because its program changes.
 
     It orders the tracks of a chunk, which share a name, by channel, then by program, which is 0 until set.

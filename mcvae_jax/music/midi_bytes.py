@@ -123,9 +123,15 @@ def _is_running(data: bytes, at: int) -> bool:
         return False
 
 
+def _after_plain(data: bytes, at: int, end: int) -> int:
+    """Where the plain events from data[at] on end; at itself where there are none."""
+    plain = _PLAIN.match(data, at, end)
+    return plain.end() if plain else at
+
+
 def _has_packets(data: bytes, at: int, end: int) -> bool:
     """The same of the events from data[at] on whose status stands before data[end]."""
-    while at < end and (at := _PLAIN.match(data, at, end).end()) < end:
+    while at < end and (at := _after_plain(data, at, end)) < end:
         try:
             event = variable_length(data, at)[1]
             at = _after_system_message(data, event)

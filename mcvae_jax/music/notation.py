@@ -2,13 +2,16 @@
 
 import codecs
 from collections.abc import Callable
+from typing import TypeVar
 
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Piece, piece_to_score
 from mcvae_jax.music.score import Reason, Score, Skip, lacks_memory
 from mcvae_jax.text import brief
 
+Source = TypeVar("Source")
 
-def read_piece(reader: Callable[..., Piece], source: str | bytes) -> Score | Skip:
+
+def read_piece(reader: Callable[[Source], Piece], source: Source) -> Score | Skip:
     """Whatever goes wrong inside music21 on a damaged source is that source's failure, not ours.
 
     Raises MemoryError, which is about the process and not about one piece.

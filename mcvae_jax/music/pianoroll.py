@@ -32,5 +32,6 @@ def draw_pianoroll(
         axis.axvline(step, color="0.85", linewidth=0.6, zorder=0)
     axis.set_xlim(0, len(tokens))
     axis.set_ylim(pitches[0] - 1.5, pitches[1] + 1.5)
-    axis.set_xticks(range(0, len(tokens), steps_per_bar), range(1, len(tokens) // steps_per_bar + 1), fontsize=6)
+    numbers = [str(bar) for bar in range(1, len(tokens) // steps_per_bar + 1)]
+    axis.set_xticks(range(0, len(tokens), steps_per_bar), numbers, fontsize=6)
     axis.tick_params(axis="y", labelsize=6)

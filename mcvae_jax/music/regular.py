@@ -1,6 +1,6 @@
 """Bars that are shorter or longer than the metre says: padded with silence or cut, so that downbeats stay regular."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,9 @@ def main_metre(signatures: list[Signature], start: int, end: int) -> Signature:
         return signatures[0]
     spans: dict[tuple[int, int], int] = {}
     stops = [tick for tick, _, _ in signatures[1:]] + [max(end, signatures[-1][0] + 1)]
-    for (tick, *metre), stop in zip(signatures, stops, strict=True):
-        spans[tuple(metre)] = spans.get(tuple(metre), 0) + stop - max(tick, start)
+    for (tick, numerator, denominator), stop in zip(signatures, stops, strict=True):
+        metre = numerator, denominator
+        spans[metre] = spans.get(metre, 0) + stop - max(tick, start)
     longest = max(spans, key=spans.__getitem__)
     return next(row for row in signatures if row[1:] == longest)
 
@@ -126,7 +127,8 @@ def apply_edits(edits: tuple[Edit, ...], start: np.ndarray, end: np.ndarray) -> 
     cuts = by < 0
     later = np.append(0, np.cumsum(by))
     moved = []
-    for times, side in ((start, "right"), (end, "left")):
+    sides: tuple[tuple[np.ndarray, Literal["left", "right"]], ...] = ((start, "right"), (end, "left"))
+    for times, side in sides:
         following = np.append(tick[cuts], np.iinfo(np.int64).max)
         first = np.append((tick + by)[cuts], np.iinfo(np.int64).max)
         times = np.minimum(times, first[np.searchsorted(following, times, side)])

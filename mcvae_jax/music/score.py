@@ -63,7 +63,7 @@ class Reason(enum.StrEnum):
 class Skip(Exception):
     """A file or song that cannot be used; the run goes on without it."""
 
-    def __init__(self, reason: Reason, detail: str = ""):
+    def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail

@@ -18,7 +18,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models.latent_composer import draw_near
 from mcvae_jax.models.sequences import PARTICLES, lerp, slerp
 from mcvae_jax.models.settings import DEFAULTS, Settings
-from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, SongModel
+from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, LatentModel, SongModel, can_fill, has_latents
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling.seeds import Seed, check_seeds
 from mcvae_jax.sampling.song import ComposedSong, Setting, unseeded
@@ -61,8 +61,18 @@ def continue_(
     return _go_on(model, "continue", each, bars, settings, first, max_bars, say)
 
 
-def _go_on(model, mode, seeds: list[Seed | None], bars, settings, first, max_bars, say) -> list[ComposedSong]:
-    _check_ability(model, mode, MEMORY)
+def _go_on(
+    model: SongModel,
+    mode: str,
+    seeds: Sequence[Seed | None],
+    bars: int | None,
+    settings: Settings,
+    first: int,
+    max_bars: int,
+    say: Say,
+) -> list[ComposedSong]:
+    if MEMORY not in model.abilities:
+        raise _lacking(model, mode, MEMORY)
     bars = bars if bars is None else _positive("bars", bars)
     _positive("max_bars", max_bars)
     check_seeds([seed for seed in seeds if seed is not None], model)
@@ -106,9 +116,10 @@ def reconstruct(
     """For each seed its bars as given, then what the decoder makes of the mean of q of each."""
     seeds = _listed(seeds)
     numbers = range(first, first + len(seeds))
-    posteriors = _posteriors(model, "reconstruct", seeds)
+    latents = _with_latents(model, "reconstruct", seeds)
+    posteriors = latents.encode([seed.bars for seed in seeds])
     made = []
-    rendered = model.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers), settings)
+    rendered = latents.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers), settings)
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
         given = np.ones(len(bars), bool)
         made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, given, seed.setting, {}))
@@ -131,13 +142,14 @@ def interpolate(
     if steps < 2:
         raise UserError(f"steps is {steps}; it must be 2 (the two songs) or more")
     length = min(len(a.bars), len(b.bars))
-    ends = [mu[:length] for mu, _ in _posteriors(model, "interpolate", [a, b])]
+    latents = _with_latents(model, "interpolate", [a, b])
+    start, end = (mu[:length] for mu, _ in latents.encode([a.bars, b.bars]))
     shares = np.linspace(0, 1, steps)
     ways = [("linear" if way is lerp else "spherical", way, float(s)) for way in PATHS[path] for s in shares]
     numbers = range(1, len(ways) + 1)
-    z = [np.asarray(way(*ends, share), np.float32) for _, way, share in ways]
+    z = [np.asarray(way(start, end, share), np.float32) for _, way, share in ways]
     made = []
-    rendered = model.render(z, song_keys(settings.seed, numbers), settings)
+    rendered = latents.render(z, song_keys(settings.seed, numbers), settings)
     for n, (name, _, share), bars in zip(numbers, ways, rendered, strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
         song = _song("interpolate", n, title, bars, a.setting, settings)
@@ -159,7 +171,8 @@ def infill(
 
     The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
     """
-    _check_ability(model, "infill", FILL)
+    if not can_fill(model):
+        raise _lacking(model, "infill", FILL)
     check_seeds([seed], model)
     gaps = parse_missing(missing, len(seed.bars))
     given = np.ones(len(seed.bars), bool)
@@ -190,13 +203,14 @@ def vary(
     if not 0 <= spread < float("inf"):
         raise UserError(f"spread is {spread}; it must be 0 (the reconstruction) or more, 1 is a draw from q")
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
-    posteriors = _posteriors(model, "vary", each)
+    latents = _with_latents(model, "vary", each)
+    posteriors = latents.encode([seed.bars for seed in each])
     numbers = range(first, first + len(each))
     keys = song_keys(settings.seed, numbers)
     drawn = zip(posteriors, for_purpose(keys, Purpose.GIVEN), strict=True)
     z = [draw_near(posterior, key, spread) for posterior, key in drawn]
     made = []
-    for n, seed, bars in zip(numbers, each, model.render(z, keys, settings), strict=True):
+    for n, seed, bars in zip(numbers, each, latents.render(z, keys, settings), strict=True):
         song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed.setting, settings)
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
         made.append(song)
@@ -220,18 +234,18 @@ def parse_missing(text: str, bars: int) -> list[tuple[int, int]]:
     return gaps
 
 
-def _check_ability(model: SongModel, mode: str, ability: str) -> None:
-    """UserError where a mode asks for what the model cannot do."""
-    if ability not in model.abilities:
-        advice = model.lacks.get(ability, "take another model, or another mode")
-        raise UserError(f"the {model.name} has no {ability}, which {mode} needs: {advice}")
+def _lacking(model: SongModel, mode: str, ability: str) -> UserError:
+    """A mode asks for what the model cannot do."""
+    advice = model.lacks.get(ability, "take another model, or another mode")
+    return UserError(f"the {model.name} has no {ability}, which {mode} needs: {advice}")
 
 
-def _posteriors(model: SongModel, mode: str, seeds: Sequence[Seed]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """q of the bars of each seed; UserError where the model has no latents or does not know a seed's pitches."""
-    _check_ability(model, mode, LATENTS)
+def _with_latents(model: SongModel, mode: str, seeds: Sequence[Seed]) -> LatentModel:
+    """The model; UserError where it has no latents or does not know a seed's pitches."""
+    if not has_latents(model):
+        raise _lacking(model, mode, LATENTS)
     check_seeds(seeds, model)
-    return model.encode([seed.bars for seed in seeds])
+    return model
 
 
 def _song(

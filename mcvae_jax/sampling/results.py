@@ -87,7 +87,7 @@ def write_results(
         previews = _write_previews(place, songs, say)
         _draw(songs, place / "songs.png")
         write_page(place / "index.html", songs, title, about, previews, warnings)
-        record = {
+        record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "title": title,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mcvae_jax.children import Failure, call
-from mcvae_jax.corpus.read import score_to_song
+from mcvae_jax.corpus.read import Song, score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
@@ -105,19 +105,25 @@ def _read(asked: _Asked) -> Seed:
     scores = _read_scores(asked.file, settings)
     if tune > len(scores) or tune < 0:
         raise UserError(f"{path} holds {len(scores)} tune(s), so there is no --tune={tune}")
-    songs = [score_to_song(score, path, b"", settings) for score in (scores[tune - 1 : tune] if tune else scores)]
-    usable = [n for n, song in enumerate(songs) if not isinstance(song, Skipped)]
-    if not usable:
-        raise _refused(path, Skip(Reason(songs[0].reason), songs[0].detail), settings.steps_per_bar)
-    number = tune - 1 if tune else usable[0]
-    song, score = songs[usable[0]], scores[number]
+    skipped = []
+    for number, score in [(tune, scores[tune - 1])] if tune else enumerate(scores, 1):
+        song = score_to_song(score, path, b"", settings)
+        if isinstance(score, Score) and isinstance(song, Song):
+            return _seed_of(asked, number, len(scores), score, song)
+        if isinstance(song, Skipped):
+            skipped.append(song)
+    raise _refused(path, Skip(Reason(skipped[0].reason), skipped[0].detail), settings.steps_per_bar)
+
+
+def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song) -> Seed:
+    """The seed from tune `number` of so many, as it was read."""
     chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
-    track = choose_melody(score, settings.melody)
+    track = choose_melody(score, asked.settings.melody)
     notes = _notes(score, track, song.stats, len(song.bars), asked.bars)
-    if len(scores) > 1:
-        notes.insert(0, f"it is tune {number + 1} of {len(scores)}; --tune=N takes another")
+    if tunes > 1:
+        notes.insert(0, f"it is tune {number} of {tunes}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
-    title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(path).stem)
+    title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem)
     return Seed(chosen.copy(), _setting(score, track, song.metre), title, len(song.bars), tuple(notes))
 
 

@@ -6,6 +6,7 @@ WORKDIR/songs/    index.html and the songs             WORKDIR/stages.json  the 
 
 import contextlib
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,9 +55,9 @@ def stages(config: Any, folder: Path, say: Say, command: str) -> list[Stage]:
             name,
             needs,
             (DATA[name], name),
-            lambda name=name: run.check_model(name),
-            lambda name=name: run.done(name),
-            lambda watch, name=name: run.train(name, watch),
+            functools.partial(run.check_model, name),
+            functools.partial(run.done, name),
+            functools.partial(run.train, name),
         )
         for name, needs in (("vae", ()), ("mdrnn", ("vae",)))
     ]

@@ -39,10 +39,10 @@ from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
-from mcvae_jax.trained import DamagedModel, open_corpus
+from mcvae_jax.trained import DamagedModel, known_origin, open_corpus
 from mcvae_jax.training import processes
 from mcvae_jax.training.fields import INT, TEXT, fields_of
-from mcvae_jax.training.task import Metrics, Sums, Task
+from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
 Say = Callable[[str], None]
 
@@ -72,7 +72,8 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     codec = _open_codec(config.vae_workdir)
     check_shifts(settings, codec.vae.pitches)
     prior: TrainablePrior = load(kind.make)(config, codec.latent)
-    corpus = open_corpus(codec.origin, config.corpus_folder)
+    origin = known_origin(codec.origin)
+    corpus = open_corpus(origin, config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)
     encode = functools.partial(corpus_latents, codec, corpus, settings.lowest_shift, settings.highest_shift)
     latents = processes.made_once("latents", lambda: encode(say), encode)
@@ -114,9 +115,9 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         data={
             "corpus": str(corpus.folder),
             "identity": corpus.identity,
-            "vae_workdir": str(codec.origin.folder),
-            "vae": codec.origin.identity,
-            "vae_step": codec.origin.step,
+            "vae_workdir": str(origin.folder),
+            "vae": origin.identity,
+            "vae_step": origin.step,
             "latent": codec.latent,
         },
         constants=prior.constants,
@@ -138,7 +139,7 @@ def write_scores(scores: dict, name: str, folder: Path, say: Say) -> dict:
     return scores
 
 
-def make_sums(prior: TrainablePrior, draw: str) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
+def make_sums(prior: TrainablePrior, draw: str) -> Callable[[Any, Placed, jax.Array, bool], Sums]:
     """The function sums(params, batch, key, train) of the task, over the bars of the songs given.
 
     It returns 'weight', the weighed number of bars; in nats 'nll', -log p(z_t | z_<t) of z drawn as `draw` says,
@@ -146,7 +147,7 @@ def make_sums(prior: TrainablePrior, draw: str) -> Callable[[Any, Batch, jax.Arr
     figures; and, where not in training, 'reconstruction' of the batch.
     """
 
-    def sums(params, batch, key, train):
+    def sums(params: Any, batch: Placed, key: jax.Array, train: bool) -> Sums:
         keys = jax.vmap(jax.random.split)(example_keys(key, batch["index"]))
         is_bar = batch["mask"][..., None] > 0
         mu, log_var = (jnp.where(is_bar, batch[name], 0.0) for name in ("mu", "log_var"))

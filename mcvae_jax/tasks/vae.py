@@ -28,9 +28,10 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.nn.layers import applied
 from mcvae_jax.training import processes
 from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
-from mcvae_jax.training.task import Batch, Sums, Task
+from mcvae_jax.training.task import Placed, Sums, Task
 
 Say = Callable[[str], None]
 
@@ -137,15 +138,16 @@ def default_folder(settings: CorpusSettings) -> Path:
 
 def make_sums(
     vae: VAE, dropout: Dropout, settings: elbo.ObjectiveSettings, token_weights: jax.Array
-) -> Callable[[Any, Batch, jax.Array, bool], Sums]:
+) -> Callable[[Any, Placed, jax.Array, bool], Sums]:
     """The function sums(params, batch, key, train) of the task: see `elbo.elbo_sums` for what it returns."""
 
-    def sums(params, batch, key, train):
+    def sums(params: Any, batch: Placed, key: jax.Array, train: bool) -> Sums:
         keys = example_keys(key, batch["index"])
         noise = draw_noise(vae, keys, batch["bars"].shape[1], dropout if train else Dropout())
-        mu, log_var, predicted = vae.apply(params, batch["bars"], noise)
+        mu, log_var, predicted = applied(vae, VAE.__call__, params, batch["bars"], noise)
         return elbo.elbo_sums(
-            *predicted,
+            predicted.log_p,
+            predicted.guess,
             batch["bars"],
             mu,
             log_var,

@@ -32,8 +32,9 @@ class Journal:
         self._metrics_fn = metrics.compile_scalars(lambda sums, step: task.objective(sums, step)[1])
         self._learning_rate = make_schedule(config.optimizer)
         self._pending: tuple[int, Report] | None = None
-        self._started = time.perf_counter()
-        self._start_window()
+        self._window: dict[str, np.ndarray] | None = None
+        self._window_weight = 0.0
+        self._started = self._window_started = time.perf_counter()
 
     def note(self, step: int, report: Report) -> None:
         """Takes the report of the update that led to `step`, and looks at the one before."""
@@ -48,13 +49,14 @@ class Journal:
         report = jax.device_get(report)
         if not report.finite:
             raise NotFinite(f"update {step}: loss {report.loss:.4g}, gradient norm {report.grad_norm:.4g}")
-        self._window = metrics.add_sums(self._window, report.sums)
+        self._window = window = metrics.add_sums(self._window, report.sums)
         self._window_weight += float(report.sums["weight"])
         if step == self._first_step + 1:  # this one compiled; rate and ETA are counted from here
             self._started = self._window_started = time.perf_counter()
             self._window_weight = 0.0
         if step % self._train.log_every == 0 or step == self._train.steps:
-            self._write_window(step, report)
+            self._write_window(step, report, window)
+            self._window, self._window_weight, self._window_started = None, 0.0, time.perf_counter()
 
     def write_held_out(self, step: int, scores: dict[str, float]) -> None:
         """The lines of an evaluation."""
@@ -67,10 +69,10 @@ class Journal:
         if self._log:
             self._log.close()
 
-    def _write_window(self, step: int, report: Report) -> None:
+    def _write_window(self, step: int, report: Report, window: dict[str, np.ndarray]) -> None:
         """The lines of all updates since the last ones, their sums taken together as those of one batch."""
         now, steps = time.perf_counter(), self._train.steps
-        scores = self._metrics_fn(metrics.as_float32(self._window), np.int32(step - 1))
+        scores = self._metrics_fn(metrics.as_float32(window), np.int32(step - 1))
         eta = (steps - step) * (now - self._started) / max(step - self._first_step - 1, 1)
         rate = self._window_weight / max(now - self._window_started, 1e-9)
         self._say(
@@ -78,10 +80,6 @@ class Journal:
         )
         more = {"learning_rate": float(self._learning_rate(step - 1)), "grad_norm": float(report.grad_norm)}
         self._write(step, metrics.TRAIN, scores | more | {"examples_per_second": round(rate, 1)})
-        self._start_window()
-
-    def _start_window(self) -> None:
-        self._window, self._window_weight, self._window_started = None, 0.0, time.perf_counter()
 
     def _write(self, step: int, split: str, values: dict[str, float]) -> None:
         if self._log:

@@ -208,8 +208,8 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
                     journal.flush()
                     scores = evaluate(state.params, step)
                     journal.write_held_out(step, scores)
-                improved = scores is not None and scores[OBJECTIVE] < lowest
-                lowest = scores[OBJECTIVE] if improved else lowest
+                found = np.inf if scores is None else scores[OBJECTIVE]
+                improved, lowest = found < lowest, min(found, lowest)
                 stop = processes.agree_to_stop(step)
                 if improved or stop or step % config.train.save_every == 0 or step == steps:
                     journal.flush()  # whether the update was finite is known before its state is saved
@@ -228,7 +228,8 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
 
 def _lowest_objective(checkpoints: Checkpoints) -> float:
     best = checkpoints.best()
-    return np.inf if best is None else checkpoints.metrics(best)[OBJECTIVE]
+    metrics = None if best is None else checkpoints.metrics(best)
+    return np.inf if metrics is None else metrics[OBJECTIVE]
 
 
 def _explain_not_finite(run: Run, error: NotFinite) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import jax
 import msgspec
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,7 +27,7 @@ UNITS = dict.fromkeys(("objective", "reconstruction", "kl", "bound", "rate", "st
     "mixture_entropy": "nats",
     "accuracy": "share of tokens",
 }  # of the panels of the learning curve, where they have one
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     TRAIN: {"label": "training", "color": "#4878a8", "linewidth": 1.0},
     HELD_OUT: {"label": "held-out", "color": "#d1603d", "linewidth": 1.6, "marker": "o", "markersize": 3},
     "best": {"label": "best checkpoint", "color": "0.35", "linewidth": 1.0, "linestyle": "--"},
@@ -104,15 +105,15 @@ def add_sums(total: dict[str, np.ndarray] | None, sums: dict[str, Any]) -> dict[
 
 def compile_scalars(fn: Callable[..., dict[str, jax.Array]]) -> Callable[..., dict[str, float]]:
     """fn compiled, its scalars as floats in the order in which fn names them (jit alone would sort them)."""
-    names = []
+    names: list[str] = []
 
     @jax.jit
-    def values(*args):
+    def values(*args: Any) -> tuple[jax.Array, ...]:
         scalars = fn(*args)
         names[:] = scalars
         return tuple(scalars.values())
 
-    def scalars_of(*args) -> dict[str, float]:
+    def scalars_of(*args: Any) -> dict[str, float]:
         numbers = jax.device_get(values(*args))
         return {name: float(number) for name, number in zip(names, numbers, strict=True)}
 
@@ -147,7 +148,7 @@ def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) ->
     figure.savefig(path, dpi=110)
 
 
-def _draw_panel(axes, name: str, lines: list[dict], best_step: int | None) -> None:
+def _draw_panel(axes: Axes, name: str, lines: list[dict], best_step: int | None) -> None:
     for split in (TRAIN, HELD_OUT):
         points = [(e["step"], e[name]) for e in lines if e["split"] == split and e.get(name) is not None]
         if points:
@@ -162,7 +163,7 @@ def _draw_panel(axes, name: str, lines: list[dict], best_step: int | None) -> No
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _tensorboard_writer(folder: Path, last_step: int):
+def _tensorboard_writer(folder: Path, last_step: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Required, TypedDict, TypeVar
+from typing import Any, Required, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -116,10 +116,13 @@ class Peers:
         with self.changed:
             if not self._is_stopping or self._stop_at is not None:
                 self._step = step
-                return self._stop_at is not None and step >= self._stop_at
+                return self._stops_at(step)
         self.wait(lambda: self._stop_at is not None)
         self._step = step
-        return step >= self._stop_at
+        return self._stops_at(step)
+
+    def _stops_at(self, step: int) -> bool:
+        return self._stop_at is not None and step >= self._stop_at
 
     def end(self, status: int, line: str) -> None:
         """Tells the others that this process ends badly, and waits for them to hear it."""
@@ -194,7 +197,7 @@ class Peers:
                 with self._sending, contextlib.suppress(OSError):  # its reader notices
                     wire.sendall(data)
 
-    def tell_all(self, **message: Any) -> None:
+    def tell_all(self, **message: Unpack[Message]) -> None:
         """From process 0 to the others, or from these to process 0."""
         self._tell(message)
 

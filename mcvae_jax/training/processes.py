@@ -8,6 +8,7 @@ others end within moments, with one line and the exit status LOST.
 
 import atexit
 import contextlib
+import dataclasses
 import functools
 import json
 import socket
@@ -15,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -37,7 +38,8 @@ Made = TypeVar("Made")
 _peers: Peers | None = None
 
 
-class Place(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Place:
     """What --distributed=HOST:PORT,PROCESSES,ID says."""
 
     host: str
@@ -83,12 +85,12 @@ def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = No
         return
     place = read_place(how)
     try:
-        _start(place, seconds, facts or {})
-        with stopping.undone(lambda: _peers.end(128 + stopping.received(), "")):
+        peers = _start(place, seconds, facts or {})
+        with stopping.undone(lambda: peers.end(128 + stopping.received(), "")):
             yield
         with stopping.held("Stopping after the others"):  # whose last save may need this process
-            _peers.meet()
-            _peers.is_over = True
+            peers.meet()
+            peers.is_over = True
             jax.distributed.shutdown()
     except BaseException as error:
         lost = _missed(error)
@@ -121,7 +123,7 @@ def made_once(name: str, make: Callable[[], Made], read: Callable[[], Made]) -> 
         raise UserError(f"{error} (process 0 has made it there: all processes need the same disk)") from error
 
 
-def together(jitted: Callable) -> Callable:
+def together(jitted: jax.stages.Wrapped) -> Callable[..., Any]:
     """A jitted function that several processes call: all have compiled it before any runs it.
 
     Where one is not there within 30 s, the collective operations of a CPU fail, and compiling may take one process so
@@ -167,17 +169,17 @@ def _all() -> Peers | None:
     return _peers
 
 
-def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
+def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> Peers:
     global _peers
     until = time.monotonic() + seconds
     heartbeat = max(10, min(HEARTBEAT, round(seconds)))
     if place is None:
         say(f"waiting for the other processes of this job ({seconds:.0f} s at most)")
         _initialize({}, seconds, heartbeat)
-        _connect(until)
+        peers = _connect(until)
     else:
-        _peers = roll_call(place.host, place.port, place.count, place.index, facts, until)
-        others = {"coordinator_address": _peers.service, "num_processes": place.count, "process_id": place.index}
+        _peers = peers = roll_call(place.host, place.port, place.count, place.index, facts, until)
+        others = {"coordinator_address": peers.service, "num_processes": place.count, "process_id": place.index}
         _initialize(others, max(30.0, until - time.monotonic()), heartbeat)
     stopping.take_back()  # JAX has taken SIGTERM for itself
     try:
@@ -186,6 +188,7 @@ def _start(place: Place | None, seconds: float, facts: dict[str, Any]) -> None:
         if line := platform_mistake():
             raise UserError(line) from error
         raise
+    return peers
 
 
 def _initialize(arguments: dict[str, Any], seconds: float, heartbeat: int) -> None:
@@ -199,24 +202,25 @@ def _initialize(arguments: dict[str, Any], seconds: float, heartbeat: int) -> No
         raise UserError(f"--distributed{where}: {reason}") from error
 
 
-def _connect(until: float) -> None:
+def _connect(until: float) -> Peers:
     """Connects processes that JAX has brought together: process 0 sends the others its address through it."""
     global _peers
     count, index = jax.process_count(), jax.process_index()
     said = np.zeros(LONGEST_ADDRESS, np.uint8)
     if index == 0:
-        facts = {"host": _own_address(), "port": free_port(), "key": uuid.uuid4().hex}
+        facts: dict[str, Any] = {"host": _own_address(), "port": free_port(), "key": uuid.uuid4().hex}
         data = json.dumps(facts).encode()
         said[: len(data)] = list(data)
-        _peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
-        server = listen(_peers, "", facts["port"], facts)
+        _peers = peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
+        server = listen(peers, "", facts["port"], facts)
     facts = json.loads(bytes(multihost_utils.broadcast_one_to_all(said)).rstrip(b"\0"))
     if index:
-        _peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
-        call(_peers, facts["host"], facts["port"], facts, until)
-    _peers.wait_for_all(lambda: len(_peers.here) == count, until)
+        _peers = peers = Peers(count, index, f"{facts['host']}:{facts['port']}")
+        call(peers, facts["host"], facts["port"], facts, until)
+    peers.wait_for_all(lambda: len(peers.here) == count, until)
     if index == 0:
         server.close()
+    return peers
 
 
 def _own_address() -> str:

@@ -9,7 +9,7 @@ import time
 from typing import Any, TypedDict
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.training.peers import FIRST_LINE, LINES, LONGEST, LOST, Peers, ProcessLost, message_of, say
+from mcvae_jax.training.peers import FIRST_LINE, LINES, LONGEST, LOST, Message, Peers, ProcessLost, message_of, say
 from mcvae_jax.workdir import differences
 
 Facts = dict[str, Any]
@@ -92,7 +92,7 @@ def _welcome(peers: Peers, wire: socket.socket, facts: Facts) -> None:
         wire.settimeout(10)
         hello = message_of(lines.readline(LONGEST), Hello)
         index, wrong = hello["process"], _mismatch(peers, facts, hello)
-        refusal = {"kind": "refused", "status": UserError.status, "line": wrong}
+        refusal: Message = {"kind": "refused", "status": UserError.status, "line": wrong}
         if wrong:
             wire.sendall(json.dumps(refusal).encode() + b"\n")
     except (OSError, ValueError, RecursionError):  # somebody else, who knocks at every port

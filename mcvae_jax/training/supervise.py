@@ -17,8 +17,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from typing import IO
 
 from mcvae_jax import stopping
+from mcvae_jax.children import pipe_end
 from mcvae_jax.training.peers import LOST
 
 CHILD = "MCVAE_CHILD"  # in the environment of a child
@@ -43,10 +45,11 @@ def run(module: str, argv: Sequence[str]) -> int:
         start_new_session=True,  # a terminal's Ctrl-C comes by this process alone
     )
     os.close(write)
+    stdin = pipe_end(process.stdin)
     written = bytearray()
     reader = threading.Thread(target=_collect, args=(read, written), daemon=True)
     reader.start()
-    stopping.when_asked(lambda number: _pass_on(process, number))
+    stopping.when_asked(lambda number: _pass_on(stdin, number))
     with stopping.held(""):  # the child speaks for itself; a second signal ends this process, and so the child
         status = process.wait()
         stopping.take()
@@ -67,10 +70,10 @@ def work() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
-def _pass_on(process: subprocess.Popen, number: int) -> None:
+def _pass_on(stdin: IO[bytes], number: int) -> None:
     with contextlib.suppress(OSError, ValueError):  # it has ended
-        process.stdin.write(bytes([number]))
-        process.stdin.flush()
+        stdin.write(bytes([number]))
+        stdin.flush()
 
 
 def _obey(read: int) -> None:

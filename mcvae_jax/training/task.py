@@ -11,6 +11,7 @@ from mcvae_jax.batches.bars import Batch
 Params = Any  # nested dict of arrays
 Sums = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
+Placed = dict[str, jax.Array]  # a batch on the devices, or its share on one
 
 
 class Task(NamedTuple):
@@ -25,7 +26,7 @@ class Task(NamedTuple):
     init: Callable[[jax.Array], Params]
     # sums(params, batch, key, train): sums over the examples given, each weighted by batch['weight'], and
     # 'weight', what the terms to log are means over: the sum of the weights, or of what the examples hold
-    sums: Callable[[Params, Batch, jax.Array, bool], Sums]
+    sums: Callable[[Params, Placed, jax.Array, bool], Sums]
     # objective(sums over the whole batch, step) -> what is minimised, and scalars to log
     objective: Callable[[Sums, jax.Array], tuple[jax.Array, Metrics]]
     # held_out_objective(sums): at the final annealing values, without free bits; `best` is its minimum

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mcvae_jax.training.task import Batch, Params, Sums, Task
+from mcvae_jax.training.task import Params, Placed, Sums, Task
 
 Reduce = Callable[[Any], Any]  # adds a tree over all devices; the identity where the program sees the whole batch
 
@@ -53,10 +53,12 @@ def init_state(task: Task, optimizer: optax.GradientTransformation, seed: int) -
     return State(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
-def make_update(task: Task, optimizer: optax.GradientTransformation, seed: int):
+def make_update(
+    task: Task, optimizer: optax.GradientTransformation, seed: int
+) -> Callable[[State, Placed, Reduce], tuple[State, Report]]:
     """The function update(state, batch, reduce) -> (State, Report)."""
 
-    def update(state: State, batch: Batch, reduce: Reduce) -> tuple[State, Report]:
+    def update(state: State, batch: Placed, reduce: Reduce) -> tuple[State, Report]:
         key = step_key(seed, state.step)
         local_sums, pullback = jax.vjp(lambda params: task.sums(params, batch, key, True), state.params)
         sums = reduce(local_sums)
@@ -71,10 +73,10 @@ def make_update(task: Task, optimizer: optax.GradientTransformation, seed: int):
     return update
 
 
-def make_held_out_sums(task: Task, seed: int):
+def make_held_out_sums(task: Task, seed: int) -> Callable[[Params, Placed, Reduce], Sums]:
     """The function held_out_sums(params, batch, reduce) -> Sums; the noise is the same every time."""
 
-    def held_out_sums(params: Params, batch: Batch, reduce: Reduce) -> Sums:
+    def held_out_sums(params: Params, batch: Placed, reduce: Reduce) -> Sums:
         return reduce(task.sums(params, batch, step_key(seed, HELD_OUT_STEP), False))
 
     return held_out_sums

@@ -10,7 +10,7 @@ _STEPS_A_CHARACTER = 2  # and so many more for its size; books of dances take ab
 class Budget:
     """The steps that are left for measures, each voice by itself, and notes."""
 
-    def __init__(self, characters: int):
+    def __init__(self, characters: int) -> None:
         self._left = _STEPS + _STEPS_A_CHARACTER * characters
 
     def spend(self, steps: int) -> None:

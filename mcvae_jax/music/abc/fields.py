@@ -91,7 +91,7 @@ def _interval(text: str) -> int:
 def parse_key(text: str) -> Key | None:
     """A key without its properties; None where nothing is said of it. Raises ValueError."""
     match = _KEY.match(text)
-    if match.end() < len(text):
+    if match is None or match.end() < len(text):
         raise ValueError(f"{text[:20]!r} is no key")
     if not match[0]:
         return None

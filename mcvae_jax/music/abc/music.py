@@ -26,7 +26,7 @@ def read_music(line: str, tune: Tune) -> None:
 class _Line:
     """A line while it is read."""
 
-    def __init__(self, tune: Tune):
+    def __init__(self, tune: Tune) -> None:
         self._tune = tune
         self._voice = tune.voice()
         self._chord: list[Head] | None = None  # the notes since '['
@@ -34,7 +34,7 @@ class _Line:
         self._owes_repeat = False
 
     def read(self, sign: re.Match) -> None:
-        kind = sign.lastgroup
+        kind = sign.lastgroup or ""
         if self._chord is not None and kind in _NOT_IN_CHORDS:
             raise Skip(Reason.DAMAGED, "a chord is not closed")
         _READERS[kind](self, sign)

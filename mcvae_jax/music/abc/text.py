@@ -1,5 +1,6 @@
 """ABC text -> the tunes of a book, and a tune -> its lines: fields and music, without comments, blocks and macros."""
 
+import functools
 import html
 import re
 import unicodedata
@@ -77,7 +78,8 @@ def tune_lines(tune: str, remarks: Counter[str]) -> list[Line]:
             in_body = in_body or field[1] == "K"
         elif row and in_body:
             row = _MAIL.sub("", row).replace("=3D", "=")
-            lines.append(Line("", _expand(_CODE.match(row)[0] if "%" in row else row, macros)))
+            code = _CODE.match(row) if "%" in row else None
+            lines.append(Line("", _expand(code[0] if code else row, macros)))
             has_music = True
         elif not row and has_music:
             break
@@ -114,7 +116,7 @@ def _expand(line: str, macros: list[tuple[str, str]]) -> str:
             worst = len(line) * (1 + len(replacement))
             if worst > limit and sum(1 for _ in pattern.finditer(line)) * (len(replacement) + 4) > limit:
                 raise Skip(Reason.TOO_LONG, "its macros grow without bound")
-            line = pattern.sub(lambda match, form=replacement: _transposed(form, match[1], match[2]), line)
+            line = pattern.sub(functools.partial(_transposed, replacement), line)
         else:
             if len(line) + line.count(target) * len(replacement) > limit:
                 raise Skip(Reason.TOO_LONG, "its macros grow without bound")
@@ -122,8 +124,9 @@ def _expand(line: str, macros: list[tuple[str, str]]) -> str:
     return line
 
 
-def _transposed(form: str, letter: str, octaves: str) -> str:
+def _transposed(form: str, note: re.Match[str]) -> str:
     """The replacement of a transposing macro: 'n' is the note itself, 'm' and 'o' the notes beside it, 'h' to 'z'."""
+    letter, octaves = note[1], note[2]
     degree = "CDEFGABcdefgab".index(letter) + 7 * (octaves.count("'") - octaves.count(","))
 
     def moved(match: re.Match) -> str:

@@ -86,7 +86,7 @@ def _scaled(length: int, scale: tuple[int, int]) -> int:
 class Voice:
     """One voice while it is read; what cannot be meant is counted in `remarks`."""
 
-    def __init__(self, settings: Settings, remarks: Counter[str], budget: Budget):
+    def __init__(self, settings: Settings, remarks: Counter[str], budget: Budget) -> None:
         self.name = ""
         self.settings = dataclasses.replace(settings)
         self.measures: list[Measure] = []

@@ -87,8 +87,8 @@ def read_sound(element: Element, marks: Marks, position: int) -> None:
     tempo = number(element.get("tempo"))
     _add_tempo(float(tempo) if tempo else 0.0, marks, position)
     for name in _JUMPS:
-        if element.get(name):
-            marks.jumps[name] = element.get(name)
+        if stated := element.get(name):
+            marks.jumps[name] = stated
     marks.opens |= element.get("forward-repeat") == "yes"
 
 

@@ -24,7 +24,15 @@ MAX_QUARTERS = 4096  # of a measure; the longest cadenzas take a few hundred
 _TOO_LONG = f"it is over {MAX_QUARTERS:,} quarters long"
 _MAX_DENOMINATOR = 1 << 20  # of a position; else sums of many kinds of fractions would grow without bound
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_QUARTERS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": Fraction(1, 2)}
+_QUARTERS: dict[str, Number] = {
+    "maxima": 32,
+    "long": 16,
+    "breve": 8,
+    "whole": 4,
+    "half": 2,
+    "quarter": 1,
+    "eighth": Fraction(1, 2),
+}
 _QUARTERS |= {f"{2**k}th": Fraction(4, 2**k) for k in (4, 6, 7, 8, 9, 10)} | {"32nd": Fraction(1, 8)}
 
 
@@ -51,7 +59,7 @@ class State:
 class MeasureReader:
     """Reads one measure: the cursor, and what has been found."""
 
-    def __init__(self, state: State, bar: Bar):
+    def __init__(self, state: State, bar: Bar) -> None:
         self.state, self.bar, self.attributes = state, bar, state.attributes
         self.cursor: Number = 0  # divisions
         self.chord: Number = 0  # where a <chord/> starts
@@ -88,7 +96,7 @@ class MeasureReader:
         """Attributes in mid-measure: divisions hold at once, a metre from the next measure on."""
         attributes, before = self.attributes, self.attributes.divisions
         attributes.read(element)
-        if before and attributes.divisions != before:
+        if before and attributes.divisions and attributes.divisions != before:
             ratio = Fraction(attributes.divisions) / before
             self.cursor, self.chord = _bounded(self.cursor * ratio), _bounded(self.chord * ratio)
         if self.cursor == 0:

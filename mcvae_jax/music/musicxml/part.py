@@ -14,7 +14,7 @@ from mcvae_jax.music.score import Reason, Skip
 class Part:
     """Reads the measures of one part."""
 
-    def __init__(self, instruments: Instruments | None, before: "Part | None" = None):
+    def __init__(self, instruments: Instruments | None, before: "Part | None" = None) -> None:
         """`before` is another part of the score: its divisions are the last resort of one that states none."""
         self._state = State(instruments or Instruments())
         self._before = before

@@ -46,7 +46,7 @@ def _measures(
     for i, (column, sign, metre) in enumerate(zip(columns, signs, metres, strict=True)):
         before = measures[-1] if measures else None
         changes = before is not None and metre != before.metre
-        if changes and before.metre and any(bar.implicit for bar in column):
+        if before is not None and changes and before.metre and any(bar.implicit for bar in column):
             if before.length + max(bar.end for bar in column) == bar_ticks(before.metre):
                 metre, changes = before.metre, False  # the rest of a bar that was split; what it states comes after it
         at_border = sign.begins_section or changes or i + 1 == len(signs) or signs[i + 1].begins_section

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -58,13 +59,18 @@ def events(data: bytes, count: Callable[[int], None]) -> Iterator[tuple[str, Ele
     data = data.lstrip(b" \t\r\n")
     if _DECLARATION.search(data.replace(b"\0", b"")):
         raise Skip(Reason.DAMAGED, "it defines XML entities, or declares elements of its own")
-    parser = ElementTree.XMLPullParser(("start", "end"))
+    parser: ElementTree.XMLPullParser = ElementTree.XMLPullParser(("start", "end"))
     for text in _text(data):
         count(text.count("<"))
         parser.feed(text)
-        yield from parser.read_events()
+        yield from _ready(parser)
     parser.close()
-    yield from parser.read_events()
+    yield from _ready(parser)
+
+
+def _ready(parser: ElementTree.XMLPullParser) -> Iterator[Any]:
+    """What has been read: of the kinds of events that a parser knows, 'start' and 'end' alone."""
+    return parser.read_events()
 
 
 def _text(data: bytes) -> Iterator[str]:
