@@ -10,7 +10,7 @@ from mcvae_jax.music.regular import BAR, Edit, Signature, bar_length, fills_bar,
 from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import STEPS_PER_QUARTER, to_steps
 
-_TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are music in three (BUILD_NOTES.md)
+_TRIPLE = 1.25  # accents this much clearer every 12 steps than every 16 are music in three (docs/music.md)
 
 
 class Bars(NamedTuple):
