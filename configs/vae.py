@@ -67,7 +67,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     config.loss = loss = ml_collections.ConfigDict()
     loss.kind = "beta"  # 'beta': reconstruction + beta * KL; 'capacity': + gamma * |KL - C| (thesis 4.14)
-    loss.beta = 0.5  # the final weight of the KL; chosen by the whole-song bound (BUILD_NOTES.md)
+    loss.beta = 0.5  # the final weight of the KL; chosen by the whole-song bound (docs/results.md)
     loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (MusicVAE), 'cyclical'
     loss.beta_steps = 2500  # linear: length of the rise; cyclical: length of a cycle
     loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)

@@ -4,7 +4,7 @@
 
 Arms: gamma * |KL - C| with two values of C, plain beta 0.2 and beta 1, and free bits per bar (MusicVAE). All train for
 the same steps and are taken as they stand at the last one. Where a pressure rises (C, beta), it does so over the first
-three quarters. C is 25, about what a beta between 0.2 and 0.5 spends (BUILD_NOTES.md), and 15, between those and beta
+three quarters. C is 25, about what a beta between 0.2 and 0.5 spends (docs/results.md), and 15, between those and beta
 1. The free bits are those 15 nats at beta 1: they cost nothing up to there and force nothing, so what is above beta 1
 shows what they do.
 

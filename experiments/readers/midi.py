@@ -1,4 +1,4 @@
-"""Readers of MIDI: ours, symusic, mido, pretty_midi and partitura."""
+"""Readers of MIDI: ours, symusic, mido, music21, pretty_midi and partitura."""
 
 import io
 import tempfile
@@ -55,6 +55,22 @@ def _mido(data: bytes) -> list[Note]:
     return [(pitch, start / unit, end / unit) for _, notes in found for start, end, pitch in notes]
 
 
+def _music21(data: bytes) -> list[Note]:
+    from music21.midi import MidiFile
+    from music21.midi.translate import midiFileToStream
+
+    warnings.simplefilter("ignore")
+    file = MidiFile()
+    file.openFileLike(io.BytesIO(data))
+    file.read()
+    elements = midiFileToStream(file, quantizePost=False).flatten().notes
+    return [
+        (pitch.midi, float(element.offset), float(element.offset + element.quarterLength))
+        for element in elements
+        for pitch in element.pitches
+    ]
+
+
 def _pretty_midi(data: bytes) -> list[Note]:
     import pretty_midi
 
@@ -84,6 +100,7 @@ PEERS = (
     Peer("mcvae_jax", (), _ours),
     Peer("symusic", ("symusic",), _symusic),
     Peer("mido", ("mido",), _mido),
+    Peer("music21", ("music21",), _music21),
     Peer("pretty_midi", ("pretty_midi",), _pretty_midi),
     Peer("partitura", ("partitura",), _partitura),
 )

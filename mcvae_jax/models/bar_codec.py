@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 ENCODE_CHUNK = 1024  # bars that are encoded at a time
 SCORE_CHUNK = 512  # bars that are scored at a time
-DECODE_CHUNK = 256  # bars that are decoded at a time (BUILD_NOTES.md); a few bars take as long as so many
+DECODE_CHUNK = 256  # bars that are decoded at a time (docs/sampling.md); a few bars take as long as so many
 FREE_CHUNK = 32  # songs of the free run at a time
 SECONDS_BETWEEN_LINES = 5.0
 

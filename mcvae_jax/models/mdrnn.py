@@ -4,7 +4,7 @@ LSTM layers read z_1 .. z_t and say what z_{t+1} may be: a mixture of diagonal G
 learned start vector gives z_1 a density too. The stop head gives each bar, once it is known, the chance to be the last.
 
 Beyond the thesis, some components may be recall heads: their means are earlier bars of the song, found by attention.
-Half of the bars of real songs repeat an earlier one (BUILD_NOTES.md), and an LSTM has no way to carry whole vectors
+Half of the bars of real songs repeat an earlier one (docs/results.md), and an LSTM has no way to carry whole vectors
 over dozens of bars. The query of a bar and the key of an earlier one come from the states before either was known, so
 a head can find "what came the last time that the song stood here". `recall=0` is the thesis' MDRNN.
 

@@ -1,4 +1,4 @@
-"""Humdrum **kern -> Scores: a reader of our own, since those at hand lose notes or know no bounds (BUILD_NOTES.md)."""
+"""Humdrum **kern -> Scores: a reader of our own, since those at hand lose notes or know no bounds (docs/music.md)."""
 
 import bisect
 import html

@@ -12,7 +12,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track, columns
 from mcvae_jax.music.tokens import to_steps
 
 _DENOMINATORS = (1, 2, 4, 8, 16, 32)
-_CLEARER = 1.25  # accents so much clearer every three quarters than every four are music in three (BUILD_NOTES.md)
+_CLEARER = 1.25  # accents so much clearer every three quarters than every four are music in three (docs/music.md)
 
 
 class Bars(NamedTuple):

@@ -13,7 +13,7 @@ class Format(NamedTuple):
     """A way to write music down, what reads it, and what a file of it may cost.
 
     A book of a thousand tunes may take long, one tune may not: so time goes by size, about ten times what honest files
-    were measured to need (BUILD_NOTES.md).
+    were measured to need (docs/results.md).
     """
 
     name: str

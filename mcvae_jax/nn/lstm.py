@@ -5,7 +5,7 @@ projection stays outside, because for tokens it is a row of a table and for a la
 step; both are cheaper than a product per step.
 
 The four gates are four arrays from end to end. One wide array that is split in each step costs XLA on a CPU three
-times as much as all tanh and sigmoid together (BUILD_NOTES.md, "The LSTM").
+times as much as all tanh and sigmoid together (docs/results.md, "Speed").
 
 Letters: T steps, B sequences, H units, I inputs, V rows of a table. Gates stand in the order of PyTorch: input, forget,
 squash (the thesis' name for the candidate), output.
