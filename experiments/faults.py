@@ -30,11 +30,11 @@ from experiments.breaking.runs import WORKDIR, bits, run
 from experiments.results import write_csv
 from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in
-from mcvae_jax.jsonfile import read_json, read_json_lines
 from mcvae_jax.stages import Times
+from mcvae_jax.storage.files import names_in
+from mcvae_jax.storage.jsonfile import read_json, read_json_lines
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.mcvae import PARTS as STAGES
-from mcvae_jax.workdir import Workdir
 
 CHAIN = 8  # kills of one run
 COLUMNS = ("stage", "fault", "count", "noticed", "equal bits", "named", "most lines", "stack traces", "wrong")

@@ -36,12 +36,12 @@ from experiments.trainings.runs import Result
 from experiments.trainings.tables import MISSING
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import Count, Seconds, read_or_none, write_json
 from mcvae_jax.kinds import kind_of
+from mcvae_jax.storage.jsonfile import Count, Seconds, read_or_none, write_json
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training import metrics, parallel
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.update import init_state, make_update
-from mcvae_jax.workdir import Workdir
 
 SIZES_CPU = (32, 64, 128, 256)
 SIZES = (*SIZES_CPU, 512, 1024)

@@ -13,14 +13,14 @@ from pathlib import Path
 from experiments.results import new_figure, save_figure, write_csv
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.jsonfile import read_json
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import load_config
 from mcvae_jax.stopping import Stopped
+from mcvae_jax.storage.jsonfile import read_json
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.training import loop
 from mcvae_jax.training.metrics import read_metrics
-from mcvae_jax.workdir import Workdir
 
 TARGET = 12.0  # nats per bar
 LATENT = 32

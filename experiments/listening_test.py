@@ -26,12 +26,12 @@ from experiments.listening.page import make_test, write_page
 from experiments.listening.report import analyse
 from mcvae_jax.command import Parser, add_settings, add_whole, run_command, say, settings_of
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in, replacing
-from mcvae_jax.jsonfile import write_json
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
+from mcvae_jax.storage.files import names_in, replacing
+from mcvae_jax.storage.jsonfile import write_json
 
 REAL_SONGS = "real songs"
 

@@ -34,14 +34,14 @@ from mcvae_jax.corpus.pictures import draw as draw_corpus
 from mcvae_jax.corpus.pictures import read_report
 from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in, replacing
-from mcvae_jax.jsonfile import DamagedFile
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, MOST_SEED, Settings
 from mcvae_jax.models.song_model import LATENTS, MEMORY, main_origin
+from mcvae_jax.storage.files import names_in, replacing
+from mcvae_jax.storage.jsonfile import DamagedFile
+from mcvae_jax.storage.workdir import Record, Workdir
 from mcvae_jax.trained import Origin, open_corpus
-from mcvae_jax.workdir import Record, Workdir
 
 PAIRS = "songs_of_a_and_b"  # in summary.json alone
 SPLIT = ("bars", "metre", "melody", "min_pitch", "max_pitch", "held_out", "split", "split_seed")  # of CorpusSettings

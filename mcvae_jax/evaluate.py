@@ -26,10 +26,10 @@ from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.evaluation import FIXED_NGRAM, Plan, evaluate, named
 from mcvae_jax.evaluation.report import write_page
-from mcvae_jax.files import names_in, replacing
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
+from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.trained import open_corpus
 
 FORMAT, VERSION = "mcvae_jax report", 2

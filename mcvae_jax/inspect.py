@@ -8,14 +8,14 @@ import math
 from pathlib import Path
 
 from mcvae_jax import stages
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import DamagedFile, Lines
 from mcvae_jax.kinds import models_of
 from mcvae_jax.sampling import demo, results
+from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
+from mcvae_jax.storage.jsonfile import DamagedFile, Lines
+from mcvae_jax.storage.workdir import Record, Workdir, flatten
 from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_lines, terms
-from mcvae_jax.workdir import Record, Workdir, flatten
 
 BOOKKEEPING = ("step", "split", "seconds")
 AGAIN = "the command of the training makes it again"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.workdir import Workdir
+from mcvae_jax.storage.workdir import Workdir
 
 
 class Kind(NamedTuple):

@@ -23,17 +23,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcvae_jax.chunks import Chunks
 from mcvae_jax.command import Parser, run_command
 from mcvae_jax.command import say as say_at_once
-from mcvae_jax.corpus.store import Corpus, checksum, load_arrays
+from mcvae_jax.corpus.store import Corpus, load_arrays
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing, replacing_file
-from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
+from mcvae_jax.hashing import checksum
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import HIGHEST, NOTE_OFF
+from mcvae_jax.storage.chunks import Chunks
+from mcvae_jax.storage.files import replacing, replacing_file
+from mcvae_jax.storage.jsonfile import DamagedFile, read_json, write_json
 from mcvae_jax.trained import known_origin, open_corpus
 
 Say = Callable[[str], None]

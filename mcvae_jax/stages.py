@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcvae_jax.command import clock
-from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
+from mcvae_jax.storage.disk import CannotWrite
+from mcvae_jax.storage.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training import processes
-from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 

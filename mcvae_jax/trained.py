@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import tree_identity
-from mcvae_jax.workdir import Workdir
+from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
+from mcvae_jax.storage.identity import tree_identity
+from mcvae_jax.storage.workdir import Workdir
 
 
 class DamagedModel(UserError):

@@ -5,16 +5,16 @@ import json
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
-from mcvae_jax.identity import tree_identity
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.mdrnn import make_mdrnn
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.workdir import Record, Workdir
+from mcvae_jax.storage.checkpoints import Checkpoints
+from mcvae_jax.storage.identity import tree_identity
+from mcvae_jax.storage.workdir import Record, Workdir
 from tests.vae_layouts import far_from_the_start
 
 VAE_MODEL = {"units": 6, "latent": 3, "layers": 1, "merge": "add", "matmul_dtype": "float32"}

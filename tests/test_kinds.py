@@ -13,7 +13,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind, kind_of, load, model_folder, open_model
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.options import load_config
-from mcvae_jax.workdir import Record, Workdir
+from mcvae_jax.storage.workdir import Record, Workdir
 from tests.small_models import save_mdrnn, save_run, save_vae
 
 MINE = """

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import tree_identity
 from mcvae_jax.kinds import KINDS, open_model
 from mcvae_jax.models import mdrnn
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.workdirs import open_codec, open_prior
 from mcvae_jax.nn import mixture
+from mcvae_jax.storage.identity import tree_identity
 from mcvae_jax.trained import open_corpus
 from tests.small_models import VAE_MODEL, edit_json, flip_in_the_largest, save_corpus, save_mdrnn, save_run, save_vae
 from tests.vae_layouts import far_from_the_start

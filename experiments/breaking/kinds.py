@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.breaking.runs import NAMED, WORKDIR, Ending, Running, bits, files_of, run
-from mcvae_jax.checkpoints import ITEMS, Checkpoints, DamagedCheckpoint
-from mcvae_jax.identity import tree_identity
+from mcvae_jax.storage.checkpoints import ITEMS, Checkpoints, DamagedCheckpoint
+from mcvae_jax.storage.identity import tree_identity
 from mcvae_jax.tasks.mcvae import DATA as MODELS
 from mcvae_jax.tasks.mcvae import PARTS as STAGES
 

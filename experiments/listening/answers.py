@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import DamagedFile, read_json
+from mcvae_jax.storage.jsonfile import DamagedFile, read_json
 from mcvae_jax.text import brief, printable
 
 FORMAT, VERSION = "mcvae_jax listening answers", 1

@@ -12,8 +12,8 @@ from experiments.listening.answers import Listener, read_answers, read_key
 from experiments.listening.clips import REAL
 from experiments.results import write_csv
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in, replacing
-from mcvae_jax.jsonfile import DamagedFile, read_json, write_json
+from mcvae_jax.storage.files import names_in, replacing
+from mcvae_jax.storage.jsonfile import DamagedFile, read_json, write_json
 from mcvae_jax.text import for_markdown
 
 FORMAT, VERSION = "mcvae_jax listening results", 1

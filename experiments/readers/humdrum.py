@@ -12,8 +12,8 @@ from mcvae_jax.music.humdrum import segment_to_piece, split_segments
 from mcvae_jax.music.measures import piece_to_score
 from mcvae_jax.music.notation import text_of
 from mcvae_jax.music.score import Score
-from tests.test_cases import FOLDER, NOTES
-from tests.test_humdrum import PITCHES, PLAYED, SPINES, TOKENS, kern
+from tests.music.test_cases import FOLDER, NOTES
+from tests.music.test_humdrum import PITCHES, PLAYED, SPINES, TOKENS, kern
 
 REFERENCE = "verovio"
 SUFFIXES = (".krn",)

@@ -9,8 +9,8 @@ import symusic
 from experiments.readers import Note, Peer
 from mcvae_jax.music.midi import read_midi
 from tests import midi_oracle
-from tests.test_cases import FOLDER, NOTES
-from tests.test_midi import SEMANTICS, SOUND, UNUSUAL
+from tests.music.test_cases import FOLDER, NOTES
+from tests.music.test_midi import SEMANTICS, SOUND, UNUSUAL
 
 REFERENCE = "mido"
 SUFFIXES = (".mid", ".midi")

@@ -14,8 +14,8 @@ from mcvae_jax.music.musicxml.archive import PACKED, unpack
 from mcvae_jax.music.musicxml.piece import parts_to_piece
 from mcvae_jax.music.musicxml.tree import read_tree
 from tests import musicxml as xml
+from tests.music.test_cases import FOLDER, NOTES
 from tests.musicxml import attributes, ending, note, notes, part, repeat, score, time
-from tests.test_cases import FOLDER, NOTES
 
 REFERENCE = "music21"
 SUFFIXES = (".xml", ".musicxml", ".mxl")

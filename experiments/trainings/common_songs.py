@@ -9,9 +9,9 @@ from experiments.trainings.runs import Result
 from experiments.trainings.scores import corpus_folder
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import read_or_none, write_json
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.song_model import bits_of_songs, main_origin
+from mcvae_jax.storage.jsonfile import read_or_none, write_json
 from mcvae_jax.trained import open_corpus
 
 Say = Callable[[str], None]

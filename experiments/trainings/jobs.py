@@ -23,8 +23,8 @@ from experiments.trainings.scores import Scores, score_run
 from mcvae_jax import stages, stopping
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import read_or_none
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.storage.jsonfile import read_or_none
 from mcvae_jax.tasks import mcvae
 
 Say = Callable[[str], None]

@@ -28,12 +28,12 @@ from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import list_files
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.options import parse as parse_config
+from mcvae_jax.storage.files import names_in
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks import mcvae
 from mcvae_jax.tasks.vae import default_folder
-from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 Arms = Mapping[str, Sequence[str]]  # name -> changes, as 'vae.loss.beta=0.2'

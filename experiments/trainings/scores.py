@@ -19,14 +19,14 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.evaluation import song_measures as training_measures
 from mcvae_jax.evaluation.measures import Measure, measure_songs, repeats_by_lag
-from mcvae_jax.jsonfile import read_json, read_or_none, write_json
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS
 from mcvae_jax.models.song_model import MEMORY, SongModel, main_origin
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.sampling import modes
+from mcvae_jax.storage.jsonfile import read_json, read_or_none, write_json
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import open_corpus
-from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 Scores = dict[str, Any]  # scores.json

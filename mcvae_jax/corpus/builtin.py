@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
-from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing_file
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
 from mcvae_jax.music.readers import limits_of, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.storage.disk import CannotWrite
+from mcvae_jax.storage.files import replacing_file
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
 CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from mcvae_jax.corpus.report import SECOND_LIMIT, commonest_tokens, token_name
 from mcvae_jax.corpus.store import read_header
-from mcvae_jax.jsonfile import Count, DamagedFile, conform, digest_of, read_json
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.storage.jsonfile import Count, DamagedFile, conform, digest_of, read_json
 from mcvae_jax.text import for_figure
 
 # the signs of the thesis: mean a green triangle, median an orange line, outliers blue crosses

@@ -24,8 +24,10 @@ import numpy as np
 
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing
-from mcvae_jax.jsonfile import (
+from mcvae_jax.hashing import checksum
+from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.storage.files import replacing
+from mcvae_jax.storage.jsonfile import (
     CHECK,
     DamagedFile,
     conform,
@@ -36,7 +38,6 @@ from mcvae_jax.jsonfile import (
     write_json,
     write_json_lines,
 )
-from mcvae_jax.music.bars import distinct_bars
 
 FORMAT, VERSION = "mcvae_jax corpus", 1
 TRAIN, HELD_OUT, EXCLUDED = 0, 1, 2
@@ -205,13 +206,6 @@ def load_arrays(folder: Path, names: Iterable[str], checksums: Mapping[str, str]
         if checksums.get(name) != checksum(arrays[name]):
             raise DamagedFile(path, "it is not what was written")
     return arrays
-
-
-def checksum(array: np.ndarray) -> str:
-    """32 hex digits of the type, shape and values of an array."""
-    digest = blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def write_corpus(

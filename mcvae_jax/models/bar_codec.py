@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.chunks import Chunks
 from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
@@ -24,6 +23,7 @@ from mcvae_jax.models.vae import VAE, Decoder, Prediction
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.layers import applied
+from mcvae_jax.storage.chunks import Chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array

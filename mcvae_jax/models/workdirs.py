@@ -16,8 +16,8 @@ from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
-from mcvae_jax.workdir import Workdir
 
 
 def open_bar_by_bar(kind: Kind, folder: Path, which: str | int) -> BarByBar:

@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in, replacing
-from mcvae_jax.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
+from mcvae_jax.storage.files import names_in, replacing
+from mcvae_jax.storage.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.text import for_figure, printable
 
 FORMAT, VERSION = "mcvae_jax songs", 1

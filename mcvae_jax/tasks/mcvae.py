@@ -14,7 +14,6 @@ from typing import Any
 
 from mcvae_jax import stages as stages_module
 from mcvae_jax.batches.bars import check_shifts
-from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
@@ -23,13 +22,14 @@ from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
 from mcvae_jax.stages import Stage, Stopwatch
+from mcvae_jax.storage.checkpoints import Checkpoints
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.prior import choose_songs, read_settings
 from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.trained import LostCorpus, find_corpus
 from mcvae_jax.training import loop, processes
 from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields
 from mcvae_jax.training.results import is_finished
-from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 

@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.workdir import LATER_FIELDS
+from mcvae_jax.storage.workdir import LATER_FIELDS
 
 Fields = Mapping[str, Any]  # name -> type, or Fields of a section
 

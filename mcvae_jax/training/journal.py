@@ -7,14 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcvae_jax.checkpoints import OBJECTIVE
 from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.checkpoints import OBJECTIVE
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.optimizer import make_schedule
 from mcvae_jax.training.task import Params, Sums, Task
 from mcvae_jax.training.update import Report, make_held_out_sums
-from mcvae_jax.workdir import Workdir
 
 
 class NotFinite(Exception):

@@ -17,11 +17,12 @@ import jax
 import numpy as np
 
 from mcvae_jax import stopping
-from mcvae_jax.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.command import say as say_at_once
-from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import names_in
+from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
+from mcvae_jax.storage.disk import CannotWrite
+from mcvae_jax.storage.files import names_in
+from mcvae_jax.storage.workdir import Record, Workdir, flatten
 from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
@@ -29,7 +30,6 @@ from mcvae_jax.training.results import is_finished, write_results
 from mcvae_jax.training.start import first_state, sources
 from mcvae_jax.training.task import Batch, Task
 from mcvae_jax.training.update import make_update
-from mcvae_jax.workdir import Record, Workdir, flatten
 
 Say = Callable[[str], None]
 

@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mcvae_jax.disk import writing
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing_file
-from mcvae_jax.jsonfile import Count, DamagedFile, Lines, Object, Seconds, conform, read_json_lines
+from mcvae_jax.storage.disk import writing
+from mcvae_jax.storage.files import replacing_file
+from mcvae_jax.storage.jsonfile import Count, DamagedFile, Lines, Object, Seconds, conform, read_json_lines
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")

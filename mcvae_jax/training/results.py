@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import jax
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
-from mcvae_jax.files import adding
-from mcvae_jax.jsonfile import digest_of, write_json
+from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, Restored, target
+from mcvae_jax.storage.files import adding
+from mcvae_jax.storage.jsonfile import digest_of, write_json
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training import metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
-from mcvae_jax.workdir import Workdir
 
 Say = Callable[[str], None]
 

@@ -9,8 +9,8 @@ import time
 from typing import Any, TypedDict
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.workdir import differences
 from mcvae_jax.training.peers import FIRST_LINE, LINES, LONGEST, LOST, Message, Peers, ProcessLost, message_of, say
-from mcvae_jax.workdir import differences
 
 Facts = dict[str, Any]
 

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import optax
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
+from mcvae_jax.storage.workdir import Workdir, differences
 from mcvae_jax.training.parallel import Layout
 from mcvae_jax.training.task import Params, Task
 from mcvae_jax.training.update import State, init_state
-from mcvae_jax.workdir import Workdir, differences
 
 
 class Source(NamedTuple):

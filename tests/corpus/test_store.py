@@ -18,7 +18,7 @@ from mcvae_jax.corpus.store import (
     write_corpus,
 )
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import read_json_lines, write_json_lines
+from mcvae_jax.storage.jsonfile import read_json_lines, write_json_lines
 
 SETTINGS = CorpusSettings("source", held_out=0.25)
 NASTY_NAMES = ["../../etc/passwd", 'a"b\n\x1b[2J', "not \udcff utf-8", "日本"]

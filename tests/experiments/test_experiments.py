@@ -17,7 +17,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.music.tokens import NOTE_OFF
-from mcvae_jax.workdir import Workdir
+from mcvae_jax.storage.workdir import Workdir
 from tests.small_models import edit_json, save_corpus, save_mdrnn, save_vae
 
 

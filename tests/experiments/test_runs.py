@@ -20,7 +20,7 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
-from mcvae_jax.workdir import Workdir
+from mcvae_jax.storage.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 

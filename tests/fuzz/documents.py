@@ -16,17 +16,17 @@ from experiments.trainings.scores import Scores
 from mcvae_jax import latents, pipeline
 from mcvae_jax.corpus import pictures
 from mcvae_jax.corpus.store import Corpus, digest_of, read_header
-from mcvae_jax.identity import About, read_about, recorded_run, write_about
-from mcvae_jax.jsonfile import read_or_none, write_json, write_json_lines
 from mcvae_jax.kinds import open_model
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.results import Written, check_folder
+from mcvae_jax.storage.identity import About, read_about, recorded_run, write_about
+from mcvae_jax.storage.jsonfile import read_or_none, write_json, write_json_lines
+from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training.metrics import MetricsLog, read_lines
-from mcvae_jax.workdir import Workdir
+from tests.corpus.test_report import example_report
+from tests.experiments.test_faults import GOOD
 from tests.listening import answers_of
 from tests.small_models import edit_json, save_corpus, save_vae
-from tests.test_faults import GOOD
-from tests.test_report import example_report
 
 Say = Callable[[str], None]
 KEY = {

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests import midi_oracle as raw
 from tests import musicxml as xml
 from tests.fuzz.strategies import VALUE
+from tests.music.test_abc import HEADER, STANDARD
+from tests.music.test_cases import FOLDER
+from tests.music.test_humdrum import BAD, PLAYED, SPINES, TOKENS, kern
+from tests.music.test_musicxml_files import XML, container, packed
+from tests.music.test_notation import MUSICXML
 from tests.mutants import mutate_tree
-from tests.test_abc import HEADER, STANDARD
-from tests.test_cases import FOLDER
-from tests.test_humdrum import BAD, PLAYED, SPINES, TOKENS, kern
-from tests.test_musicxml_files import XML, container, packed
-from tests.test_notation import MUSICXML
 
 # ---- MIDI
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mcvae_jax.corpus import archives
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.score import Reason, Skip
+from tests.corpus.test_archives import CASES, MUSIC, special, tar_bytes, write_zip
 from tests.fuzz.bounds import within
 from tests.fuzz.strategies import mutants
 from tests.mutants import mutate_archive
-from tests.test_archives import CASES, MUSIC, special, tar_bytes, write_zip
 
 pytestmark = pytest.mark.fuzz
 

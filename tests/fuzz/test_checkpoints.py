@@ -10,11 +10,11 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from mcvae_jax.checkpoints import Checkpoints
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.checkpoints import Checkpoints
 from tests.fuzz.strategies import CHANCE
 from tests.mutants import mutate_bytes
-from tests.test_checkpoints import items, wanted
+from tests.storage.test_checkpoints import items, wanted
 
 pytestmark = pytest.mark.fuzz
 STEP = 5

@@ -26,7 +26,7 @@ from mcvae_jax.sampling.seeds import read_seed
 from mcvae_jax.sampling.song import ComposedSong, Setting, check_song, read_back, unseeded, write_song
 from tests.sampling.test_seeds import ABC
 from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_vae
-from tests.test_pipeline import arguments, songs_of
+from tests.tasks.test_mcvae import arguments, songs_of
 
 JIG = "X:1\nT:Jig\nM:6/8\nL:1/8\nQ:3/8=120\nK:G\nd|c2e gec|d3 B2G|c2e gec|d3 B2z|]\n"
 METRES = {12: [(3, 4), (6, 8), (3, 8), (12, 8), (12, 16), (1, 4)], 24: [(4, 4), (2, 4), (2, 2)], 18: [(9, 8), (3, 8)]}

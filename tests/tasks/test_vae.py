@@ -14,9 +14,9 @@ from mcvae_jax.kinds import kind_of
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import Dropout
 from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.storage.workdir import Record, Workdir
 from mcvae_jax.tasks import vae as vae_task
 from mcvae_jax.training.update import init_state, make_update
-from mcvae_jax.workdir import Record, Workdir
 from tests.layouts import check_layouts_agree
 from tests.small_models import save_corpus
 from tests.vae_layouts import make_task

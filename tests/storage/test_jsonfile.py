@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.jsonfile import (
+from mcvae_jax.storage.jsonfile import (
     DamagedFile,
     Lines,
     Seconds,

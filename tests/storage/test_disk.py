@@ -8,8 +8,8 @@ import resource
 import numpy as np
 import pytest
 
-from mcvae_jax.disk import CannotWrite, cannot_write, reason_of, writing
-from mcvae_jax.files import replacing, replacing_file
+from mcvae_jax.storage.disk import CannotWrite, cannot_write, reason_of, writing
+from mcvae_jax.storage.files import replacing, replacing_file
 
 TENSORSTORE = 'RESOURCE_EXHAUSTED: Error writing "a/0": Failed to write to file [OS error 28: ENOSPC No space left]'
 

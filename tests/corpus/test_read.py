@@ -246,14 +246,14 @@ def odd(data):
 
 @pytest.mark.parametrize("data", [b"key", b"recursion", b"system"])
 def test_whatever_a_reader_raises_is_the_reason_of_its_file(tmp_path, monkeypatch, data):
-    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    form = readers.FORMATS[".krn"]._replace(reader="tests.corpus.test_read:odd")
     monkeypatch.setitem(readers.FORMATS, ".krn", form)
     (skipped,) = read_file(sources.File("a.krn", ".krn", data=data), CorpusSettings(""))
     assert skipped.reason == Reason.DAMAGED and skipped.detail.isprintable() and "Error" in skipped.detail
 
 
 def test_a_lack_of_memory_is_no_damage_whatever_a_library_calls_it(monkeypatch):
-    form = readers.FORMATS[".krn"]._replace(reader="tests.test_read:odd")
+    form = readers.FORMATS[".krn"]._replace(reader="tests.corpus.test_read:odd")
     monkeypatch.setitem(readers.FORMATS, ".krn", form)
     with pytest.raises(MemoryError):
         read_file(sources.File("a.krn", ".krn", data=b"memory"), CorpusSettings(""))

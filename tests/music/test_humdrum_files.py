@@ -10,7 +10,7 @@ import pytest
 from experiments.readers.humdrum import our_notes, pieces
 from tests.oracles.make_humdrum import sums
 
-ORACLE = json.loads((Path(__file__).parent / "oracles" / "humdrum.json").read_text())
+ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "humdrum.json").read_text())
 
 
 @pytest.fixture(scope="module")

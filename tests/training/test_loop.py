@@ -16,12 +16,12 @@ import optax
 import pytest
 from matplotlib.figure import Figure
 
-from mcvae_jax.checkpoints import Checkpoints, target
 from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.checkpoints import Checkpoints, target
+from mcvae_jax.storage.workdir import Workdir, differences
 from mcvae_jax.training import loop, metrics, update
 from mcvae_jax.training.optimizer import make_optimizer
-from mcvae_jax.workdir import Workdir, differences
 from tests import toy_task
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
-from mcvae_jax.disk import CannotWrite
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import tree_identity
-from tests.test_disk import files_up_to
+from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, target
+from mcvae_jax.storage.disk import CannotWrite
+from mcvae_jax.storage.identity import tree_identity
+from tests.storage.test_disk import files_up_to
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 

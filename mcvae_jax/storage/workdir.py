@@ -15,10 +15,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
-from mcvae_jax.disk import writing
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import recorded_run
-from mcvae_jax.jsonfile import Count, DamagedFile, Object, conform, digest_of, read_json, read_or_none, write_json
+from mcvae_jax.storage.disk import writing
+from mcvae_jax.storage.identity import recorded_run
+from mcvae_jax.storage.jsonfile import (
+    Count,
+    DamagedFile,
+    Object,
+    conform,
+    digest_of,
+    read_json,
+    read_or_none,
+    write_json,
+)
 
 # Fields that may change from one start of a run to the next. They change how far it goes and what it tells of
 # itself, and no parameter at any step (`parallel`: to rounding).

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.store import checksum
+from mcvae_jax.hashing import checksum
 
 FACTS = "facts.json"
 

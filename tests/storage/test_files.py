@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mcvae_jax import files
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage import files
 
 MAKER = """
 import sys, time
 from pathlib import Path
-from mcvae_jax import files
+from mcvae_jax.storage import files
 place, kind = Path(sys.argv[1]), sys.argv[2]
 if kind == "file":
     with files.replacing_file(place) as file:
@@ -136,7 +136,7 @@ def test_a_block_that_fails_leaves_what_stood_there(tmp_path):
 
 
 def test_builders_at_a_time_leave_one_whole_folder(tmp_path):
-    code = "import sys; from pathlib import Path; from tests.test_files import write\n"
+    code = "import sys; from pathlib import Path; from tests.storage.test_files import write\n"
     code += "for n in range(40): write(Path(sys.argv[1]), sys.argv[2])"
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", code, str(tmp_path / "made")]

@@ -5,10 +5,10 @@ import shutil
 import jax
 import pytest
 
-from mcvae_jax.checkpoints import Checkpoints, DamagedCheckpoint, target
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, target
 from tests.small_models import flip_in_the_largest
-from tests.test_checkpoints import DEVICE, items, saved, wanted  # noqa: F401
+from tests.storage.test_checkpoints import DEVICE, items, saved, wanted  # noqa: F401
 
 
 def damage_of(folder, step=5):

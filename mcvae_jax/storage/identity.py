@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcvae_jax.jsonfile import DamagedFile, Object, conform, parse, read_json, write_json
+from mcvae_jax.storage.jsonfile import DamagedFile, Object, conform, parse, read_json, write_json
 
 OBJECTIVE = "objective"  # the entry of the metrics that 'best' minimises
 ITEM, FILE = "identity", "identity.json"  # of a checkpoint's folder

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, overload
 import msgspec
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.files import replacing_file
+from mcvae_jax.storage.files import replacing_file
 
 T = TypeVar("T")
 Object = dict[str, Any]

@@ -22,7 +22,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.score import Reason, Skip
 from tests import midi_oracle as raw
 
-CASES = Path(__file__).parent / "cases" / "archives"
+CASES = Path(__file__).parents[1] / "cases" / "archives"
 MUSIC = raw.midi(raw.melody(range(60, 76), 480))
 ODD_NAMES = ["../../up.mid", "/tmp/absolute.mid", "x\x1b[2J\u202e.mid", "same.mid", "same.mid", "p" * 5000 + ".mid"]
 

@@ -10,7 +10,7 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.music.readers import read_scores
 from mcvae_jax.music.score import Reason, Score, Skip
 
-FOLDER = Path(__file__).parent / "cases"
+FOLDER = Path(__file__).parents[1] / "cases"
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 
 Note = tuple[int, float, float]  # pitch, start and end in quarters

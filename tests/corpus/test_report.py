@@ -19,8 +19,8 @@ from mcvae_jax.corpus.report import (
     write_report,
 )
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.jsonfile import DamagedFile, write_json
 from mcvae_jax.music.bars import MOVE_BINS, Stats
+from mcvae_jax.storage.jsonfile import DamagedFile, write_json
 from tests.small_models import edit_json, save_corpus
 
 SETTINGS = CorpusSettings("a source", max_bars=400, held_out=0.3)

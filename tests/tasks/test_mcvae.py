@@ -21,7 +21,7 @@ from tests.small_models import edit_json, save_corpus
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
-CONFIG = Path(__file__).parent.parent / "configs" / "mcvae.py"
+CONFIG = Path(__file__).parents[2] / "configs" / "mcvae.py"
 TINY = """
     vae.model.units=8 vae.model.latent=4 vae.model.layers=1 vae.train.batch_size=8
     vae.train.steps=6 vae.train.log_every=2 vae.train.eval_every=3 vae.train.save_every=2

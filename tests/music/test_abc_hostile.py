@@ -8,7 +8,7 @@ import pytest
 
 from mcvae_jax.music.readers import read_scores
 from mcvae_jax.music.score import Reason, Skip
-from tests.test_abc import HEADER
+from tests.music.test_abc import HEADER
 
 SIZE = 1 << 20  # characters
 MAX_SECONDS, MAX_MEBIBYTES = 20.0, 450  # of one text; measured are 7.6 s and 300 MB on a loaded core
@@ -62,7 +62,7 @@ MEASURE = """
 import resource, sys, time
 from mcvae_jax.music.readers import read_scores
 from mcvae_jax.music.score import Skip
-from tests.test_abc_hostile import LONG
+from tests.music.test_abc_hostile import LONG
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start, before = time.process_time(), peak()

@@ -8,8 +8,8 @@ import pytest
 
 from mcvae_jax.music.readers import read_scores
 from mcvae_jax.music.score import Score, Skip
+from tests.music.test_musicxml_files import packed
 from tests.musicxml import attributes, note, notes, part, score, time
-from tests.test_musicxml_files import packed
 
 HUGE = 4 << 20
 MUSIC = notes("C4 D4 E4 F4")

@@ -11,7 +11,7 @@ from mcvae_jax.kinds import open_model
 from mcvae_jax.models.song_model import main_origin
 from mcvae_jax.trained import open_corpus
 from tests.small_models import edit_json
-from tests.test_pipeline import command, copy, corpora, finished, songs_of  # noqa: F401
+from tests.tasks.test_mcvae import command, copy, corpora, finished, songs_of  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 

@@ -16,11 +16,20 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, PreservationContext
 
-from mcvae_jax.disk import cannot_write, is_of_disk, refusal
 from mcvae_jax.errors import UserError
-from mcvae_jax.identity import ITEM, OBJECTIVE, About, has_about, named_leaves, read_about, tree_identity, write_about
-from mcvae_jax.jsonfile import DamagedFile, check_of
-from mcvae_jax.noise import silence
+from mcvae_jax.storage.disk import cannot_write, is_of_disk, refusal
+from mcvae_jax.storage.identity import (
+    ITEM,
+    OBJECTIVE,
+    About,
+    has_about,
+    named_leaves,
+    read_about,
+    tree_identity,
+    write_about,
+)
+from mcvae_jax.storage.jsonfile import DamagedFile, check_of
+from mcvae_jax.storage.noise import silence
 
 ITEMS = ("params", "opt_state")
 

@@ -13,7 +13,7 @@ from mcvae_jax.music.score import Reason, Score, Skip
 from tests.written_cases import Case, read_cases
 
 HEADER = "X:1\nM:4/4\nL:1/4\nK:C\n"
-STANDARD = read_cases(Path(__file__).parent / "cases" / "abc_standard.txt", HEADER)
+STANDARD = read_cases(Path(__file__).parents[1] / "cases" / "abc_standard.txt", HEADER)
 
 
 def read(source: str | bytes) -> Score:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcvae_jax import stopping
-from mcvae_jax.disk import CannotWrite, cannot_write, writing
+from mcvae_jax.storage.disk import CannotWrite, cannot_write, writing
 
 _PART = ".part"
 

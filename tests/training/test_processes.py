@@ -13,7 +13,7 @@ import pytest
 from mcvae_jax.kinds import open_model
 from mcvae_jax.training.peers import LOST
 from mcvae_jax.training.rollcall import free_port
-from tests.test_pipeline import CONFIG
+from tests.tasks.test_mcvae import CONFIG
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
 
