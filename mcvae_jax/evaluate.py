@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mcvae_jax import versions
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, Corpus
@@ -117,6 +118,7 @@ def facts(models: Sequence[SongModel], encoder: SongModel | None, corpus: Corpus
     }
     if encoder:
         found["latents of"] = str(main_origin(encoder).folder)
+    found["computed on"] = versions.here()
     for name, model in named(models).items():
         for part, origin in model.origins.items():
             found[f"{name}: {part}" if len(models) > 1 else part] = origin.facts()

@@ -7,7 +7,7 @@ It writes nothing.
 import math
 from pathlib import Path
 
-from mcvae_jax import stages
+from mcvae_jax import stages, versions
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import models_of
@@ -63,6 +63,9 @@ def _describe_run(folder: Path, section: str = "") -> list[str]:
     if record.init_from:
         lines.append(f"started from the best parameters of {record.init_from}")
     lines += ["", "config", *_config_lines(record.config), "", "data", *_aligned(flatten(record.data))]
+    if record.environments:
+        ran = {f"from step {each['from_step']}": versions.as_text(each["on"]) for each in record.environments}
+        lines += ["", "computed on", *_aligned(ran)]
     steps: list[int] = []
     best = None
     if workdir.checkpoints.is_dir():

@@ -22,7 +22,7 @@ python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 import shlex
 from pathlib import Path
 
-from mcvae_jax import stages
+from mcvae_jax import stages, versions
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import PIPELINES, kind_of, load
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     if not supervise.is_child():
         return supervise.run(NAME, argv)
     supervise.work()
-    facts = {"config": options.config.to_dict(), "init_from": options.init_from, "versions": processes.versions()}
+    facts = {"config": options.config.to_dict(), "init_from": options.init_from, "versions": versions.versions()}
     seconds = options.distributed_timeout or processes.SECONDS
     with processes.joined(options.distributed, seconds, facts):
         return run(options, argv)

@@ -16,12 +16,14 @@ from mcvae_jax.training.task import Task
 ALL_KINDS = Dropout(0.3, 0.2, 0.2)
 
 
-def make_task(dropout: Dropout = ALL_KINDS, encoding: str = "steps", **loss) -> Task:
+def make_task(
+    dropout: Dropout = ALL_KINDS, encoding: str = "steps", units: int = 16, dtype: jnp.dtype = jnp.float32, **loss
+) -> Task:
     """The task with token weights, and weights of the examples that differ from device to device.
 
     One layer, because it is compiled a dozen times.
     """
-    vae = ENCODINGS[encoding](units=16, latent=5, layers=1)
+    vae = ENCODINGS[encoding](units=units, latent=5, layers=1, dtype=dtype)
     settings = elbo.ObjectiveSettings(**loss)
     token_weights = jnp.linspace(0.5, 1.5, OUTCOMES)
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mcvae_jax import stopping
+from mcvae_jax import stopping, versions
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.pianoroll import draw_pianoroll
@@ -86,12 +86,15 @@ def write_results(
             say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
         _draw(songs, place / "songs.png")
-        write_page(place / "index.html", songs, title, about, previews, warnings)
+        on = versions.here()
+        facts = {**about, "computed on": versions.as_text(on)}
+        write_page(place / "index.html", songs, title, facts, previews, warnings)
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "title": title,
             "about": dict(about),
+            "computed_on": on,
             "warnings": warnings,
             "songs": [_record(song, song.name in previews) for song in songs],
         }

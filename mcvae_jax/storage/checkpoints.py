@@ -60,8 +60,8 @@ class Checkpoints:
     """The checkpoints in a folder. Use as a context manager: leaving it waits for the last save."""
 
     def __init__(self, folder: Path | str, read_only: bool = False, run: Mapping[str, Any] | None = None) -> None:
-        """run: what config.json holds, which every checkpoint keeps a copy of."""
-        self.folder, self._run, self._needs = Path(folder).absolute(), dict(run or {}), 0
+        """run: what config.json holds, which every checkpoint keeps a copy of; it may be set anew."""
+        self.folder, self.run, self._needs = Path(folder).absolute(), dict(run or {}), 0
         if read_only and not self.folder.is_dir():
             raise UserError(f"{self.folder} holds no checkpoint; train there first.")
         options = ocp.CheckpointManagerOptions(
@@ -155,7 +155,7 @@ class Checkpoints:
         Raises CannotWrite where this save or the one before it could not be written.
         """
         layouts = {name: check_of(_shapes(items[name])) for name in ITEMS}
-        about = About(step, {}, layouts, metrics or {}, self._run)
+        about = About(step, {}, layouts, metrics or {}, self.run)
         args = {name: ocp.args.StandardSave(items[name]) for name in ITEMS}
         args[ITEM] = _AboutArgs(about, {name: jax.device_get(items[name]) for name in ITEMS})
         self._needs = sum(leaf.nbytes for leaf in jax.tree.leaves(items))

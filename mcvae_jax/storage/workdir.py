@@ -1,6 +1,6 @@
 """The folder of one training run. Training writes it; sampling, evaluation and inspect read it.
 
-config.json     what was asked for: the config, the identity of the data, the command
+config.json     what was asked for: the config, the identity of the data, the command; and on what it was computed
 checkpoints/    the newest and the best (checkpoints.py)
 metrics.jsonl   one line a log entry, training and held-out
 results/        what the end of the run wrote; summary.json is written last
@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -54,6 +54,13 @@ LATER_FIELDS = {
 }
 
 
+class Environment(TypedDict):
+    """On what a part of a run was computed."""
+
+    from_step: Count
+    on: dict[str, str]  # versions and devices, see mcvae_jax.versions
+
+
 class Record(NamedTuple):
     """What config.json holds."""
 
@@ -62,6 +69,7 @@ class Record(NamedTuple):
     init_from: str  # the workdir whose best parameters were the start; '' for none
     command: str  # what was typed; '' from a notebook
     code: str = ""  # the folder of a model of one's own, see kinds.py; '' for those of this package
+    environments: Sequence[Environment] = ()  # in their order; none in earlier versions
 
 
 class Stored(NamedTuple):
@@ -104,6 +112,7 @@ class _Record(TypedDict):
     init_from: str
     command: str
     code: NotRequired[str]
+    environments: NotRequired[list[Environment]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,9 +217,15 @@ class Workdir:
             if record.init_from not in ("", old.init_from):
                 started = f"from {old.init_from}" if old.init_from else "from random parameters"
                 raise UserError(f"{self.folder} was started {started}; for another start take another --workdir.")
-            record = record._replace(init_from=old.init_from, command=record.command or old.command)
-        write_json(self.config, record._asdict())
+            record = record._replace(
+                init_from=old.init_from, command=record.command or old.command, environments=old.environments
+            )
+        self.write(record)
         return record
+
+    def write(self, record: Record) -> None:
+        """Writes the record of a folder that is the run's."""
+        write_json(self.config, record._asdict())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

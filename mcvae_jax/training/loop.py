@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mcvae_jax import stopping
+from mcvae_jax import stopping, versions
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import names_in
-from mcvae_jax.storage.workdir import Record, Workdir, flatten
+from mcvae_jax.storage.workdir import Environment, Record, Workdir, differences, flatten
 from mcvae_jax.training import parallel, processes
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
@@ -128,7 +128,7 @@ def train(
                 run.say(f"{folder} is done: step {steps}, results in {workdir.results}. Nothing is left to do.")
                 return Outcome(steps, 0)
             with _memory_explained(config):
-                outcome = _train_steps(run, record.init_from)
+                outcome = _train_steps(run, record)
                 if not outcome.signal:
                     write_results(task, layout, workdir, checkpoints, steps, run.say)
             return outcome
@@ -182,15 +182,16 @@ def _memory_explained(config: Any) -> Iterator[None]:
         ) from error
 
 
-def _train_steps(run: Run, start_from: str) -> Outcome:
+def _train_steps(run: Run, record: Record) -> Outcome:
     """From where the workdir stands to the last step, or to a signal."""
     task, config, layout, checkpoints = run.task, run.config, run.layout, run.checkpoints
     optimizer = make_optimizer(config.optimizer, task.constants)
-    state = first_state(task, optimizer, config, layout, run.workdir, checkpoints, start_from, run.say)
+    state = first_state(task, optimizer, config, layout, run.workdir, checkpoints, record.init_from, run.say)
     step = first = int(state.step)
     steps = config.train.steps
     if step == steps:
         return Outcome(step, 0)
+    _note_environment(run, record, step)
     update_fn = layout.compile_update(make_update(task, optimizer, config.seed))
     evaluate = make_evaluation(task, layout, config.seed)
     journal = Journal(task, config, run.workdir, run.say, step)
@@ -224,6 +225,21 @@ def _train_steps(run: Run, start_from: str) -> Outcome:
     if received:
         run.say(f"Stopped at step {step}/{steps} and saved. The same command again goes on from there.")
     return Outcome(step, received)
+
+
+def _note_environment(run: Run, record: Record, step: int) -> None:
+    """Records on what the run is computed from this step; where that was something else before, it is said."""
+    on = versions.here()
+    earlier = [each for each in record.environments if each["from_step"] < step]
+    changes = differences(earlier[-1]["on"], on) if earlier else []
+    if changes:
+        run.say(f"Other versions or devices than before ({'; '.join(changes)}): the last digits may differ.")
+    if changes or not earlier:
+        earlier.append(Environment(from_step=step, on=on))
+    record = record._replace(environments=earlier)
+    run.checkpoints.run = record._asdict()
+    if processes.is_first():
+        run.workdir.write(record)
 
 
 def _lowest_objective(checkpoints: Checkpoints) -> float:

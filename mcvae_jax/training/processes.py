@@ -15,7 +15,6 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import Any, TypeVar
 
 import jax
@@ -98,11 +97,6 @@ def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = No
         if lost:
             raise lost from error
         raise
-
-
-def versions() -> dict[str, str]:
-    """What must be the same in all processes, beside what they were asked for."""
-    return {name: version(name) for name in ("jax", "jaxlib")}
 
 
 def by_first(name: str, make: Callable[[], Any]) -> Any:

@@ -1,0 +1,72 @@
+"""On what a computation runs: the versions and devices that its last digits depend on."""
+
+import contextlib
+import functools
+import os
+import platform
+import subprocess
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jax
+
+LIBRARIES = ("jax", "jaxlib", "flax", "numpy")
+PACKAGE = "mcvae_jax"
+_GIT_SECONDS = 10.0  # longer than git takes on a slow disk
+
+
+@functools.cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES} | {PACKAGE: _own()}
+    return tuple(found.items())
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of the libraries that compute, and of this package with its commit, where it is a checkout."""
+    return dict(_versions())
+
+
+def devices() -> str:
+    """Those that JAX computes on, in all processes: '1 cpu', '8 TPU v4 of 2 processes'."""
+    kinds = Counter(device.device_kind for device in jax.devices())
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return text if jax.process_count() == 1 else f"{text} of {jax.process_count()} processes"
+
+
+def here() -> dict[str, str]:
+    """Versions and devices together, as results record them."""
+    return versions() | {"devices": devices()}
+
+
+def as_text(facts: dict[str, str]) -> str:
+    """'python 3.13.0, jax 0.7.2, ..., devices: 1 cpu'."""
+    return ", ".join(f"devices: {value}" if name == "devices" else f"{name} {value}" for name, value in facts.items())
+
+
+def _own() -> str:
+    """'0.1.0', with ' of commit 1a2b3c4d5e6f' where it is a checkout, and ', changed' where files of that are."""
+    try:
+        release = version(PACKAGE)
+    except PackageNotFoundError:  # a checkout on PYTHONPATH
+        release = "not installed"
+    commit = _commit(Path(__file__).parents[1])
+    return f"{release} of commit {commit}" if commit else release
+
+
+def _commit(folder: Path) -> str:
+    """'1a2b3c4d5e6f' or '1a2b3c4d5e6f, changed' of a checkout's root; '' for any other folder, and without git."""
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=, changed"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            command,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},  # it only looks
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_GIT_SECONDS,
+        )
+        return done.stdout.strip()
+    return ""
