@@ -8,10 +8,11 @@ import math
 import re
 from xml.etree import ElementTree
 
+import jax
 import numpy as np
 import pytest
 
-from mcvae_jax import evaluate
+from mcvae_jax import evaluate, versions
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import classifiers, compare, controls, scores
@@ -79,7 +80,7 @@ def test_the_report_says_what_its_numbers_hold_for(report, runs):
     assert about["latents of"] == str(runs / "vae")
     assert about["corpus"]["identity"] == open_corpus(origins["VAE"]).identity
     assert (about["seed"], about["songs"], about["bars"], about["draws"]) == (0, 5, 8, 1)
-    assert "--songs=5" in about["command"]
+    assert "--songs=5" in about["command"] and about["computed on"] == versions.here()
     assert about["held-out songs"] == {
         "scored": len(HELD_OUT_LENGTHS),
         "too short or too long": 1,
@@ -112,7 +113,7 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
     for name, row in report["models"]["rows"].items():
         assert name in text and row["role"] in text and row["likelihood"] in text
         assert all(f"{row[figure]['value']:.2f}" in text for figure in ("bits_per_bar", "new", "repeated"))
-    for name in [*report["sets"]["sets"], *MEASURES, report["about"]["MDRNN"]["identity"]]:
+    for name in [*report["sets"]["sets"], *MEASURES, report["about"]["MDRNN"]["identity"], jax.__version__]:
         assert name in text
     assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
     assert page.count("<svg") == len(MEASURES) + 1

@@ -10,6 +10,7 @@ import mido
 import numpy as np
 import pytest
 
+from mcvae_jax import versions
 from mcvae_jax.corpus.read import read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
@@ -203,6 +204,8 @@ def test_the_folder_of_a_call(tmp_path):
     assert (
         stored["about"] == {"seed": 7} and stored["songs"][1]["given"] == [0] and stored["songs"][1]["metre"] == [4, 4]
     )
+    assert stored["computed_on"] == versions.here()
+    assert versions.as_text(versions.here()) in (folder / "index.html").read_text("utf-8")
     assert stored["songs"][1]["sections"] == [[0, "seed"], [1, "composed"]]
     np.testing.assert_array_equal(stored["songs"][1]["tokens"], songs[1].bars)
     for song in songs:

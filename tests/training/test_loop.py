@@ -16,6 +16,7 @@ import optax
 import pytest
 from matplotlib.figure import Figure
 
+from mcvae_jax import inspect, versions
 from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.checkpoints import Checkpoints, target
@@ -23,6 +24,7 @@ from mcvae_jax.storage.workdir import Workdir, differences
 from mcvae_jax.training import loop, metrics, update
 from mcvae_jax.training.optimizer import make_optimizer
 from tests import toy_task
+from tests.small_models import edit_json
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -345,6 +347,37 @@ def test_a_run_without_a_checkpoint_leaves_its_folder_to_another(tmp_path):
     config.optimizer.learning_rate = 0.01  # the advice was to lower it
     assert loop.train(toy_task.make_task(), config, tmp_path).step == 5
     assert Workdir(tmp_path).read().config["optimizer"]["learning_rate"] == 0.01
+
+
+def test_a_run_records_on_what_it_is_computed_and_says_where_that_changes(tmp_path, monkeypatch):
+    """Recorded is from which step on; a run that is done is computed no further."""
+    here = versions.here()
+    _, said = train(tmp_path, steps=20)
+    assert Workdir(tmp_path).read().environments == [{"from_step": 0, "on": here}]
+    assert not any("versions" in line for line in said)
+    other = here | {"jax": "9.9.9"}
+    monkeypatch.setattr(versions, "here", lambda: other)
+    train(tmp_path, steps=20)
+    assert len(Workdir(tmp_path).read().environments) == 1
+    both = [{"from_step": 0, "on": here}, {"from_step": 20, "on": other}]
+    for steps, news in ((30, 1), (40, 0)):
+        _, said = train(tmp_path, steps=steps)
+        told = [line for line in said if "versions" in line]
+        assert len(told) == news and all(f'jax: "{here["jax"]}" -> "9.9.9"' in line for line in told)
+        assert Workdir(tmp_path).read().environments == both
+    with Checkpoints(Workdir(tmp_path).checkpoints, read_only=True) as checkpoints:
+        assert checkpoints.about(40).run["environments"] == both
+    shown = "\n".join(inspect.describe(tmp_path))
+    assert f"from step 0   {versions.as_text(here)}" in shown and f"from step 20  {versions.as_text(other)}" in shown
+
+
+def test_a_run_of_an_earlier_version_did_not_say_on_what(tmp_path):
+    train(tmp_path, steps=20)
+    edit_json(tmp_path / "config.json", lambda record: record.pop("environments"))
+    assert "computed on" not in inspect.describe(tmp_path)
+    _, said = train(tmp_path, steps=30)
+    assert not any("versions" in line for line in said)
+    assert Workdir(tmp_path).read().environments == [{"from_step": 20, "on": versions.here()}]
 
 
 def test_a_moved_corpus_is_the_same_data(tmp_path):
