@@ -1,6 +1,6 @@
 """The folder of one training run. Training writes it; sampling, evaluation and inspect read it.
 
-config.json     what was asked for: the config, the identity of the data, the command; and on what it was computed
+config.json     what was asked for: the config, the identity of the data, the command; on what it ran
 checkpoints/    the newest and the best (checkpoints.py)
 metrics.jsonl   one line a log entry, training and held-out
 results/        what the end of the run wrote; summary.json is written last
