@@ -21,16 +21,18 @@ setup(
         "mcvae_jax.pages": ["*.css"],
         "mcvae_jax.sampling": ["page.*"],
     },
+    # The lower bounds are what Colab has, or lower, so that installing there leaves its jax as it is; they were tried
+    # together on Python 3.11 (docs/results.md, "Versions").
     install_requires=[
         "absl-py>=2.1",
         "flax>=0.11.2",
-        "jax>=0.7.2,!=0.10.2",  # 0.10.2 miscompiles on CPUs (jax#39103)
+        "jax>=0.7.2,!=0.10.2",  # 0.10.2 computes wrong numbers on CPUs (jax#39103), no other from 0.7.2 to 0.12.0 does
         "jaxlib>=0.7.2,!=0.10.2",
-        "matplotlib>=3.9",
+        "matplotlib>=3.9",  # 3.8.0 forbids numpy 2, which jax needs
         "mido>=1.3",
         "ml-collections>=1.0",
         "msgspec>=0.19",
-        "music21>=9.9",
+        "music21>=9.9",  # 9.5 forbids numpy 2
         "numpy>=2.0",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.30",

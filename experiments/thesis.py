@@ -28,6 +28,7 @@ from experiments.published.musicvae import draw_paths, finding, follow_paths
 from experiments.published.page import write_page
 from experiments.published.sets import Pairs, Scored, Scorer, choose_pairs, composed, without_model
 from experiments.results import write_csv
+from mcvae_jax import versions
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.corpus.pictures import draw as draw_corpus
@@ -89,7 +90,7 @@ def main(argv: list[str]) -> None:
     corpus = open_corpus(main_origin(models[WORKDIR]), flags.corpus)
     pairs = choose_pairs(corpus, flags.songs_from, flags.songs, flags.seed)
     command = shlex.join(["python", "-m", "experiments.thesis", *argv])
-    about = facts(models, corpus, pairs, flags) | {"command": command}
+    about = facts(models, corpus, pairs, flags) | {"command": command, "computed on": versions.here()}
     scorer = Scorer([corpus.song(i) for i in scored_songs(corpus, TRAIN)], pairs)
     sets = score_all(models, pairs, scorer, flags, say)
     say("paths of Fig 5.4")

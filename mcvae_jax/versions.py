@@ -45,13 +45,13 @@ def as_text(facts: dict[str, str]) -> str:
 
 
 def _own() -> str:
-    """'0.1.0', with ' of commit 1a2b3c4d5e6f' where it is a checkout, and ', changed' where files of that are."""
+    """'0.1.0 (commit 1a2b3c4d5e6f, changed)': the release where it is installed, the commit where it is a checkout."""
     try:
         release = version(PACKAGE)
     except PackageNotFoundError:  # a checkout on PYTHONPATH
-        release = "not installed"
+        release = ""
     commit = _commit(Path(__file__).parents[1])
-    return f"{release} of commit {commit}" if commit else release
+    return " ".join(filter(None, (release, f"(commit {commit})" if commit else ""))) or "unknown"
 
 
 def _commit(folder: Path) -> str:

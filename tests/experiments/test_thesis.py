@@ -49,6 +49,7 @@ from experiments.published.sets import (
     without_model,
 )
 from experiments.results import new_figure
+from mcvae_jax import versions
 from mcvae_jax.corpus.build import build_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
@@ -302,7 +303,7 @@ def test_the_files_hold_every_number(results, runs):
     assert about["workdir"]["MDRNN"]["identity"] == origins["MDRNN"].identity
     assert about["uncleaned"]["VAE"]["step"] == 5 and about["settings"]["tau_sigma"] == 1
     assert about["uncleaned"]["VAE"]["identity"] == of_other["VAE"].identity != origins["VAE"].identity
-    assert about["seed"] == 0 and about["pairs"] == 3
+    assert about["seed"] == 0 and about["pairs"] == 3 and about["computed on"] == versions.here()
     assert about["corpus"]["identity"] == Corpus.open(runs / "corpus").identity and "--songs=3" in about["command"]
     assert about["claims"] == table(results / "claims.csv") and len(about["claims"]) == 10
     paths = table(results / "musicvae.csv")
