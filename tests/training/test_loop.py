@@ -194,11 +194,10 @@ def test_the_step_function_compiles_once(tmp_path):
         if event == "/jax/core/compile/backend_compile_duration":
             compiled.append(details.get("fun_name"))
 
-    jax.monitoring.register_event_duration_secs_listener(listen)
+    jax.monitoring.register_event_duration_secs_listener(listen)  # for good: jax 0.7.2 has no public way to undo it
     train(tmp_path, steps=30)
     first = list(compiled)
     train(tmp_path, steps=45)
-    jax.monitoring.unregister_event_duration_listener(listen)
     for names in (first, compiled[len(first) :]):
         assert [n for n in names if "update" in n] == ["jit(update)"], names
         assert [n for n in names if "held_out_sums" in n] == ["jit(held_out_sums)"], names
