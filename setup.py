@@ -4,7 +4,16 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "hypothesis>=6.130", "ruff>=0.8", "import-linter>=2", "mypy>=2.4", "selenium>=4.20", "nltk>=3.9"]
+TEST = [
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.130",
+    "ruff>=0.8",
+    "import-linter>=2",
+    "mypy>=2.4",
+    "selenium>=4.20",
+    "nltk>=3.9",
+]
 
 setup(
     name="mcvae_jax",

@@ -266,9 +266,10 @@ def _set_handlers() -> Callable[[], None]:
 
     def restore() -> None:
         _signals.handlers.clear()
+        is_over = _signals.is_command and _signals.received  # a stop that comes late by another way changes nothing
         for number, handler in old.items():
-            if handler is not None:
-                signal.signal(number, handler)
+            if is_over or handler is not None:
+                signal.signal(number, signal.SIG_IGN if is_over else handler)
         signal.set_wakeup_fd(old_descriptor)
         os.close(write)  # ends the thread, after what it has still to read
         watcher.join()

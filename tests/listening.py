@@ -98,7 +98,7 @@ def saved(browser, downloads):
     code = browser.execute_script("return listener.code")
     press(browser, "#save")
     file, end = downloads / f"answers-{code}.json", time.monotonic() + 10
-    while not file.exists():
+    while not file.exists() or not file.stat().st_size:  # it is there before its bytes are
         assert time.monotonic() < end, "no file was downloaded"
         time.sleep(0.05)
     return json.loads(file.read_text())

@@ -13,6 +13,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind, kind_of, load, model_folder, open_model
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.options import load_config
+from mcvae_jax.sampling.table import MODES
 from mcvae_jax.storage.workdir import Record, Workdir
 from tests.small_models import save_mdrnn, save_run, save_vae
 
@@ -154,5 +155,6 @@ def test_no_name_of_a_kind_decides_anything_above_the_models():
     names = {*KINDS, *kinds.PIPELINES}
     files = [path for room in ROOMS for path in [PACKAGE / room, *(PACKAGE / room).rglob("*.py")] if path.is_file()]
     assert len(files) > 40
-    assert [path.name for path in files if names & constants(path)] == []
+    modes = {PACKAGE / "sampling" / "table.py": set(MODES)}  # one mode is called 'vae', too
+    assert [path.name for path in files if names & constants(path) - modes.get(path, set())] == []
     assert names <= constants(PACKAGE / "kinds.py")  # where they are to be found, and would be

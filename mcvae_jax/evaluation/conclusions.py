@@ -39,6 +39,14 @@ def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
     return f"{figure['value']:{style}} ({low:{style}} to {high:{style}})"
 
 
+def _more(figure: Mapping[str, Any]) -> str:
+    """'1.2 (-0.6 to 3.1) bits more', or '4.5 (3.1 to 6.0) bits less'."""
+    if figure["value"] >= 0:
+        return f"{span(figure)} bits more"
+    low, high = figure["interval"]
+    return f"{span({'value': -figure['value'], 'interval': (-high, -low)})} bits less"
+
+
 def _bits(scores: Mapping[str, Any], name: str) -> str:
     """A model beside the n-gram that costs least."""
     rows = scores["rows"]
@@ -59,7 +67,7 @@ def _bits(scores: Mapping[str, Any], name: str) -> str:
     return (
         f"A bar of the {scores['songs']:,} held-out songs ({scores['bars']:,} bars) {cost} {span(row['bits_per_bar'])}"
         f" bits under the {name} ({', '.join(apart)}), and {span(rows[best]['bits_per_bar'])} under the best n-gram"
-        f" ({best}): n-gram less {name} {span(less)}, {verdict}.{tighter}"
+        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{tighter}"
     )
 
 
@@ -78,13 +86,13 @@ def _memory(scores: Mapping[str, Any], name: str) -> list[str]:
         more = difference(rows[baseline], rows[name])
         if more["interval"][0] > 0:
             lines.append(
-                f"The {name} gains {span(more)} bits a bar by what it knows of earlier bars: so much more do the same"
-                f" latents cost under {baseline} that knows no other bar."
+                f"Memory of earlier bars saves the {name} {span(more)} bits a bar: {baseline}, which knows no other"
+                " bar, costs so much more over the same latents."
             )
         else:
             lines.append(
-                f"The {name} has not been shown to learn anything about how bars follow each other: {baseline} that"
-                " knows no other bar predicts held-out songs as well."
+                f"The {name} has not been shown to learn anything about how bars follow each other: {baseline}, which"
+                " knows no other bar, predicts held-out songs as well."
             )
     return lines
 

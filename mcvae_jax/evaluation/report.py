@@ -1,6 +1,6 @@
 """A report as one page: tables, strip plots, and what follows in words; it asks no host for anything."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.figures import LAGS
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.scores import MODEL
+from mcvae_jax.pages.document import document
+from mcvae_jax.pages.elements import bullets, cell, definitions, details, paragraph, table, tag
 from mcvae_jax.text import for_html
 
 CAPTIONS = {
@@ -31,33 +33,28 @@ SHARE_NAMES = {
 NEAREST = 10  # songs that are listed
 
 LABELS, WIDTH, ROW, MARGIN = 220, 540, 24, 12  # of a strip plot, in pixels
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_STYLE = """
-:root { --page: #f6f5f2; --card: #fff; --ink: #1f2328; --soft: #646b76; --line: #e2dfd8; --model: #2f6fbf;
-  --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8; }
-@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1d2026; --ink: #e8e6e1; --soft: #9aa1ac;
-  --line: #353a43; --model: #6aaef5; --control: #8a919c; --real: #5fc493; --lost: #5a3d1c; --band: #1f3329; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1400px; padding: 28px 24px 56px; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
-h1 { margin: 0; font-size: 1.7rem; overflow-wrap: anywhere; } h2 { margin: 36px 0 4px; font-size: 1.25rem; }
-h3 { margin: 22px 0 0; font-size: 1rem; } p { margin: 4px 0 8px; max-width: 75em; } .soft { color: var(--soft); }
-.card { padding: 14px 18px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
-.card ul { margin: 4px 0; padding-left: 1.2em; } .card li { margin: 6px 0; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; background: var(--card); }
-th, td { padding: 4px 7px; border: 1px solid var(--line); text-align: right; vertical-align: top; }
-th { font-weight: 600; } th:first-child, td.words { text-align: left; white-space: nowrap; }
-td.text { text-align: left; } td small { display: block; color: var(--soft); white-space: nowrap; }
-td.lost, .key { background: var(--lost); } .key { padding: 0 6px; border-radius: 3px; }
+STYLE = """
+:root { --width: 1400px; --model: #2f6fbf; --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8; }
+@media (prefers-color-scheme: dark) {
+  :root { --model: #6aaef5; --control: #8a919c; --real: #5fc493; --lost: #5a3d1c; --band: #1f3329; }
+}
+p { max-width: 75em; }
+.card ul { margin: 4px 0; padding-left: 1.2em; }
+.card li { margin: 6px 0; }
+td.text { white-space: normal; }
+td.lost, .key { background: var(--lost); }
+.key { padding: 0 6px; border-radius: 3px; }
 svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); } svg .tick { fill: var(--soft); }
-svg .band { fill: var(--band); } svg .grid { stroke: var(--line); }
-svg .dots { stroke-width: 4; stroke-linecap: round; opacity: .4; } svg .box { fill: none; stroke-width: 1.5; }
+svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); }
+svg .tick { fill: var(--soft); }
+svg .band { fill: var(--band); }
+svg .grid { stroke: var(--line); }
+svg .dots { stroke-width: 4; stroke-linecap: round; opacity: .4; }
+svg .box { fill: none; stroke-width: 1.5; }
 svg .median { stroke-width: 3; }
-svg .real { stroke: var(--real); } svg .model { stroke: var(--model); } svg .control { stroke: var(--control); }
-details { margin: 10px 0; } summary { cursor: pointer; color: var(--soft); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-size: .88rem; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+svg .real { stroke: var(--real); }
+svg .model { stroke: var(--model); }
+svg .control { stroke: var(--control); }
 """
 
 
@@ -67,20 +64,14 @@ def write_page(path: Path, report: Report) -> None:
     title = ", ".join(name for name, row in report["models"]["rows"].items() if row["role"] == MODEL)
     body = [
         f"<h1>Evaluation of {for_html(title)}</h1>",
-        f'<div class="card"><b>What follows</b>{_list(conclusions(report))}</div>',
-        _details("What these numbers hold for", _definitions(about)),
+        f'<div class="card"><b>What follows</b>{bullets(conclusions(report))}</div>',
+        details("What these numbers hold for", definitions(about)),
         *_held_out(report["models"]),
         *_distances(report),
         *_plots(report),
         *_copies(report),
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
-        f"<title>Evaluation of {for_html(title)}</title><style>{_STYLE}</style>"
-    )
-    html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
-    path.write_text(html, "utf-8")
+    path.write_text(document(f"Evaluation of {title}", "\n".join(body), STYLE), "utf-8")
 
 
 def _held_out(scores: Mapping[str, Any]) -> list[str]:
@@ -89,16 +80,16 @@ def _held_out(scores: Mapping[str, Any]) -> list[str]:
     for name, row in sorted(scores["rows"].items(), key=lambda item: item[1]["bits_per_bar"]["value"]):
         rate = f"{row['rate_nats']:.2f}" if "rate_nats" in row else ""
         figures = [_figure(row[key], ".2f") for key in ("bits_per_bar", "new", "repeated")]
-        figures += [_figure(row["bits_per_token"], ".3f"), _figure(row["beyond"], "+.2f"), _cell(rate)]
-        figures.append(_figure(row["tighter"], ".2f") if "tighter" in row else _cell(""))
-        rows.append([_words(name), _words(row["role"]), _words(row["likelihood"]), *figures])
+        figures += [_figure(row["bits_per_token"], ".3f"), _figure(row["beyond"], "+.2f"), cell(rate)]
+        figures.append(_figure(row["tighter"], ".2f") if "tighter" in row else cell(""))
+        rows.append([cell(name, "name"), cell(row["role"], "name"), cell(row["likelihood"], "name"), *figures])
     head = ["", "", "", "bits per bar", "new bars", "repeated bars", "bits per token"]
     head += [f"bits per bar beyond {scores['subject']}", "rate, nats per bar"]
     head.append(f"bits per bar, bound from {scores['particles']} particles")
     draws = f"{scores['draws']} draw{'s' if scores['draws'] > 1 else ''}"
     return [
         "<h2>Models on held-out songs</h2>",
-        _paragraph(
+        _soft(
             f"What {scores['songs']:,} whole songs ({scores['bars']:,} bars) that no model was trained on cost under"
             " each model, in bits a bar: fewer is better. Exact figures say what a song costs; a bound lies above, and"
             f" is averaged over {draws}. {scores['repeated_bars']:,} bars are the same as an earlier bar of their"
@@ -106,7 +97,7 @@ def _held_out(scores: Mapping[str, Any]) -> list[str]:
             " rest of a bound is reconstruction. The last column is a tighter bound, which weighs several draws for"
             " every bar. Below each figure stands its 95 % interval, by resampling songs."
         ),
-        _table(head, rows),
+        table(head, rows),
     ]
 
 
@@ -117,7 +108,7 @@ def _distances(report: Report) -> list[str]:
     measures = list(sets[subject]["distances"])
     rows = []
     for name in [*kinds["models"], *kinds["controls"]]:
-        row = [_words(f"{name} ({sets[name]['songs']})")]
+        row = [cell(f"{name} ({sets[name]['songs']})", "name")]
         for measure in measures:
             distance = sets[name]["distances"][measure]
             lost = name in kinds["controls"] and distance["value"] < sets[subject]["distances"][measure]["value"]
@@ -125,24 +116,25 @@ def _distances(report: Report) -> list[str]:
         rows.append(row)
     return [
         "<h2>Sets of songs beside held-out songs</h2>",
-        _paragraph(
+        _soft(
             f"Distances to {report['sets']['reference']['songs']} held-out songs, of {report['about']['bars']}"
             " bars each; smaller is more alike, and says nothing else. For single measures: Wasserstein-1, in the"
             " unit of the measure. “Other held-out songs” show how far apart two sets of real music are. Where sets"
             " hardly differ,"
             " resampling makes intervals lie above their figures. In brackets: songs of the set."
         ),
-        _paragraph(f'<span class="key">Shaded</span>: a control that is nearer than {for_html(subject)}.', raw=True),
-        _table(["", *measures], rows),
-        _list(f"{name}: {caption}" for name, caption in CAPTIONS.items()),
+        tag("p", f"{tag('span', 'Shaded', 'key')}: a control that is nearer than {for_html(subject)}.", "soft"),
+        table(["", *measures], rows),
+        bullets(f"{name}: {caption}" for name, caption in CAPTIONS.items()),
         "<h3>Distances that controls win</h3>",
-        _paragraph(
+        _soft(
             "For each composed set, the controls that are no real music and yet nearer to it: either the songs are poor"
             " there, or the measure is blind. Not listed: real music, which should win, and shuffled bars where a"
             " measure does not ask for their order, since they are then real music to it."
         ),
-        _table(
-            ["", *kinds["models"]], [[_words(m), *(_winners(report, n, m) for n in kinds["models"])] for m in measures]
+        table(
+            ["", *kinds["models"]],
+            [[cell(m, "name"), *(_winners(report, n, m) for n in kinds["models"])] for m in measures],
         ),
     ]
 
@@ -150,7 +142,7 @@ def _distances(report: Report) -> list[str]:
 def _winners(report: Report, model: str, measure: str) -> str:
     """The cell of the controls to which a composed set loses by a distance."""
     flags = [flag for flag in report["flags"] if (flag["model"], flag["measure"]) == (model, measure)]
-    return _text_cell(", ".join(name for flag in flags for name in flag["to"]))
+    return cell(", ".join(name for flag in flags for name in flag["to"]), "text")
 
 
 def _plots(report: Report) -> list[str]:
@@ -162,9 +154,9 @@ def _plots(report: Report) -> list[str]:
         rows = [("held-out songs", "real", reference)]
         rows += [(name, "model", sets[name]["measures"][measure]) for name in kinds["models"]]
         rows += [(name, "control", sets[name]["measures"][measure]) for name in kinds["controls"]]
-        found += [f"<h3>{for_html(measure)}</h3>", _paragraph(doc.split("\n\n")[0]), _strips(measure, rows)]
+        found += [f"<h3>{for_html(measure)}</h3>", _soft(doc.split("\n\n")[0]), _strips(measure, rows)]
     found.append(
-        _paragraph(
+        _soft(
             "A dot is a song, the box holds the middle half, the thick line is the median; the green band is the middle"
             " half of held-out songs. What lies far outside their range is drawn at the edge."
         )
@@ -212,75 +204,40 @@ def _copies(report: Report) -> list[str]:
     """What is copied from the training songs, by set; and the songs nearest to one."""
     rows = []
     for name, each in report["copies"].items():
-        rows.append([_words(name), *(_figure(each[share], ".1%") for share in SHARES)])
+        rows.append([cell(name, "name"), *(_figure(each[share], ".1%") for share in SHARES)])
     songs = [(song, name) for name in report["kinds"]["models"] for song in report["copies"][name]["songs"]]
     songs.sort(key=lambda item: -item[0]["nearest_share"])
     nearest = [
         [
-            _words(name),
-            _text_cell(song["nearest"]),
-            _cell(f"{song['shift']:+d}"),
-            *(_cell(f"{song[s]:.0%}") for s in SHARES),
+            cell(name, "name"),
+            cell(song["nearest"], "text"),
+            cell(f"{song['shift']:+d}"),
+            *(cell(f"{song[s]:.0%}") for s in SHARES),
         ]
         for song, name in songs[:NEAREST]
     ]
     shares = [SHARE_NAMES[share] for share in SHARES]
     return [
         "<h2>What is copied from the training songs</h2>",
-        _paragraph(
+        _soft(
             "Mean share of a song's bars that stand note for note in training songs, in any key; bars without a note"
             " do not count. Held-out songs share plain bars with them, too: more than that is copying, above all in"
             " passages. The last column finds melodies that are copied with a wrong note here and there, or moved"
             " against the bar lines."
         ),
-        _table(["", *shares], rows),
+        table(["", *shares], rows),
         f"<h3>The {len(nearest)} composed songs that are nearest to a training song</h3>",
-        _table(["set", "training song", "semitones up to it", *shares], nearest),
+        table(["set", "training song", "semitones up to it", *shares], nearest),
     ]
-
-
-def _definitions(facts: Mapping[str, Any]) -> str:
-    rows = []
-    for name, value in facts.items():
-        told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-        rows.append(f"<dt>{for_html(name)}</dt><dd>{for_html(told)}</dd>")
-    return f"<dl>{''.join(rows)}</dl>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
-    titles = "".join(f"<th>{for_html(title)}</th>" for title in head)
-    lines = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
 
 
 def _figure(figure: Mapping[str, Any], style: str, kind: str = "") -> str:
     """A cell with a figure, and its interval below."""
     if figure["value"] is None:
-        return _cell("")
+        return cell("")
     value, rest = span(figure, style).split(" ", 1)
-    return f'<td class="{kind}">{value}<small>{rest[1:-1]}</small></td>'
+    return cell(value, kind, below=rest[1:-1])
 
 
-def _cell(text: object) -> str:
-    return f"<td>{for_html(text)}</td>"
-
-
-def _words(text: object) -> str:
-    return f'<td class="words">{for_html(text)}</td>'
-
-
-def _text_cell(text: object) -> str:
-    return f'<td class="text">{for_html(text)}</td>'
-
-
-def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{for_html(line)}</li>' for line in lines)}</ul>"
-
-
-def _details(title: str, inner: str) -> str:
-    return f"<details><summary>{for_html(title)}</summary>{inner}</details>"
-
-
-def _paragraph(text: str, raw: bool = False) -> str:
-    return f'<p class="soft">{text if raw else for_html(text)}</p>'
+def _soft(words: str) -> str:
+    return paragraph(words, "soft")

@@ -71,7 +71,7 @@ class _Walk:
 
     def __init__(
         self, signatures: list[Signature], origin: int, starts: np.ndarray, end: int, per_quarter: int, grid: Grid
-    ):
+    ) -> None:
         self.metre = main_metre(signatures, origin, end)
         self.unit = min(bar_length(self.metre, per_quarter), grid.ticks(per_quarter))  # what bars must keep to
         self.starts = starts

@@ -145,13 +145,14 @@ def test_a_signal_in_the_last_save_stops_before_the_results(tmp_path, monkeypatc
 
 
 def test_a_second_signal_quits_at_once(tmp_path):
-    process = start(tmp_path, sleep=2.5, steps=300, log_every=1, eval_every=500, save_every=500)
+    process = start(tmp_path, sleep=2.0, steps=300, log_every=1, eval_every=500, save_every=500)
     process.send_signal(signal.SIGINT)
-    process.stderr.readline(), process.stderr.readline()
+    while "once more quits at once" not in process.stderr.readline():  # XLA may write of its cache before
+        pass
     begun = time.time()
     process.send_signal(signal.SIGINT)
     process.wait(timeout=20)
-    assert process.returncode == 130 and time.time() - begun < 2
+    assert process.returncode == 130 and time.time() - begun < 1.5
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps() == []
 
