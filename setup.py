@@ -46,7 +46,7 @@ setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.30",
         "scikit-learn>=1.5",
-        "scipy>=1.13",
+        "scipy>=1.15",  # 1.13 has no bootstrap(rng=)
         "symusic>=0.6",
         "threadpoolctl>=3.1",
     ],

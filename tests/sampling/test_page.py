@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from mcvae_jax import versions
 from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.sampling import page
 from mcvae_jax.sampling.page import write_page
@@ -140,7 +141,7 @@ def test_titles_and_facts_are_text(browser, fresh):
     assert browser.title == f"Songs {HOSTILE}"
     assert browser.execute_script(read, "h1") == [f"Songs {HOSTILE}"]
     assert browser.execute_script(read, "h2") == [HOSTILE, HOSTILE, "A long one"]
-    assert browser.execute_script(read, "header dd") == [HOSTILE, "12"]
+    assert browser.execute_script(read, "header dd") == [HOSTILE, "12", versions.as_text(versions.here())]
     assert browser.execute_script(read, ".song:first-child dd") == [HOSTILE, "tokens 0.5", "none", "-31.25"]
     assert browser.execute_script("return document.querySelectorAll('script').length") == 1
 
