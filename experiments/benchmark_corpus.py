@@ -30,7 +30,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "python -m experiments.benchmark_corpus",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--source", required=True, metavar="DIR", help="of MIDI files")

@@ -26,7 +26,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "python -m experiments.compare_readers",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--source", nargs="*", default=[], metavar="PATH", help="a file, or a folder of files")

@@ -53,7 +53,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "python -m experiments.faults",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the outcomes and the table")

@@ -43,7 +43,6 @@ def main(argv: list[str]) -> None:
     parser = Parser(
         "python -m experiments.kl_targets",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="of the runs, the table and the figure")

@@ -38,8 +38,7 @@ REAL_SONGS = "real songs"
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of the command line; UserError where they cannot be followed."""
-    plain = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = Parser("python -m experiments.listening_test", description=__doc__, **plain)
+    parser = Parser("python -m experiments.listening_test", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="make|analyse")
     make = commands.add_parser("make", help="writes the page")
     make.add_argument("--models", required=True, metavar="DIR,DIR", help="two workdirs or more; DIR:vae: its VAE")

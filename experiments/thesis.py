@@ -56,7 +56,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "python -m experiments.thesis",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of an MCVAE; a VAE alone makes Algorithms 1 and 2")

@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are one line, like all others; names are written out."""
 
     def __init__(self, prog: str, **keywords: Any) -> None:
+        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)  # the head of a module, as it is
         super().__init__(prog, allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:

@@ -42,7 +42,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "python -m mcvae_jax.evaluate",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--models", default="", metavar="DIR,DIR,...", help="workdirs of trained models, the most important one first")

@@ -15,7 +15,6 @@ The command writes this file and nothing else; it reads the latents that the tra
 workdir, where they are those asked for.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -164,9 +163,7 @@ def write_npz(path: Path | str, codec: BarCodec, corpus: Corpus, latents: Latent
 
 def main(argv: list[str]) -> None:
     """Writes the latents of a VAE's corpus, or of another one, as an .npz file."""
-    parser = Parser(
-        "python -m mcvae_jax.latents", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m mcvae_jax.latents", description=__doc__)
     parser.add_argument("--workdir", required=True, help="of a trained VAE")
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="what it holds stands above")
     parser.add_argument("--corpus", default="", help="a corpus (default: the one on which the VAE was trained)")

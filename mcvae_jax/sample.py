@@ -60,7 +60,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         "python -m mcvae_jax.sample",
         description=_description(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")

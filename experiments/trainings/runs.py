@@ -70,7 +70,6 @@ def make_parser(name: str, doc: str) -> Parser:
     parser = Parser(
         f"python -m experiments.{name}",
         description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="--config.FIELD=VALUE changes a field of configs/mcvae.py in every run, as in"
         " --config.vae.train.steps=3000.\n"
         "All that is written goes to --out (runs/, corpora/, compiled/, tables and figures); the built-in tunes are\n"

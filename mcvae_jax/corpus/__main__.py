@@ -15,9 +15,7 @@ from mcvae_jax.corpus.settings import CHOICES, CorpusSettings
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of the command line: every field of CorpusSettings is one."""
-    parser = Parser(
-        "python -m mcvae_jax.corpus", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m mcvae_jax.corpus", description=__doc__)
     add_settings(parser, CorpusSettings, CHOICES)
     parser.add_argument("--out", required=True, metavar="CORPUS", help="folder of the corpus; one there is replaced")
     add_whole(parser, "workers", 1, MOST_WORKERS, None, "processes that read; one for each core where not said")
