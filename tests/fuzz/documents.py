@@ -13,7 +13,7 @@ from experiments.listening import answers, report
 from experiments.listening.answers import KEY_FORMAT, KEY_VERSION
 from experiments.trainings import common_songs
 from experiments.trainings.scores import Scores
-from mcvae_jax import latents, pipeline
+from mcvae_jax import latents, stages
 from mcvae_jax.corpus import pictures
 from mcvae_jax.corpus.store import Corpus, digest_of, read_header
 from mcvae_jax.kinds import open_model
@@ -22,6 +22,7 @@ from mcvae_jax.sampling.results import Written, check_folder
 from mcvae_jax.storage.identity import About, read_about, recorded_run, write_about
 from mcvae_jax.storage.jsonfile import read_or_none, write_json, write_json_lines
 from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.tasks.mcvae import PARTS
 from mcvae_jax.training.metrics import MetricsLog, read_lines
 from tests.corpus.test_report import example_report
 from tests.experiments.test_faults import GOOD
@@ -108,8 +109,8 @@ def _summary(folder: Path, say: Say) -> Any:
 
 
 def _times(folder: Path, say: Say) -> Any:
-    assert isinstance(pipeline.times(folder, say), str)
-    pipeline.Stopwatch(folder, say)
+    assert isinstance(stages.times(folder, say), str)
+    stages.Stopwatch(folder, PARTS, say)
 
 
 def _songs_jsonl(folder: Path, say: Say) -> Any:
