@@ -60,7 +60,6 @@ class Pipeline(NamedTuple):
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
-VAE_INPUT = {"vae_workdir": "vae"}
 KINDS = {
     kind.name: kind
     for kind in (

@@ -1,13 +1,15 @@
 """Command line -> config and options; every mistake in it is one clear line."""
 
+import contextlib
 import difflib
 import functools
 import inspect
 import os
 import re
 import runpy
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,8 +45,9 @@ def parse(argv: list[str]) -> Options:
         flags.DEFINE_string(name, "", name, flag_values=values)
     flags.DEFINE_float("distributed_timeout", None, "seconds", 1.0, 86400.0, flag_values=values)
     try:
-        config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
-        rest = values(["main", *argv])[1:]
+        with _no_bytecode():
+            config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
+            rest = values(["main", *argv])[1:]
     except (flags.Error, ValueError) as error:
         raise UserError(_explain(error, config)) from error
     if rest:
@@ -78,6 +81,16 @@ def load_config(chosen: str) -> ConfigDict:
     if not isinstance(config.get("task"), str):
         raise UserError(f"The config of {path} has no task; config.task says what is trained, as 'vae' does.")
     return config
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """ml_collections imports a config as a module; none is compiled beside it: commands write where they say."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _call(path: str, run: Callable[[], Any]) -> Any:

@@ -29,7 +29,7 @@ from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
-from mcvae_jax.sampling.table import MODES, SEED_BARS, Options, taken_by
+from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
 
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
@@ -86,19 +86,26 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
-    add_whole(songs, "songs", 1, MOST_SONGS, 8, "how many; vae: of either kind")
+    add_whole(songs, "songs", 1, MOST_SONGS, Options.songs, "how many; vae: of either kind")
     text = "number of the first song: --first=437 --songs=1 makes song 437 of a thousand again"
-    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, 1, text)
+    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, Options.first, text)
     add_whole(
-        songs, "bars", 1, MOST_BARS, None, "composed bars of each; 25 where not said; compose: until the model ends it"
+        songs,
+        "bars",
+        1,
+        MOST_BARS,
+        None,
+        f"composed bars of each; {BARS} where not said; compose: until the model ends it",
     )
-    add_whole(songs, "max_bars", 1, MOST_BARS, 128, "where the model ends songs")
-    songs.add_argument("--missing", default="", metavar="BARS", help="infill: bars to compose anew, as 5-8 or 3,9-12")
+    add_whole(songs, "max_bars", 1, MOST_BARS, Options.max_bars, "where the model ends songs")
     songs.add_argument(
-        "--spread", type=float, default=1.0, help="vary: how far from the song; 0 is not at all (default: 1)"
+        "--missing", default=Options.missing, metavar="BARS", help="infill: bars to compose anew, as 5-8 or 3,9-12"
     )
-    add_whole(songs, "steps", 2, 1000, 5, "interpolate: songs of a path")
-    songs.add_argument("--path", default="both", help="interpolate: linear, spherical or both (default: both)")
+    songs.add_argument(
+        "--spread", type=float, default=Options.spread, help="vary: how far from the song; 0 is not at all (default: 1)"
+    )
+    add_whole(songs, "steps", 2, 1000, Options.steps, "interpolate: songs of a path")
+    songs.add_argument("--path", default=Options.path, help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
     add_settings(draws, Settings, {})
     flags = parser.parse_all(argv)

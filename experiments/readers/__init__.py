@@ -1,9 +1,12 @@
 """Readers of music beside each other: what each makes of an input, as notes. One module for each format."""
 
+import base64
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import symusic
 
 Note = tuple[int, float, float]  # pitch, start and end in quarters
 Read = Callable[[bytes], list[Note]]
@@ -31,6 +34,30 @@ def same_notes(a: Sequence[Note], b: Sequence[Note], tolerance: float = 0.03) ->
     return len(a) == len(b) and all(
         x[0] == y[0] and abs(x[1] - y[1]) < tolerance and abs(x[2] - y[2]) < 2 * tolerance for x, y in pairs
     )
+
+
+def music21_notes(elements: Iterable[Any]) -> list[Note]:
+    """The notes of elements of music21, without grace notes and chord symbols."""
+    return [
+        (pitch.midi, float(element.offset), float(element.offset + element.quarterLength))
+        for element in elements
+        if not element.duration.isGrace and "ChordSymbol" not in element.classes
+        for pitch in element.pitches
+    ]
+
+
+def verovio_notes(text: str, **options: str) -> list[Note]:
+    """What verovio plays of a text, by the MIDI file that it writes."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(options)
+    if not toolkit.loadData(text):
+        raise ValueError("verovio did not load it")
+    played = symusic.Score.from_midi(base64.b64decode(toolkit.renderToMIDI()))
+    unit = played.ticks_per_quarter
+    return [(n.pitch, n.start / unit, n.end / unit) for t in played.tracks if not t.is_drum for n in t.notes]
 
 
 def ask(read: Read, data: bytes, seconds: float = 60.0) -> Answer:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mido
 
-from experiments.readers import Note, Peer
+from experiments.readers import Note, Peer, music21_notes
 from mcvae_jax.music.abc.budget import Budget
 from mcvae_jax.music.abc.piece import read_tune
 from mcvae_jax.music.abc.text import split_book
@@ -103,13 +103,7 @@ def _music21(data: bytes, form: str = "abc") -> list[Note]:
 
     score = converter.parse(data.decode("utf-8", "replace"), format=form)
     score = score.scores[0] if "Opus" in score.classes else score
-    notes = score.expandRepeats().stripTies().flatten().notes
-    return [
-        (pitch.midi, float(note.offset), float(note.offset + note.quarterLength))
-        for note in notes
-        if not note.duration.isGrace and "ChordSymbol" not in note.classes
-        for pitch in note.pitches
-    ]
+    return music21_notes(score.expandRepeats().stripTies().flatten().notes)
 
 
 def _abc2xml(data: bytes) -> list[Note]:

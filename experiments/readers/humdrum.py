@@ -1,13 +1,10 @@
 """Readers of Humdrum **kern: ours, music21, converter21, partitura and verovio (which holds humlib)."""
 
-import base64
 import re
 import tempfile
 import warnings
 
-import symusic
-
-from experiments.readers import Note, Peer
+from experiments.readers import Note, Peer, verovio_notes
 from mcvae_jax.music.humdrum import segment_to_piece, split_segments
 from mcvae_jax.music.measures import piece_to_score
 from mcvae_jax.music.notation import text_of
@@ -123,17 +120,9 @@ def _partitura(data: bytes) -> list[Note]:
     return rows
 
 
-def verovio_notes(data: bytes) -> list[Note]:
-    import verovio
-
-    verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
-    toolkit.setOptions({"inputFrom": "humdrum"})
-    if not toolkit.loadData(data.decode()):
-        raise ValueError("verovio did not load it")
-    played = symusic.Score.from_midi(base64.b64decode(toolkit.renderToMIDI()))
-    unit = played.ticks_per_quarter
-    return [(n.pitch, n.start / unit, n.end / unit) for t in played.tracks if not t.is_drum for n in t.notes]
+def played_by_verovio(data: bytes) -> list[Note]:
+    """What verovio plays of a text of Humdrum."""
+    return verovio_notes(data.decode(), inputFrom="humdrum")
 
 
 PEERS = (
@@ -141,5 +130,5 @@ PEERS = (
     Peer("music21", ("music21",), _music21),
     Peer("converter21", ("converter21", "music21"), _converter21),
     Peer("partitura", ("partitura",), _partitura),
-    Peer("verovio", ("verovio",), verovio_notes),
+    Peer("verovio", ("verovio",), played_by_verovio),
 )

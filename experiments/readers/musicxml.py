@@ -1,14 +1,11 @@
 """Readers of MusicXML: ours, music21, partitura and verovio."""
 
-import base64
 import codecs
 import re
 import tempfile
 import warnings
 
-import symusic
-
-from experiments.readers import Note, Peer
+from experiments.readers import Note, Peer, music21_notes, verovio_notes
 from mcvae_jax.music.measures import piece_to_score
 from mcvae_jax.music.musicxml.archive import PACKED, unpack
 from mcvae_jax.music.musicxml.piece import parts_to_piece
@@ -160,12 +157,7 @@ def _music21(data: bytes) -> list[Note]:
     ):
         found = found.expandRepeats()
     elements = [element for part_ in found.stripTies().parts for element in part_.flatten().notes]
-    return [
-        (pitch.midi, float(element.offset), float(element.offset + element.quarterLength))
-        for element in elements
-        if not element.duration.isGrace and "ChordSymbol" not in element.classes
-        for pitch in element.pitches
-    ]
+    return music21_notes(elements)
 
 
 def _partitura(data: bytes) -> list[Note]:
@@ -189,15 +181,7 @@ def _partitura(data: bytes) -> list[Note]:
 
 
 def _verovio(data: bytes) -> list[Note]:
-    import verovio
-
-    verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
-    if not toolkit.loadData(data.decode("utf-8", "replace")):
-        raise ValueError("verovio did not load it")
-    played = symusic.Score.from_midi(base64.b64decode(toolkit.renderToMIDI()))
-    unit = played.ticks_per_quarter
-    return [(n.pitch, n.start / unit, n.end / unit) for t in played.tracks if not t.is_drum for n in t.notes]
+    return verovio_notes(data.decode("utf-8", "replace"))
 
 
 PEERS = (

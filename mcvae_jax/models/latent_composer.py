@@ -21,6 +21,7 @@ from mcvae_jax.models.song_model import (
     LATENTS,
     MEMORY,
     NO_LIKELIHOOD,
+    Alone,
     FilledSong,
     Gaps,
     Origin,
@@ -33,8 +34,24 @@ from mcvae_jax.nn.keys import Purpose, bar_keys, for_purpose, normal
 Array = jax.Array
 
 
+class _OfCodec:
+    """What a model has from the bar VAE that writes its bars."""
+
+    codec: BarCodec
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.codec.steps
+
+    @property
+    def pitches(self) -> tuple[int, int]:
+        """Those of the VAE."""
+        return self.codec.vae.pitches
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class LatentComposer:
+class LatentComposer(_OfCodec):
     """A bar VAE and a prior over its latent sequences: a `SongModel`, and what only latents can do.
 
     The prior reads draws of q of given bars, predicts the next latent vectors, and the decoder renders each as a bar.
@@ -50,16 +67,6 @@ class LatentComposer:
     defaults = Settings()
     abilities = frozenset({MEMORY, FILL, LATENTS})
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def steps(self) -> int:
-        """T."""
-        return self.codec.steps
-
-    @property
-    def pitches(self) -> tuple[int, int]:
-        """Those of the VAE."""
-        return self.codec.vae.pitches
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -215,7 +222,7 @@ class BarByBar(LatentComposer):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FreeRun:
+class FreeRun(_OfCodec, Alone):
     """The formal VAE's free run (thesis 6.5): the decoder goes on for bars * T steps from one z ~ N(0, I).
 
     It was trained on single bars, so that no likelihood of a song belongs to what it does after the first.
@@ -228,16 +235,6 @@ class FreeRun:
     defaults = Settings(temperature=1.0)
     abilities: frozenset[str] = frozenset()
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def steps(self) -> int:
-        """T."""
-        return self.codec.steps
-
-    @property
-    def pitches(self) -> tuple[int, int]:
-        """Those of the VAE."""
-        return self.codec.vae.pitches
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -263,18 +260,6 @@ class FreeRun:
             z[seeded] = self.codec.encode(np.stack([seed[-1] for seed in seeds if len(seed)]))[0]
         songs = self.codec.free_run(z, of_tokens, (bars or max_bars) + int(seeded.any()), settings)
         return [song[1:] if given else song[: bars or max_bars] for song, given in zip(songs, seeded, strict=True)]
-
-    def untrained(self, seed: int) -> dict[str, SongModel]:
-        """None beside those of the VAE."""
-        return {}
-
-    def baselines(self, training: Songs) -> dict[str, SongModel]:
-        """None."""
-        return {}
-
-    def kin(self) -> list[SongModel]:
-        """None."""
-        return []
 
 
 def draw_near(posterior: tuple[np.ndarray, np.ndarray], key: Array, spread: float = 1.0) -> np.ndarray:

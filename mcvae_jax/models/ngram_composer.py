@@ -9,7 +9,7 @@ import numpy as np
 
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import EXACT, MEMORY, Origin, SongModel, Songs
+from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs
 from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY
 from mcvae_jax.nn.categorical import sample_tokens
 
@@ -19,8 +19,11 @@ _choose = jax.jit(sample_tokens)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class NGramComposer:
-    """A `SongModel` of tokens that remembers order - 1 of them. Nothing says where a song ends."""
+class NGramComposer(Alone):
+    """A `SongModel` of tokens that remembers order - 1 of them. Nothing says where a song ends.
+
+    Its controls are those of a table of counts: silence and random bars, and lower orders beside it.
+    """
 
     ngrams: NGrams
     name: str
@@ -63,18 +66,6 @@ class NGramComposer:
             of_step = _fold(keys, step)
             tokens[:, width + step] = _choose(jnp.asarray(np.log(p), jnp.float32), of_step, *cuts)
         return tokens[:, width:].astype(np.uint8).reshape(len(seeds), bars, self.steps)
-
-    def untrained(self, seed: int) -> dict[str, SongModel]:
-        """None: silence and random bars are the controls of a table of counts."""
-        return {}
-
-    def baselines(self, training: Songs) -> dict[str, SongModel]:
-        """None: lower orders stand beside it."""
-        return {}
-
-    def kin(self) -> list[SongModel]:
-        """None."""
-        return []
 
 
 _fold = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))

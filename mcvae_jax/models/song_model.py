@@ -137,6 +137,22 @@ class Weighed(Protocol):
         """See the function of this name."""
 
 
+class Alone:
+    """What a `SongModel` inherits beside which no other stands."""
+
+    def untrained(self, seed: int) -> "dict[str, SongModel]":
+        """None."""
+        return {}
+
+    def baselines(self, training: Songs) -> "dict[str, SongModel]":
+        """None."""
+        return {}
+
+    def kin(self) -> "list[SongModel]":
+        """None."""
+        return []
+
+
 def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
     """log of what each bar's cost is made of, for mixtures with other models: float64 (draws, N), all songs in a row.
 

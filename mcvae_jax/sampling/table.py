@@ -14,6 +14,7 @@ Say = Callable[[str], None]
 Seeds = Sequence[Seed]
 Songs = list[ComposedSong]
 
+BARS = 25  # that are composed, where neither the call nor the model says how many
 SEED_BARS = 64  # of a seed that are used, where a mode does not say otherwise
 OF_SEEDS = ("seed_file", "seed_bars", "seed_from", "melody", "metre", "tune")
 OF_DRAWS = ("tau_pi", "tau_sigma", "tau_recall", "repetition")
@@ -25,7 +26,7 @@ class Options:
 
     songs: int = 8
     first: int = 1  # number of the first song
-    bars: int | None = None  # composed bars of each song; None is 25, or until the model ends it
+    bars: int | None = None  # composed bars of each song; None is BARS, or until the model ends it
     max_bars: int = 128  # where the model ends songs
     missing: str = ""  # bars to compose anew, as 5-8 or 3,9-12
     spread: float = 1.0  # how far from the song
@@ -55,7 +56,7 @@ def _compose(model: SongModel, seeds: Seeds, asked: Options, settings: Settings,
 
 
 def _continue(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.continue_(model, seeds, asked.bars or 25, asked.songs, settings, asked.first, say=say)
+    return modes.continue_(model, seeds, asked.bars or BARS, asked.songs, settings, asked.first, say=say)
 
 
 def _vary(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
@@ -75,7 +76,7 @@ def _reconstruct(model: SongModel, seeds: Seeds, asked: Options, settings: Setti
 
 
 def _vae(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.without_memory(model, asked.songs, asked.bars or 25, settings, asked.first)
+    return modes.without_memory(model, asked.songs, asked.bars or BARS, settings, asked.first)
 
 
 ONE, TWO = ("seed_file",), ("seed_file", "seed_file_b")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mcvae_jax import stages as stages_module
 from mcvae_jax.batches.bars import check_shifts
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -21,7 +20,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.sampling import demo
-from mcvae_jax.stages import Stage, Stopwatch
+from mcvae_jax.stages import Stage, Stopwatch, times
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.prior import choose_songs, read_settings
@@ -135,7 +134,7 @@ class _Run:
         else:
             with watch.part("songs"):
                 demo.write_demo(composer, config, songs, self.say, self._corpus_folder() if config.continued else "")
-        self.say(f"Time by stage: {stages_module.times(self.folder, self.say)}.")
+        self.say(f"Time by stage: {times(self.folder, self.say)}.")
         self.say(f"Listen: open {songs / demo.PAGE} in a browser.")
 
     def _corpus_folder(self) -> str:

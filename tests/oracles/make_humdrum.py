@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from experiments.readers import Note, ask
-from experiments.readers.humdrum import pieces, verovio_notes
+from experiments.readers.humdrum import pieces, played_by_verovio
 
 CORPUS = Path(importlib.util.find_spec("music21").submodule_search_locations[0]) / "corpus"
 
@@ -25,7 +25,7 @@ def make() -> dict[str, list[float]]:
     found = {}
     for path in sorted(CORPUS.rglob("*.krn")):
         (text,) = pieces(path.read_bytes(), with_repeats=False)
-        notes = ask(verovio_notes, text).notes
+        notes = ask(played_by_verovio, text).notes
         found[path.relative_to(CORPUS).as_posix()] = sums(notes)
     return found
 
