@@ -183,5 +183,10 @@ def _aligned(rows: dict) -> list[str]:
     return [f"  {name:<{width}}  {value}" for name, value in rows.items()] or ["  nothing recorded"]
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    as_command()

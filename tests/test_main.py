@@ -64,12 +64,12 @@ def make_task(kind, config, say):
         ("--config=toy.py --config.model.units", "Missing value for flag --config.model.units"),
         ("--config=toy.py:shrot", "there is no preset 'shrot'; there are default and short"),
         ("--config=toy.py:", "there is no preset ''; there are default and short"),
-        ("--config=nowhere.py", "There is no config file nowhere.py"),
+        ("--config=nowhere.py", "There is no config file nowhere.py, .*: there are mcvae, mdrnn, vae"),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", "Give --config=configs/vae.py"),
-        ("--config", "Give --config=configs/vae.py"),
-        ("--config.model.units=3", "Give --config=configs/vae.py"),
+        ("", r"Give --config=mcvae\|mdrnn\|vae"),
+        ("--config", r"Give --config=mcvae\|mdrnn\|vae"),
+        ("--config.model.units=3", r"Give --config=mcvae\|mdrnn\|vae"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(config, arguments, message):
