@@ -50,7 +50,7 @@ def add_contents(app: Any, name: str, source: list[str]) -> None:
 
 
 def as_written(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text: no character marks anything but backticks, and examples and tables keep their lines."""
+    """Docstrings are plain text: only backticks mark anything, and examples and tables keep their lines."""
     paragraphs = "\n".join(lines).split("\n\n")
     lines[:] = "\n\n".join(map(_literal_or_escaped, paragraphs)).split("\n")
 
