@@ -21,6 +21,7 @@ python -m mcvae_jax.inspect WORKDIR says what a workdir holds.
 """
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from mcvae_jax import stages, versions
@@ -52,8 +53,8 @@ def main(argv: list[str]) -> int:
         return run(options, argv)
 
 
-def run(options: Options, argv: list[str]) -> int:
-    """Does what the options ask for, in each of the processes where there are several."""
+def run(options: Options, argv: list[str], say: Callable[[str], None] = say) -> int:
+    """Does what the options ask for, in each of the processes where there are several; `say` takes the first's lines."""
     say_first = say if processes.is_first() else lambda line: None
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:

@@ -16,7 +16,7 @@ from mcvae_jax.models.song_model import SongModel, main_origin
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.song import Setting
+from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.text import printable
 from mcvae_jax.trained import open_corpus
 
@@ -70,7 +70,7 @@ def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_fol
     """
     check_folder(folder)
     settings = _sampling_settings(config)
-    songs = []
+    songs: list[ComposedSong] = []
     if config.continued:
         seeds = held_out_seeds(open_corpus(main_origin(model), corpus_folder), config.continued, config.seed_bars)
         if len(seeds) < config.continued:

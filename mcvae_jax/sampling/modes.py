@@ -1,7 +1,8 @@
-"""The ways to make songs, for notebooks and the command: each returns a list of `ComposedSong`.
+"""The ways to make songs, for notebooks and the command: each returns `Songs`, a list of `ComposedSong`.
 
     model = open_model("runs/mcvae-default")
     songs = continue_(model, read_seed("tune.mid", bars=16), bars=25, songs=4, settings=Settings(temperature=0.7))
+    songs[0].save("song.mid")
     write_results("out", songs, "My songs", {}, print)
 
 Song number n has the key fold_in(key(settings.seed), n), so it is the same in every call with the same seed number,
@@ -21,7 +22,7 @@ from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, LatentModel, SongModel, can_fill, has_latents
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling.seeds import Seed, check_seeds
-from mcvae_jax.sampling.song import ComposedSong, Setting, unseeded
+from mcvae_jax.sampling.song import ComposedSong, Setting, Songs, unseeded
 
 Say = Callable[[str], None]
 
@@ -37,7 +38,7 @@ def compose(
     first: int = 1,
     max_bars: int = 128,
     say: Say = lambda line: None,
-) -> list[ComposedSong]:
+) -> Songs:
     """Songs from nothing: of `bars` bars, or until the stop head ends them (after `max_bars` at the latest)."""
     return _go_on(model, "compose", [None] * _positive("songs", songs), bars, settings, first, max_bars, say)
 
@@ -51,7 +52,7 @@ def continue_(
     first: int = 1,
     max_bars: int = 128,
     say: Say = lambda line: None,
-) -> list[ComposedSong]:
+) -> Songs:
     """`songs` songs that go on from each seed.
 
     The seed's bars stand before the `bars` composed ones, as they are. The MDRNN reads a draw of theirs from q, each
@@ -70,14 +71,14 @@ def _go_on(
     first: int,
     max_bars: int,
     say: Say,
-) -> list[ComposedSong]:
+) -> Songs:
     if MEMORY not in model.abilities:
         raise _lacking(model, mode, MEMORY)
     bars = bars if bars is None else _positive("bars", bars)
     _positive("max_bars", max_bars)
     check_seeds([seed for seed in seeds if seed is not None], model)
     nothing, alone = np.empty((0, model.steps), np.uint8), unseeded(model)
-    made = []
+    made = Songs()
     for start in range(0, len(seeds), GROUP):
         group = seeds[start : start + GROUP]
         numbers = range(first + start, first + start + len(group))
@@ -93,7 +94,7 @@ def _go_on(
 
 def without_memory(
     model: SongModel, songs: int = 8, bars: int = 25, settings: Settings = DEFAULTS, first: int = 1
-) -> list[ComposedSong]:
+) -> Songs:
     """`songs` songs of each part of the model that composes by itself and remembers no bar: the free run of a VAE
     (thesis 6.5), and the VAE bar by bar."""
     alone = [part for part in (*model.kin(), model) if MEMORY not in part.abilities]
@@ -101,7 +102,7 @@ def without_memory(
         raise UserError(f"the {model.name} has no part without memory; choose another mode")
     numbers = range(first, first + _positive("songs", songs))
     keys, nothing = song_keys(settings.seed, numbers), [np.empty((0, model.steps), np.uint8)] * songs
-    made = []
+    made = Songs()
     for part in alone:
         slug = re.sub(r"\W+", "-", part.name.lower()).strip("-")
         composed = part.go_on(nothing, keys, _positive("bars", bars), settings)
@@ -110,15 +111,13 @@ def without_memory(
     return made
 
 
-def reconstruct(
-    model: SongModel, seeds: Seed | Sequence[Seed], settings: Settings = DEFAULTS, first: int = 1
-) -> list[ComposedSong]:
+def reconstruct(model: SongModel, seeds: Seed | Sequence[Seed], settings: Settings = DEFAULTS, first: int = 1) -> Songs:
     """For each seed its bars as given, then what the decoder makes of the mean of q of each."""
     seeds = _listed(seeds)
     numbers = range(first, first + len(seeds))
     latents = _with_latents(model, "reconstruct", seeds)
     posteriors = latents.encode([seed.bars for seed in seeds])
-    made = []
+    made = Songs()
     rendered = latents.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers), settings)
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
         given = np.ones(len(bars), bool)
@@ -131,7 +130,7 @@ def reconstruct(
 
 def interpolate(
     model: SongModel, a: Seed, b: Seed, steps: int = 5, path: str = "both", settings: Settings = DEFAULTS
-) -> list[ComposedSong]:
+) -> Songs:
     """Songs from a to b, bar by bar between the means of q, in so many steps: the first is a, the last b, both decoded.
 
     As many bars as the shorter of the two; tempo, metre and key are those of a. Path is 'linear', 'spherical' or
@@ -148,7 +147,7 @@ def interpolate(
     ways = [("linear" if way is lerp else "spherical", way, float(s)) for way in PATHS[path] for s in shares]
     numbers = range(1, len(ways) + 1)
     z = [np.asarray(way(start, end, share), np.float32) for _, way, share in ways]
-    made = []
+    made = Songs()
     rendered = latents.render(z, song_keys(settings.seed, numbers), settings)
     for n, (name, _, share), bars in zip(numbers, ways, rendered, strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
@@ -166,7 +165,7 @@ def infill(
     settings: Settings = DEFAULTS,
     first: int = 1,
     say: Say = lambda line: None,
-) -> list[ComposedSong]:
+) -> Songs:
     """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1.
 
     The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
@@ -178,7 +177,7 @@ def infill(
     given = np.ones(len(seed.bars), bool)
     for start, end in gaps:
         given[start:end] = False
-    made = []
+    made = Songs()
     numbers = range(first, first + _positive("songs", songs))
     keys = song_keys(settings.seed, numbers)
     for i, n in enumerate(numbers):
@@ -198,7 +197,7 @@ def vary(
     songs: int = 8,
     settings: Settings = DEFAULTS,
     first: int = 1,
-) -> list[ComposedSong]:
+) -> Songs:
     """Songs near each seed: z = mu + spread * sigma * eps in every bar, mu and sigma of q; 1 is a draw from q."""
     if not 0 <= spread < float("inf"):
         raise UserError(f"spread is {spread}; it must be 0 (the reconstruction) or more, 1 is a draw from q")
@@ -209,7 +208,7 @@ def vary(
     keys = song_keys(settings.seed, numbers)
     drawn = zip(posteriors, for_purpose(keys, Purpose.GIVEN), strict=True)
     z = [draw_near(posterior, key, spread) for posterior, key in drawn]
-    made = []
+    made = Songs()
     for n, seed, bars in zip(numbers, each, latents.render(z, keys, settings), strict=True):
         song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed.setting, settings)
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})

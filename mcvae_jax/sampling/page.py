@@ -1,7 +1,12 @@
-"""Songs -> one self-contained HTML page with players and piano rolls, which works from a file system."""
+"""Songs -> one self-contained HTML page with players and piano rolls, which works from a file system.
+
+The same page, smaller, is what a notebook shows of songs (`inline`).
+"""
 
 import base64
+import html
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -15,10 +20,12 @@ from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import definitions, details, paragraph
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, draw_roll
-from mcvae_jax.sampling.song import ComposedSong
+from mcvae_jax.sampling.song import ComposedSong, write_song
 from mcvae_jax.text import for_html
 
 EMBEDDED_BYTES = 48 << 20  # of sound within the page: 41 songs of 25 bars at 110 quarters a minute
+INLINE_BYTES = 6 << 20  # of sound within the output of a notebook's cell
+INLINE_HEIGHT = 980  # pixels of such an output at most; within, it scrolls
 SOUNDS = "data: file: 'self'"
 _LEGEND = """<ul class="legend">
 <li><i></i>composed</li>{own}<li class="head"><i></i>where it plays; click in the roll to go there</li>
@@ -48,7 +55,10 @@ def write_page(
     shown = [song for song in songs if song.name in previews]
     others = [song for song in songs if song.name not in previews]
     inside = sum(np.cumsum([len(previews[song.name]) for song in shown]) <= EMBEDDED_BYTES)
-    articles = [_article(song, previews[song.name] if n < inside else None) for n, song in enumerate(shown)]
+    articles = [
+        _article(song, _sound(previews[song.name]) if n < inside else f"{quote(song.name)}.wav", _beside(song))
+        for n, song in enumerate(shown)
+    ]
     header = [
         f"<h1>{for_html(title)}</h1>",
         paragraph(_summary(songs), "summary"),
@@ -58,9 +68,42 @@ def write_page(
         *(paragraph(line, "hint") for line in _hints(inside, len(shown), len(others))),
     ]
     body = ["<header>", *header, "</header>", "<main>", *articles, "</main>", _list(others)]
+    style, script = _looks()
+    Path(path).write_text(document(title, "\n".join(filter(None, body)), style, script, SOUNDS), "utf-8")
+
+
+def inline(songs: Sequence[ComposedSong]) -> str:
+    """The songs within the output of a notebook's cell: a page in a frame, so that neither styles nor titles get out.
+
+    The first songs have players, up to INLINE_BYTES of sound; all have a link to their MIDI file, which is within the
+    page, too. The frame grows to the height of its page, as far as INLINE_HEIGHT.
+    """
+    if not songs:
+        return paragraph("There are no songs here.")
+    sounds = [render_wav(song.bars, song.quarters_per_minute) if len(song.bars) else b"" for song in songs]
+    inside = sum(np.cumsum([len(sound) for sound in sounds]) <= INLINE_BYTES)
+    articles = [
+        _article(song, _sound(sound) if n < inside else "", _within(song))
+        for n, (song, sound) in enumerate(zip(songs, sounds, strict=True))
+    ]
+    if inside < len(songs):
+        articles.append(
+            paragraph(f"The first {inside} of {len(songs)} songs have players; show a part to hear others.", "hint")
+        )
+    style, script = _looks()
+    page = document("Songs", "\n".join(articles), f"{style}body {{ padding: 0 10px 12px; }}\n", script, SOUNDS)
+    height = min(INLINE_HEIGHT, 360 * len(songs))  # until the page says its own
+    looks = f"width: 100%; height: {height}px; max-height: {INLINE_HEIGHT}px; border: none; border-radius: 12px"
+    return (
+        f'<iframe title="{len(songs)} {_s("song", len(songs))}" style="{looks}" srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+
+def _looks() -> tuple[str, str]:
+    """CSS and JavaScript of a page of songs."""
     folder = files("mcvae_jax.sampling")
     style, script = (folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    Path(path).write_text(document(title, "\n".join(filter(None, body)), style, script, SOUNDS), "utf-8")
+    return style, script
 
 
 def _summary(songs: Sequence[ComposedSong]) -> str:
@@ -78,23 +121,40 @@ def _hints(inside: int, shown: int, others: int) -> list[str]:
     return hints
 
 
-def _article(song: ComposedSong, preview: bytes | None) -> str:
-    """A song with its roll and player; `preview` None plays the file beside the page."""
-    name, title = quote(song.name), for_html(song.title)
-    seconds = seconds_of(song.bars, song.quarters_per_minute)
-    source, load = f"{name}.wav", "none"
-    if preview:
-        source, load = "data:audio/wav;base64," + base64.b64encode(preview).decode("ascii"), "metadata"
+def _article(song: ComposedSong, sound: str, links: str) -> str:
+    """A song with its roll and player; sound: where that is, '' for none; links: to its files, as HTML."""
+    title, seconds = for_html(song.title), seconds_of(song.bars, song.quarters_per_minute)
+    load = "metadata" if sound.startswith("data:") else "none"
+    player = f'<audio controls preload="{load}" aria-label="{title}" src="{sound}"></audio>' if sound else ""
     return f"""<article class="song">
 <div class="top"><h2>{title}</h2>
-<span class="files"><a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a></span></div>
+<span class="files">{links}</span></div>
 <p class="plain">{_plain(song, seconds)}</p>
 <div class="roll" tabindex="0" role="slider" aria-label="Position in {title}" aria-valuemin="1" \
 aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
 data-left="{LEFT}">{draw_roll(song)}<div class="playhead"></div></div>
-<audio controls preload="{load}" aria-label="{title}" src="{source}"></audio>
+{player}
 {_facts("Facts", song.notes)}
 </article>"""
+
+
+def _sound(wav: bytes) -> str:
+    return "data:audio/wav;base64," + base64.b64encode(wav).decode("ascii")
+
+
+def _beside(song: ComposedSong) -> str:
+    """Links to the files beside the page."""
+    name = quote(song.name)
+    return f'<a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a>'
+
+
+def _within(song: ComposedSong) -> str:
+    """A link that holds the MIDI file itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.mid"
+        write_song(path, song)
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f'<a href="data:audio/midi;base64,{data}" download="{for_html(song.name)}.mid">MIDI</a>'
 
 
 def _plain(song: ComposedSong, seconds: float) -> str:

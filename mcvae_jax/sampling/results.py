@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,7 +85,7 @@ def write_results(
             warnings.append(f"Stopped after {written:,} of {asked:,} songs")
             say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
-        _draw(songs, place / "songs.png")
+        draw_songs(songs, place / "songs.png")
         on = versions.here()
         facts = {**about, "computed on": versions.as_text(on)}
         write_page(place / "index.html", songs, title, facts, previews, warnings)
@@ -183,8 +183,8 @@ def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
     }
 
 
-def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
-    """Piano rolls of the first songs, one below the other, given bars shaded, up to SEEN_BARS of each."""
+def draw_songs(songs: Sequence[ComposedSong], file: Path | BinaryIO) -> None:
+    """A PNG: piano rolls of the first songs, one below the other, given bars shaded, up to SEEN_BARS of each."""
     seen = [song for song in songs if len(song.bars)][:SEEN]
     figure = Figure(figsize=(14, 1.6 * max(len(seen), 1) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -201,4 +201,4 @@ def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
         axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""
     figure.supxlabel(f"bar; shaded: given, not composed{part}", fontsize=8)
-    figure.savefig(path, dpi=90)
+    figure.savefig(file, dpi=90, format="png")

@@ -19,7 +19,7 @@ from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
-from mcvae_jax.sampling.song import Setting
+from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.text import brief, printable
 
 if TYPE_CHECKING:  # the child that reads a seed starts without jax
@@ -51,6 +51,17 @@ class Seed(NamedTuple):
     title: str
     total: int  # bars of the whole tune
     notes: tuple[str, ...]  # what the user should know about how it was read
+
+    def as_song(self) -> ComposedSong:
+        """The music as a song of given bars alone, which can be heard, seen and saved."""
+        facts = {"how it was read": "; ".join(self.notes)} if self.notes else {}
+        return ComposedSong("seed", self.title, self.bars, np.ones(len(self.bars), bool), self.setting, facts)
+
+    def _repr_html_(self) -> str:
+        return self.as_song()._repr_html_()
+
+    def _repr_png_(self) -> bytes:
+        return self.as_song()._repr_png_()
 
 
 def read_seed(
@@ -117,14 +128,30 @@ def _read(asked: _Asked) -> Seed:
 
 def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song) -> Seed:
     """The seed from tune `number` of so many, as it was read."""
-    chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
-    track = choose_melody(score, asked.settings.melody)
-    notes = _notes(score, track, song.stats, len(song.bars), asked.bars)
-    if tunes > 1:
-        notes.insert(0, f"it is tune {number} of {tunes}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
-    title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem)
-    return Seed(chosen.copy(), _setting(score, track, song.metre), title, len(song.bars), tuple(notes))
+    title = FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem
+    seed = _cut(score, song, title, asked.bars, asked.which, asked.settings)
+    if tunes > 1:
+        seed = seed._replace(notes=(f"it is tune {number} of {tunes}; --tune=N takes another", *seed.notes))
+    return seed
+
+
+def seed_of_score(score: Score, title: str, bars: int, which: str = "first", steps: int = BAR) -> Seed:
+    """The same of a tune that is read already, such as one of the built-in ones; UserError where its metre differs."""
+    settings = CorpusSettings(source=title, steps_per_bar=steps)
+    song = score_to_song(score, title, b"", settings)
+    if isinstance(song, Skipped):
+        raise _refused(repr(title), Skip(Reason(song.reason), song.detail), steps)
+    return _cut(score, song, title, bars, which, settings)
+
+
+def _cut(score: Score, song: Song, title: str, bars: int, which: str, settings: CorpusSettings) -> Seed:
+    """The first or last bars of a song, and what is worth knowing about it."""
+    chosen = song.bars[-bars:] if which == "last" else song.bars[:bars]
+    track = choose_melody(score, settings.melody)
+    notes = _notes(score, track, song.stats, len(song.bars), bars)
+    setting = _setting(score, track, song.metre)
+    return Seed(chosen.copy(), setting, printable(title), len(song.bars), tuple(notes))
 
 
 def check_seeds(seeds: Sequence[Seed], model: "SongModel") -> None:

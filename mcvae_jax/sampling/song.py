@@ -1,20 +1,26 @@
-"""A composed song, the MIDI file that it becomes, and the way back through the corpus reader."""
+"""A composed song, the MIDI file that it becomes, and the way back through the corpus reader.
 
+In a notebook a song, and a list of them, shows itself with its player and piano roll (page.py).
+"""
+
+import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 
 from mcvae_jax.corpus.read import read_file
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
+from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import TICKS_PER_STEP, bars_to_score, bars_to_tokens, tokens_to_bars
 from mcvae_jax.music.grid import Grid, grid_of
 from mcvae_jax.music.metre import find_bars, parse_metre
 from mcvae_jax.music.midi import write_midi
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.music.tokens import BAR
+from mcvae_jax.sampling.preview import render_wav
 from mcvae_jax.text import printable
 
 if TYPE_CHECKING:  # the child that reads a seed starts without jax
@@ -52,6 +58,55 @@ class ComposedSong(NamedTuple):
         """The tempo of the setting where it can be played, else 10, 110 or 1000."""
         stated = self.setting.quarters_per_minute
         return float(np.clip(stated, SLOWEST, FASTEST)) if stated > 0 else Setting().quarters_per_minute
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Writes the song as MIDI or, where the path ends in .wav, as sound; UserError for any other ending."""
+        path = Path(path)
+        if path.suffix.lower() not in (".mid", ".midi", ".wav"):
+            raise UserError(f"{path} ends in {path.suffix or 'nothing'}; a song is saved as .mid or as .wav")
+        if not path.parent.is_dir():
+            raise UserError(f"there is no folder {path.parent} to save {path.name} in; make it first")
+        if path.suffix.lower() == ".wav":
+            path.write_bytes(render_wav(self.bars, self.quarters_per_minute))
+        else:
+            write_song(path, self)
+        return path
+
+    def _repr_html_(self) -> str:
+        return Songs([self])._repr_html_()
+
+    def _repr_png_(self) -> bytes:
+        return Songs([self])._repr_png_()
+
+
+class Songs(list[ComposedSong]):
+    """What a call makes: a list of songs that a notebook shows with players and piano rolls, a slice of it, too."""
+
+    @overload
+    def __getitem__(self, which: SupportsIndex) -> ComposedSong: ...
+    @overload
+    def __getitem__(self, which: slice) -> "Songs": ...
+    def __getitem__(self, which: SupportsIndex | slice) -> "ComposedSong | Songs":
+        return Songs(super().__getitem__(which)) if isinstance(which, slice) else super().__getitem__(which)
+
+    def save(self, folder: str | os.PathLike, title: str = "Songs") -> Path:
+        """Writes NAME.mid and NAME.wav of each song, and the page to hear and see them: `results.write_results`."""
+        from mcvae_jax.sampling.results import write_results  # it draws, and a child that reads a seed need not
+
+        write_results(folder, self, title, {}, lambda line: None)
+        return Path(folder)
+
+    def _repr_html_(self) -> str:
+        from mcvae_jax.sampling.page import inline  # pages are made of songs
+
+        return inline(self)
+
+    def _repr_png_(self) -> bytes:
+        from mcvae_jax.sampling.results import draw_songs
+
+        file = io.BytesIO()
+        draw_songs(self, file)
+        return file.getvalue()
 
 
 def sections_of(song: ComposedSong) -> tuple[tuple[int, str], ...]:

@@ -8,11 +8,11 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, SongModel
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.seeds import Seed
-from mcvae_jax.sampling.song import ComposedSong
+from mcvae_jax.sampling.song import Songs
 
 Say = Callable[[str], None]
 Seeds = Sequence[Seed]
-Songs = list[ComposedSong]
+
 
 BARS = 25  # that are composed, where neither the call nor the model says how many
 SEED_BARS = 64  # of a seed that are used, where a mode does not say otherwise
