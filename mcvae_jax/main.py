@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(options: Options, argv: list[str], say: Callable[[str], None] = say) -> int:
-    """Does what the options ask for, in each of the processes where there are several; `say` takes the first's lines."""
+    """Does what the options ask for, in each of the processes if there are several; `say` takes the first's lines."""
     say_first = say if processes.is_first() else lambda line: None
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:

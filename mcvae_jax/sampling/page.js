@@ -55,5 +55,5 @@ for (const audio of players) {
 
 // In a notebook the page is a frame, which becomes as high as what it shows (its own style says how high at most).
 if (window.frameElement) {
-  new ResizeObserver(() => { window.frameElement.style.height = `${document.body.offsetHeight + 4}px`; }).observe(document.body);
+  new ResizeObserver(() => { window.frameElement.style.height = `${document.documentElement.offsetHeight + 2}px`; }).observe(document.body);
 }

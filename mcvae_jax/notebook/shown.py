@@ -1,0 +1,78 @@
+"""How things show themselves in a notebook, the line of a mistake, and on what the notebook runs."""
+
+import dataclasses
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mcvae_jax import versions
+from mcvae_jax.command import say
+from mcvae_jax.errors import UserError
+from mcvae_jax.pages.elements import definitions
+
+DPI = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture that a cell shows, as the bytes of a PNG."""
+
+    png: bytes
+
+    @classmethod
+    def of(cls, figure: Figure) -> "Picture":
+        """Of a figure of matplotlib."""
+        FigureCanvasAgg(figure)
+        file = io.BytesIO()
+        figure.savefig(file, dpi=DPI, format="png")
+        return cls(file.getvalue())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Picture":
+        """Of a file."""
+        return cls(Path(path).read_bytes())
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the file."""
+        Path(path).write_bytes(self.png)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Facts by name that a cell shows as a table of two columns."""
+
+    facts: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        return definitions(self.facts)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in self.facts.items())
+
+
+def shell() -> Any:
+    """IPython's shell; None outside of it."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module else None
+
+
+def start(say: Callable[[str], None] = say) -> None:
+    """Says on what the notebook runs; from here on a mistake is a line and no stack trace."""
+    if own := shell():
+        own.set_custom_exc((UserError,), _in_one_line)
+    say(f"Runs on {versions.as_text(versions.here())}.")
+
+
+def _in_one_line(shell: Any, kind: type, error: BaseException, trace: Any, tb_offset: int | None = None) -> list[str]:
+    line = f"Error: {' '.join(str(error).splitlines())}"
+    print(line, file=sys.stderr)
+    return [line]
