@@ -17,12 +17,14 @@ from mcvae_jax.notebook.run import Run, open_or_train
 from mcvae_jax.notebook.shown import Picture, start
 from mcvae_jax.notebook.space import LatentSpace
 from mcvae_jax.notebook.tunes import tunes
+from mcvae_jax.sampling.song import Songs
 
 __all__ = [
     "Composer",
     "LatentSpace",
     "Picture",
     "Run",
+    "Songs",
     "download",
     "drive",
     "open_composer",

@@ -16,13 +16,15 @@ def in_colab() -> bool:
     return bool(importlib.util.find_spec("google")) and bool(importlib.util.find_spec("google.colab"))
 
 
-def upload(folder: str | os.PathLike = "uploaded") -> Path:
+def upload(folder: str | os.PathLike = "uploaded", once: bool = False) -> Path:
     """The folder into which the user's files come from his computer.
 
     In Colab it asks for them, and they are there when it returns. Elsewhere it shows a button that takes them, which
-    writes them there as soon as they are chosen.
+    writes them there as soon as they are chosen. With `once` a folder that has files already is left as it is.
     """
     folder = Path(folder)
+    if once and folder.is_dir() and any(folder.iterdir()):
+        return folder
     if in_colab():
         from google.colab import files
 

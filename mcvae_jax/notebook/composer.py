@@ -31,6 +31,11 @@ class Composer:
 
     model: SongModel
 
+    @property
+    def folder(self) -> Path:
+        """The workdir of its last part, by which the commands open all of it."""
+        return list(self.model.origins.values())[-1].folder
+
     def tune(self, name: str | os.PathLike, bars: int = 8, which: str = "first", **how: str | int) -> Seed:
         """The first or last bars of a built-in tune or a file, in bars that the model knows."""
         return read_tune(name, bars, which, self.model.steps, **how)

@@ -10,7 +10,9 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image  # matplotlib needs it
 
+import mcvae_jax
 from mcvae_jax import versions
 from mcvae_jax.command import say
 from mcvae_jax.errors import UserError
@@ -34,9 +36,16 @@ class Picture:
         return cls(file.getvalue())
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "Picture":
-        """Of a file."""
-        return cls(Path(path).read_bytes())
+    def read(cls, *paths: str | os.PathLike) -> "Picture":
+        """Of a file, or of several side by side."""
+        pictures = [Image.open(path).convert("RGB") for path in paths]
+        width, height = sum(each.width for each in pictures), max(each.height for each in pictures)
+        joined, left, file = Image.new("RGB", (width, height), "white"), 0, io.BytesIO()
+        for each in pictures:
+            joined.paste(each, (left, 0))
+            left += each.width
+        joined.save(file, "png", optimize=True)
+        return cls(file.getvalue())
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the file."""
@@ -65,10 +74,16 @@ def shell() -> Any:
     return module.get_ipython() if module else None
 
 
-def start(say: Callable[[str], None] = say) -> None:
-    """Says on what the notebook runs; from here on a mistake is a line and no stack trace."""
+def start(checkout: str | os.PathLike = "", say: Callable[[str], None] = say) -> None:
+    """Says on what the notebook runs; from here on a mistake is a line and no stack trace.
+
+    The experiments, which are no part of the package, can be imported where they lie beside it or in a `checkout`.
+    """
     if own := shell():
         own.set_custom_exc((UserError,), _in_one_line)
+    for folder in (Path(mcvae_jax.__file__).parents[1], Path(checkout)):
+        if (folder / "experiments" / "thesis.py").is_file() and str(folder) not in sys.path:
+            sys.path.append(str(folder.absolute()))
     say(f"Runs on {versions.as_text(versions.here())}.")
 
 
