@@ -21,7 +21,7 @@ from mcvae_jax.pages.elements import definitions
 DPI = 100
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Picture:
     """A picture that a cell shows, as the bytes of a PNG."""
 
@@ -53,6 +53,9 @@ class Picture:
 
     def _repr_png_(self) -> bytes:
         return self.png
+
+    def __repr__(self) -> str:
+        return f"<a picture of {len(self.png):,} bytes>"
 
 
 @dataclasses.dataclass(frozen=True)

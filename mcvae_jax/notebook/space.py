@@ -34,7 +34,7 @@ MOST = 2000  # bars of either side of the split that are looked at
 SCALES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Side:
     """Distinct bars with their posteriors."""
 
@@ -48,7 +48,7 @@ class Side:
         return attributes_of(self.bars)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LatentSpace:
     """The latents of the bars of a corpus: directions come from training bars, what they move from held-out ones."""
 

@@ -19,12 +19,13 @@ from mcvae_jax.command import clock
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import definitions, details, paragraph
 from mcvae_jax.sampling.preview import render_wav, seconds_of
-from mcvae_jax.sampling.roll import LEFT, draw_roll
+from mcvae_jax.sampling.roll import LEFT, WIDTH, draw_roll
 from mcvae_jax.sampling.song import ComposedSong, write_song
 from mcvae_jax.text import for_html
 
 EMBEDDED_BYTES = 48 << 20  # of sound within the page: 41 songs of 25 bars at 110 quarters a minute
 INLINE_BYTES = 6 << 20  # of sound within the output of a notebook's cell
+INLINE_WIDTH = 740  # pixels of a song that needs no scrolling there
 INLINE_HEIGHT = 980  # pixels of such an output at most; within, it scrolls
 SOUNDS = "data: file: 'self'"
 _LEGEND = """<ul class="legend">
@@ -83,7 +84,7 @@ def inline(songs: Sequence[ComposedSong]) -> str:
     sounds = [render_wav(song.bars, song.quarters_per_minute) if len(song.bars) else b"" for song in songs]
     inside = sum(np.cumsum([len(sound) for sound in sounds]) <= INLINE_BYTES)
     articles = [
-        _article(song, _sound(sound) if n < inside else "", _within(song))
+        _article(song, _sound(sound) if n < inside else "", _within(song), INLINE_WIDTH)
         for n, (song, sound) in enumerate(zip(songs, sounds, strict=True))
     ]
     if inside < len(songs):
@@ -121,7 +122,7 @@ def _hints(inside: int, shown: int, others: int) -> list[str]:
     return hints
 
 
-def _article(song: ComposedSong, sound: str, links: str) -> str:
+def _article(song: ComposedSong, sound: str, links: str, width: int = WIDTH) -> str:
     """A song with its roll and player; sound: where that is, '' for none; links: to its files, as HTML."""
     title, seconds = for_html(song.title), seconds_of(song.bars, song.quarters_per_minute)
     load = "metadata" if sound.startswith("data:") else "none"
@@ -132,7 +133,7 @@ def _article(song: ComposedSong, sound: str, links: str) -> str:
 <p class="plain">{_plain(song, seconds)}</p>
 <div class="roll" tabindex="0" role="slider" aria-label="Position in {title}" aria-valuemin="1" \
 aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
-data-left="{LEFT}">{draw_roll(song)}<div class="playhead"></div></div>
+data-left="{LEFT}">{draw_roll(song, width)}<div class="playhead"></div></div>
 {player}
 {_facts("Facts", song.notes)}
 </article>"""
@@ -160,7 +161,9 @@ def _within(song: ComposedSong) -> str:
 def _plain(song: ComposedSong, seconds: float) -> str:
     """The line below a title: bars, time, tempo, metre, key."""
     own = int(song.given.sum())
-    bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (f", {own} of them given" if own else "")
+    bars = f"{len(song.bars)} {_s('bar', len(song.bars))}" + (
+        f", {own} of them given" if 0 < own < len(song.bars) else ""
+    )
     metre = "/".join(map(str, song.setting.metre))
     if song.grid.steps_of(*song.setting.metre) != song.grid.bar:
         metre += f" in bars of {song.grid}"

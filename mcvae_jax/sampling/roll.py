@@ -10,19 +10,19 @@ from mcvae_jax.text import for_html
 LEFT = 34  # pixels of the names of the pitches, which stay in sight
 _TOP = 34  # for labels and bar numbers
 _ROW = 7  # of a semitone
-_WIDTH, _NARROWEST, _WIDEST = 1080, 40, 112  # of a song that fits a screen, of a bar
+WIDTH, _NARROWEST, _WIDEST = 1080, 40, 112  # of a song that fits a screen, of a bar
 _LETTER = 6.6  # of a label
 _SEMITONES = 19  # shown at least
 _BLACK = (1, 3, 6, 8, 10)
 
 
-def draw_roll(song: ComposedSong) -> str:
+def draw_roll(song: ComposedSong, width: int = WIDTH) -> str:
     """Two <svg> elements side by side: the names of the pitches, LEFT pixels wide, and the notes over bar lines.
 
-    Given bars are shaded and sections labelled. Bars are 40 to 112 pixels wide; a long song is wider than a screen.
+    Given bars are shaded and sections labelled. Bars are 40 to 112 pixels wide; a long song is wider than the `width`.
     """
     start, end, pitch = tokens_to_notes(bars_to_tokens(song.bars))
-    bar = min(max(_WIDTH // max(len(song.bars), 1), _NARROWEST), _WIDEST)
+    bar = min(max(width // max(len(song.bars), 1), _NARROWEST), _WIDEST)
     low, high = _span(pitch)
     own = song.given[start // song.grid.bar]
     parts = _ground(song, bar, (low, high))

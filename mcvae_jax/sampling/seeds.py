@@ -57,6 +57,9 @@ class Seed(NamedTuple):
         facts = {"how it was read": "; ".join(self.notes)} if self.notes else {}
         return ComposedSong("seed", self.title, self.bars, np.ones(len(self.bars), bool), self.setting, facts)
 
+    def __repr__(self) -> str:
+        return f"<{self.title}, {len(self.bars)} of {self.total} bars>"
+
     def _repr_html_(self) -> str:
         return self.as_song()._repr_html_()
 

@@ -72,6 +72,9 @@ class ComposedSong(NamedTuple):
             write_song(path, self)
         return path
 
+    def __repr__(self) -> str:
+        return f"<{printable(self.title)}, {len(self.bars)} bars>"
+
     def _repr_html_(self) -> str:
         return Songs([self])._repr_html_()
 
@@ -95,6 +98,9 @@ class Songs(list[ComposedSong]):
 
         write_results(folder, self, title, {}, lambda line: None)
         return Path(folder)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} songs: {'; '.join(printable(song.title) for song in self)}>"
 
     def _repr_html_(self) -> str:
         from mcvae_jax.sampling.page import inline  # pages are made of songs
