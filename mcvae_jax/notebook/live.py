@@ -1,6 +1,5 @@
 """The output of a cell that trains: the last lines, and the learning curves, drawn anew while it goes."""
 
-import base64
 import tempfile
 import time
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from mcvae_jax.command import say
 from mcvae_jax.kinds import models_of
-from mcvae_jax.notebook.shown import shell
+from mcvae_jax.notebook.shown import image, preformatted, shell
 from mcvae_jax.pages.elements import details
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.text import for_html
@@ -25,6 +24,7 @@ class Live:
     def __init__(self, workdir: Path) -> None:
         self.workdir, self.lines, self.curves = workdir, list[str](), dict[str, bytes]()
         self._due = 0.0  # when the curves are drawn again
+        self._before = {folder: _state(folder) for folder in self._models()}
         self._handle: Any = None
 
     def say(self, line: str) -> None:
@@ -51,26 +51,29 @@ class Live:
         now = time.monotonic()
         self._due = now + max(1.0, (now - started) / SHARE)
 
+    def _models(self) -> list[Path]:
+        return models_of(self.workdir) or [self.workdir]
+
     def _draw(self) -> None:
-        """The curves of each model that has begun; those before the last one have come to their end."""
-        folders = models_of(self.workdir) or [self.workdir]
+        """The curves of each model that this call trains; those before the last one have come to their end."""
+        folders = self._models()
         for folder in folders:
-            if (folder is folders[-1] or folder.name not in self.curves) and (lines := read_metrics(_metrics(folder))):
-                self.curves[folder.name] = _learning_curve(lines)
+            is_due = folder is folders[-1] or folder.name not in self.curves
+            if is_due and _state(folder) != self._before.get(folder):
+                if lines := read_metrics(Workdir(folder).metrics):
+                    self.curves[folder.name] = _learning_curve(lines)
 
     def _repr_html_(self) -> str:
-        last = "\n".join(map(for_html, self.lines[-SHOWN:]))
         pictures = "".join(
-            f'<h4>{for_html(name)}</h4><img alt="learning curves of {for_html(name)}" style="max-width: 100%"'
-            f' src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
-            for name, png in self.curves.items()
+            f"<h4>{for_html(name)}</h4>{image(png, f'learning curves of {name}')}" for name, png in self.curves.items()
         )
-        all_lines = details("All lines", f"<pre>{chr(10).join(map(for_html, self.lines))}</pre>")
-        return f"<pre>{last}</pre>{pictures}{all_lines}"
+        return preformatted(self.lines[-SHOWN:]) + pictures + details("All lines", preformatted(self.lines))
 
 
-def _metrics(folder: Path) -> Path:
-    return Workdir(folder).metrics
+def _state(folder: Path) -> tuple[int, int]:
+    """Of its metrics file; another one after training has begun there."""
+    metrics = Workdir(folder).metrics
+    return (metrics.stat().st_mtime_ns, metrics.stat().st_size) if metrics.exists() else (0, 0)
 
 
 def _learning_curve(lines: list[dict]) -> bytes:

@@ -81,4 +81,4 @@ class Panel:
 
 
 def _named(description: str) -> dict[str, Any]:
-    return {"description": description, "style": {"description_width": "150px"}, "continuous_update": False}
+    return {"description": description, "style": {"description_width": "150px"}}

@@ -1,6 +1,5 @@
 """A run of training in a notebook: its corpus, its training, and the composer that comes of it."""
 
-import base64
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -16,8 +15,8 @@ from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.notebook.composer import Composer, open_composer
 from mcvae_jax.notebook.live import Live
+from mcvae_jax.notebook.shown import image, preformatted
 from mcvae_jax.options import Options, parse
-from mcvae_jax.text import for_html
 
 # The smoke preset tests the machinery. What a person looks at should reconstruct something: without transposition, with
 # less weight on the KL and some more steps, 64 seconds on a core bring the VAE from 49 to 69 % of the tokens.
@@ -47,14 +46,8 @@ class CorpusView:
         return (self.corpus.folder / "report.txt").read_text("utf-8")
 
     def _repr_html_(self) -> str:
-        picture = base64.b64encode((self.corpus.folder / "report.png").read_bytes()).decode("ascii")
-        image = f'<img alt="the corpus in pictures" style="max-width: 100%" src="data:image/png;base64,{picture}">'
-        return f"<pre>{for_html_lines(str(self))}</pre>{image}"
-
-
-def for_html_lines(text: str) -> str:
-    """Several lines of text as HTML."""
-    return "\n".join(map(for_html, text.splitlines()))
+        picture = (self.corpus.folder / "report.png").read_bytes()
+        return preformatted(str(self).splitlines()) + image(picture, "the corpus in pictures")
 
 
 @dataclasses.dataclass(frozen=True)

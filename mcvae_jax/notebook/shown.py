@@ -1,10 +1,11 @@
 """How things show themselves in a notebook, the line of a mistake, and on what the notebook runs."""
 
+import base64
 import dataclasses
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mcvae_jax import versions
 from mcvae_jax.command import say
 from mcvae_jax.errors import UserError
 from mcvae_jax.pages.elements import definitions
+from mcvae_jax.text import for_html
 
 DPI = 100
 
@@ -69,6 +71,18 @@ class Facts:
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.facts.items())
+
+
+def image(png: bytes, words: str) -> str:
+    """A picture within HTML, with words for those who do not see it."""
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{for_html(words)}" style="max-width: 100%" src="data:image/png;base64,{data}">'
+
+
+def preformatted(lines: Iterable[str]) -> str:
+    """Lines of text as HTML, as they would stand in a terminal."""
+    text = "\n".join(map(for_html, lines))
+    return f'<pre style="font-family: monospace; overflow-x: auto">{text}</pre>'
 
 
 def shell() -> Any:
