@@ -104,8 +104,8 @@ composer.interpolate(a, b, steps=4)
 # ## Directions
 #
 # A direction of an attribute is the mean vector of the quarter of the training bars that have most of it, minus that of
-# the quarter that has least (MusicVAE, Roberts et al. 2018). Here a bar is moved by -2 to 2 times the vector: bar 3 is the bar
-# itself, as the decoder has it.
+# the quarter that has least (MusicVAE, Roberts et al. 2018). Here a bar is moved by -2 to 2 times the vector: the bar
+# in the middle is the bar itself, as the decoder has it.
 
 # %%
 # @title Move a bar { display-mode: "form" }
@@ -113,10 +113,10 @@ DIRECTION = "note density"  # @param ["note density", "pitch range", "mean pitch
 space.moved(a.bars[0], DIRECTION)
 
 # %% [markdown]
-# One bar proves nothing. So all held-out bars, which made no direction, are moved, decoded and measured. Above: each
-# direction on its own attribute, and a random direction of the same length, which any real one must beat. Below: what
-# each direction does to all attributes. Off the diagonal are side effects: bars with more notes, say, have more notes off
-# the beat, and the vectors cannot tell the two apart.
+# One bar proves nothing. So held-out bars, which made no direction, are moved, decoded and measured. Above: each direction on
+# its own attribute, beside random directions of the same length (grey), which it must beat. Below: what each direction does
+# to all attributes. Off the diagonal are side effects: bars with more notes, say, have more notes off the beat, and the
+# vectors hardly tell the two apart. A direction that does not move its own attribute is no direction of it.
 
 # %%
 measured = space.effects()

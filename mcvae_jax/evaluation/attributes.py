@@ -20,7 +20,7 @@ from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.nn.keys import song_keys
 
 QUARTER = 0.25  # of the bars at either end
-RANDOM = "a random direction"  # the control
+RANDOM = 6  # directions that belong to nothing, the control
 
 
 def _pitches(bar: np.ndarray) -> np.ndarray:
@@ -84,11 +84,14 @@ def attribute_vector(mu: np.ndarray, values: np.ndarray, share: float = QUARTER)
     return mu[order[-count:]].mean(axis=0) - mu[order[:count]].mean(axis=0)
 
 
-def random_vector(vectors: Mapping[str, np.ndarray], seed: int = 0) -> np.ndarray:
-    """A direction that belongs to nothing, (Z,), as long as the given ones are on average."""
-    lengths = [float(np.linalg.norm(vector)) for vector in vectors.values()]
-    direction = np.random.default_rng(seed).standard_normal(len(next(iter(vectors.values()))))
-    return direction / np.linalg.norm(direction) * np.mean(lengths)
+def random_vectors(vectors: Mapping[str, np.ndarray], count: int = RANDOM, seed: int = 0) -> dict[str, np.ndarray]:
+    """So many directions that belong to nothing, (Z,) each, as long as the given ones are on average.
+
+    One alone is no control: it may happen to lie along a direction that moves much.
+    """
+    length = np.mean([np.linalg.norm(vector) for vector in vectors.values()])
+    draws = np.random.default_rng(seed).standard_normal((count, len(next(iter(vectors.values())))))
+    return {f"random {n}": length * each / np.linalg.norm(each) for n, each in enumerate(draws, 1)}
 
 
 class Effect(NamedTuple):

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from mcvae_jax.evaluation.attributes import ATTRIBUTES, RANDOM, UNITS, Effect
+from mcvae_jax.evaluation.attributes import ATTRIBUTES, UNITS, Effect
 from mcvae_jax.notebook.shown import Picture
 
 BLUE, RED, GREY = "#4878a8", "#d1603d", "0.6"
@@ -57,46 +58,51 @@ def draw_effects(
     """Above what each direction does to its own attribute, below what each does to all of them.
 
     Args:
-      found: of `attributes.effects`.
+      found: of `attributes.effects`, of the directions of all attributes and of random ones.
       spread: the standard deviation of each attribute, the unit of the table.
     """
-    figure = Figure(figsize=(12.5, 7.2), layout="constrained")
-    top, below = figure.subfigures(2, 1, height_ratios=(1, 1.15), squeeze=False)[:, 0]
+    figure = Figure(figsize=(12.5, 7.4), layout="constrained")
+    top, below = figure.subfigures(2, 1, height_ratios=(1.1, 1), squeeze=False)[:, 0]
     for axes, name in zip(top.subplots(1, len(ATTRIBUTES), squeeze=False)[0], ATTRIBUTES, strict=True):
-        _curve(axes, scales, found[RANDOM][name], GREY, RANDOM)
-        _curve(axes, scales, found[name][name], BLUE, "its own direction")
+        for direction in found.keys() - ATTRIBUTES.keys():
+            axes.plot(*_through_zero(scales, found[direction][name].change), color=GREY, linewidth=0.8)
+        x, y = _through_zero(scales, found[name][name].change)
+        error = _through_zero(scales, found[name][name].error)[1]
+        axes.plot(x, y, color=BLUE, marker="o", markersize=3, linewidth=1.6)
+        axes.fill_between(x, y - 2 * error, y + 2 * error, color=BLUE, alpha=0.25, linewidth=0)
         axes.set_title(name, fontsize=10)
         axes.set_ylabel(f"change, {UNITS[name]}", fontsize=8)
         axes.set_xlabel("times the vector", fontsize=8)
         _plain(axes)
-    top.axes[0].legend(fontsize=7, frameon=False, loc="upper left")
-    top.suptitle("What a direction moves when held-out bars are decoded (bands: two standard errors)", fontsize=11)
+    looks = {"its own direction (band: two standard errors)": (BLUE, 1.6), "random directions as long": (GREY, 0.8)}
+    lines = [Line2D([], [], color=color, linewidth=width, label=label) for label, (color, width) in looks.items()]
+    top.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    top.suptitle("What a direction moves when held-out bars are decoded", fontsize=11)
     _table(below.subplots(), found, list(scales).index(1.0), spread)
     return Picture.of(figure)
 
 
-def _curve(axes: Axes, scales: Sequence[float], effect: Effect, colour: str, label: str) -> None:
-    """Through 0, where nothing is added."""
+def _through_zero(scales: Sequence[float], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scales and values with that at 0, where nothing is added and nothing changes, in order."""
     order = np.argsort(np.append(scales, 0))
-    x = np.append(scales, 0)[order]
-    y, error = (np.append(values, 0)[order] for values in (effect.change, effect.error))
-    axes.plot(x, y, color=colour, marker="o", markersize=3, linewidth=1.4, label=label)
-    axes.fill_between(x, y - 2 * error, y + 2 * error, color=colour, alpha=0.2, linewidth=0)
-    axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    return np.append(scales, 0)[order], np.append(values, 0)[order]
 
 
 def _table(axes: Axes, found: Mapping[str, Mapping[str, Effect]], place: int, spread: Mapping[str, float]) -> None:
-    """Effects at one scale, in standard deviations of each attribute."""
-    rows = np.array([[found[d][a].change[place] / (spread[a] or np.nan) for a in ATTRIBUTES] for d in found])
-    errors = np.array([[found[d][a].error[place] / (spread[a] or np.nan) for a in ATTRIBUTES] for d in found])
-    axes.imshow(rows, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto")
-    for i, j in np.ndindex(*rows.shape):
-        shade = "white" if abs(rows[i, j]) > 1 else "black"
-        axes.text(
-            j, i, f"{rows[i, j]:+.2f} ± {2 * errors[i, j]:.2f}", ha="center", va="center", fontsize=9, color=shade
-        )
+    """Effects at one scale, in standard deviations of each attribute; last the size of those of random directions."""
+    changes = np.array([[each[a].change[place] / (spread[a] or np.nan) for a in ATTRIBUTES] for each in found.values()])
+    errors = np.array([[each[a].error[place] / (spread[a] or np.nan) for a in ATTRIBUTES] for each in found.values()])
+    is_random = np.array([name not in ATTRIBUTES for name in found])
+    size = np.sqrt(np.mean(changes[is_random] ** 2, axis=0))
+    axes.imshow(np.vstack([changes[~is_random], 0 * size]), cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
+    for (i, j), change in np.ndenumerate(changes[~is_random]):
+        words, shade = f"{change:+.2f} ± {2 * errors[~is_random][i, j]:.2f}", "white" if abs(change) > 1.2 else "black"
+        axes.text(j, i, words, ha="center", va="center", fontsize=9, color=shade)
+    for j, each in enumerate(size):
+        axes.text(j, len(ATTRIBUTES), f"±{each:.2f}", ha="center", va="center", fontsize=9)
     axes.set_xticks(range(len(ATTRIBUTES)), list(ATTRIBUTES), fontsize=9)
-    axes.set_yticks(range(len(found)), [f"+1 {name}" for name in found], fontsize=9)
+    rows = [f"+1 {name}" for name in found if name in ATTRIBUTES]
+    axes.set_yticks(range(len(rows) + 1), [*rows, "random (root mean square)"], fontsize=9)
     axes.set_title(
         "Change of each attribute, in its standard deviations over training bars (± two errors)", fontsize=10
     )

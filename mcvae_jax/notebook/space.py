@@ -11,12 +11,11 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.attributes import (
     ATTRIBUTES,
-    RANDOM,
     Effect,
     attribute_vector,
     attributes_of,
     effects,
-    random_vector,
+    random_vectors,
 )
 from mcvae_jax.evaluation.bars import ACTIVE_VARIANCE
 from mcvae_jax.models.sequences import lerp, slerp
@@ -95,7 +94,8 @@ class LatentSpace:
         (mu, _), *_ = self.model.encode([np.stack([a, b])])
         way = lerp if path == "linear" else slerp
         z = np.concatenate([np.asarray(way(mu[:1], mu[1:], float(share))) for share in np.linspace(0, 1, steps)])
-        return self._song(z, f"From one bar to another in {steps} steps, {path}")
+        labels = ["from", *[f"{share:.0%}" for share in np.linspace(0, 1, steps)[1:-1]], "to"]
+        return self._song(z, f"From one bar to another, {path}", labels)
 
     def directions(self) -> dict[str, np.ndarray]:
         """A vector (Z,) for each attribute, from the training bars."""
@@ -107,12 +107,12 @@ class LatentSpace:
         _check_attribute(attribute)
         (mu, _), *_ = self.model.encode([bar[None]])
         z = mu + np.array(scales)[:, None] * self.directions()[attribute]
-        return self._song(z, f"{attribute}, moved by {', '.join(f'{scale:+g}' for scale in scales)}")
+        return self._song(z, f"{attribute}, moved", [f"{scale:+g}" if scale else "as it is" for scale in scales])
 
     def effects(self, scales: Sequence[float] = SCALES) -> dict[str, dict[str, Effect]]:
-        """What each direction, and a random one, moves in held-out bars when they are decoded."""
+        """What each direction, and random ones, move in held-out bars when they are decoded."""
         vectors = self.directions()
-        return effects(self.model, self.held_out.mu, vectors | {RANDOM: random_vector(vectors)}, scales)
+        return effects(self.model, self.held_out.mu, vectors | random_vectors(vectors), scales)
 
     def show_effects(self, found: dict[str, dict[str, Effect]], scales: Sequence[float] = SCALES) -> Picture:
         """`effects` as curves, and beside each other in units of the attribute's deviation over training bars."""
@@ -125,11 +125,12 @@ class LatentSpace:
         values = self.training.attributes[attribute]
         return self.training.bars[np.nanargmin(values)], self.training.bars[np.nanargmax(values)]
 
-    def _song(self, z: np.ndarray, title: str) -> ComposedSong:
+    def _song(self, z: np.ndarray, title: str, labels: Sequence[str]) -> ComposedSong:
+        """The bars of z (n, Z), decoded, each with its label."""
         settings = self.model.defaults
         (bars,) = self.model.render([np.asarray(z, np.float32)], song_keys(settings.seed, [1]), settings)
         setting = Setting(metre=grid_of(self.model.steps).metre)
-        return ComposedSong("latent", title, bars, np.zeros(len(bars), bool), setting, {})
+        return ComposedSong("latent", title, bars, np.zeros(len(bars), bool), setting, {}, tuple(enumerate(labels)))
 
 
 def _distinct(corpus: Corpus, side: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from mcvae_jax.evaluation.attributes import (
     attribute_vector,
     attributes_of,
     effects,
-    random_vector,
+    random_vectors,
 )
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 
@@ -57,11 +57,13 @@ def test_a_planted_direction_is_found():
     np.testing.assert_allclose(found, 2.5422 * planted, atol=0.1)
 
 
-def test_the_control_is_as_long_as_the_directions_and_the_same_again():
+def test_controls_are_as_long_as_the_directions_and_the_same_again():
     vectors = {"a": np.array([3.0, 4, 0]), "b": np.array([0.0, 0, 15])}
-    assert np.linalg.norm(random_vector(vectors)) == pytest.approx(10)
-    np.testing.assert_array_equal(random_vector(vectors, 1), random_vector(vectors, 1))
-    assert not np.array_equal(random_vector(vectors, 1), random_vector(vectors, 2))
+    found = random_vectors(vectors, 5)
+    assert len(found) == 5 and not vectors.keys() & found.keys()
+    assert [np.linalg.norm(each) for each in found.values()] == pytest.approx([10] * 5)
+    np.testing.assert_array_equal(list(random_vectors(vectors, 2).values()), list(found.values())[:2])
+    assert not np.allclose(*random_vectors(vectors, 2).values())
 
 
 def test_effects_are_those_of_the_decoder():

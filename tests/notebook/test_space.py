@@ -58,10 +58,10 @@ def test_extremes_are_those_of_the_training_bars(space):
     assert ((least < 128).sum(), (most < 128).sum()) == (counts.min(), counts.max())
 
 
-def test_effects_of_each_direction_and_of_a_random_one_are_drawn(space):
+def test_effects_of_each_direction_and_of_random_ones_are_drawn(space):
     scales = (-1.0, 1.0)
     found = space.effects(scales)
-    assert list(found) == [*ATTRIBUTES, RANDOM]
+    assert list(found)[: len(ATTRIBUTES)] == list(ATTRIBUTES) and len(found) == len(ATTRIBUTES) + RANDOM
     assert all(len(effect.change) == 2 for row in found.values() for effect in row.values())
     for picture in (space.show_effects(found, scales), space.map(), space.map(["pitch range"]), space.units()):
         assert picture.png[:4] == b"\x89PNG"
