@@ -36,11 +36,14 @@ TOY_FIELDS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class CorpusView:
     """A corpus that shows its report and its pictures."""
 
     corpus: Corpus
+
+    def __repr__(self) -> str:
+        return f"<a corpus of {len(self.corpus)} songs and {len(self.corpus.tokens):,} bars>"
 
     def __str__(self) -> str:
         return (self.corpus.folder / "report.txt").read_text("utf-8")
