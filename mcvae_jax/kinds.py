@@ -74,6 +74,14 @@ KINDS = {
             "MCVAE",
             {"vae_workdir": "vae"},
         ),
+        Kind(
+            "note_lstm",
+            "note LSTM",
+            "mcvae_jax.tasks.notes",
+            "mcvae_jax.models.workdirs:open_notes",
+            "mcvae_jax.models.note_lstm:make_notes",
+            "mcvae_jax.models.note_lstm:FIELDS",
+        ),
     )
 }
 PIPELINES = {

@@ -20,7 +20,7 @@ from mcvae_jax.kinds import Kind
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
-from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.trained import restore_model
 from mcvae_jax.training.task import Task
 

@@ -27,7 +27,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import optimize
 
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, log_weights
+from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.trained import Origin
@@ -147,7 +147,7 @@ class Copying:
         of_draws = log_weights(self.model, songs, draws, seed)
         mixed = jnp.stack([_mixed(self.switch, found, jnp.asarray(each, jnp.float32)) for each in of_draws])
         cost = -np.asarray(mixed, np.float64).mean(axis=0)
-        return np.split(cost, np.cumsum([len(song) for song in songs])[:-1])
+        return bars_of(cost, songs)
 
     def go_on(
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128

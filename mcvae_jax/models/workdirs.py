@@ -13,6 +13,7 @@ from mcvae_jax.models import vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
+from mcvae_jax.models.note_lstm import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
@@ -60,6 +61,17 @@ def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> Lat
         return prior, functools.partial(prior.init, jax.random.key(0), moments)
 
     return LatentPrior(*restore_model(folder, which, make))
+
+
+def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
+    """A model of the notes of whole songs."""
+    _check_task(folder, kind.name, f"a model of notes ({kind.label})")
+
+    def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
+        model = load(kind.make)(config, data.get("steps_per_bar", BAR))
+        return model, functools.partial(model.init, jax.random.key(0))
+
+    return NoteComposer(*restore_model(folder, which, make))
 
 
 def _check_task(folder: Path | str, wanted: str, what: str) -> None:

@@ -23,8 +23,8 @@ from mcvae_jax.sampling import demo
 from mcvae_jax.stages import Stage, Stopwatch, times
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.tasks.prior import choose_songs, read_settings
-from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.trained import LostCorpus, find_corpus
 from mcvae_jax.training import loop, processes
 from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields

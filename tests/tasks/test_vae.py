@@ -15,7 +15,7 @@ from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import Dropout
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.storage.workdir import Record, Workdir
-from mcvae_jax.tasks import vae as vae_task
+from mcvae_jax.tasks.corpus import check_pitches, default_folder
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
 from tests.small_models import save_corpus
@@ -85,9 +85,9 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     config.data.min_pitch, config.data.max_pitch = 50, 65
     corpus = save_corpus(tmp_path / "corpus")
     with pytest.raises(UserError, match="holds pitches from 50 to 70, and config.model.min_pitch .* are 50 and 65"):
-        vae_task._check_pitches(make_vae(config.model), corpus)
+        check_pitches(make_vae(config.model).pitches, corpus)
     config.model.max_pitch = 70
-    vae_task._check_pitches(make_vae(config.model), corpus)
+    check_pitches(make_vae(config.model).pitches, corpus)
 
 
 def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
@@ -108,6 +108,6 @@ def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
 
 def test_corpora_keep_their_folders():
     """Names that earlier versions gave; another width is another folder."""
-    assert str(vae_task.default_folder(CorpusSettings("tunes"))) == "corpora/tunes-f7d5ff47"
-    folders = {vae_task.default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
+    assert str(default_folder(CorpusSettings("tunes"))) == "corpora/tunes-f7d5ff47"
+    folders = {default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
     assert len(folders) == 3
