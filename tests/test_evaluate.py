@@ -20,8 +20,10 @@ from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.evaluation import BITS, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.sets import interval
+from mcvae_jax.evaluation.switch import corpus_switch
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.bounds import SongDraws, summarise, whole_song_bounds
+from mcvae_jax.models.copying import Copying
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.particles import particle_bounds
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
@@ -129,10 +131,10 @@ def test_copies_of_training_songs_are_caught(report):
 
 @pytest.fixture(scope="module")
 def songs(runs):
-    """The training and the held-out songs that are scored."""
+    """All training songs, and the held-out songs that are scored."""
     corpus = open_corpus(open_model(runs / "vae").origins["VAE"])
-    of_sides = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
-    return tuple([song for song in of_side if len(song) >= 16] for of_side in of_sides)
+    training, held_out = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
+    return training, [song for song in held_out if len(song) >= 16]
 
 
 def test_bits_of_held_out_songs_are_those_of_the_n_grams(report, songs):
@@ -148,14 +150,33 @@ def test_bits_of_held_out_songs_are_those_of_the_n_grams(report, songs):
     assert rows["Kneser-Ney 8-gram, 12 keys"]["bits_of_songs"] == pytest.approx(in_keys.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_token"]["value"] == pytest.approx(ngram.sum() / bars / 16)
     assert {name: row["likelihood"] for name, row in rows.items() if row["role"] == scores.NGRAM} == dict.fromkeys(
-        scores.NGRAMS, "exact"
+        (*scores.NGRAMS, f"{scores.IN_KEYS} + copy"), "exact"
     )
+
+
+def test_the_switch_stands_around_the_models_and_the_best_n_gram(report, runs, songs):
+    training, held_out = songs
+    rows, switch = report["models"]["rows"], corpus_switch(training, 0)
+    models = {
+        f"{scores.IN_KEYS} + copy": scores.fit_ngrams(training, [scores.IN_KEYS])[scores.IN_KEYS],
+        "MCVAE + copy": open_model(runs / "mdrnn"),
+        "VAE (bar by bar) + copy": open_model(runs / "vae"),
+    }
+    for name, model in models.items():
+        bits = [each.sum() / math.log(2) for each in Copying(model, switch).nats(held_out, 1, 0)]
+        assert rows[name]["bits_of_songs"] == pytest.approx(bits, rel=1e-5)
+    switched, best = rows["MCVAE + copy"], rows[f"{scores.IN_KEYS} + copy"]
+    assert switched["repeated"]["value"] < 0.5 * rows["MCVAE"]["repeated"]["value"]
+    assert best["bits_per_bar"]["value"] == min(row["bits_per_bar"]["value"] for row in rows.values())
+    (line,) = [line for line in conclusions(report) if line.startswith("A bar of the")]
+    bits = f"{switched['bits_per_bar']['value']:.1f}"
+    assert f"Within a switch that may copy any earlier bar, the MCVAE costs at most {bits}" in line
 
 
 def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs, songs):
     training, held_out = songs
     composer, rows, bars = open_model(runs / "mdrnn"), report["models"]["rows"], sum(HELD_OUT_LENGTHS)
-    mu, log_var = composer.codec.encode(np.concatenate(training))
+    mu, log_var = composer.codec.encode(np.concatenate([song for song in training if len(song) >= 16]))
     one = LatentPrior(OneGaussian(composer.codec.latent), fit_one_gaussian(mu, log_var, np.ones(len(mu))))
     fresh = composer.untrained(0)["untrained MDRNN"].prior
     priors = {"MCVAE": composer.prior, "one Gaussian": one, "untrained MDRNN": fresh}
@@ -183,6 +204,8 @@ def test_rows_have_roles_and_a_free_run_has_none_as_it_has_no_likelihood(report)
     assert {name: role for name, role in roles.items() if role != "n-gram"} == {
         "MCVAE": "model",
         "VAE (bar by bar)": "part",
+        "MCVAE + copy": "with copy switch",
+        "VAE (bar by bar) + copy": "with copy switch",
         "untrained MDRNN": "control",
         "untrained composer": "control",
         "one Gaussian": "control",
@@ -223,7 +246,8 @@ def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
     assert found["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
     rows = found["models"]["rows"]
     assert found["models"]["subject"] == "VAE (bar by bar)" and "tighter" in rows["VAE (bar by bar)"]
-    assert [name for name, row in rows.items() if row["role"] != "n-gram"] == ["VAE (bar by bar)", "untrained composer"]
+    others = ["VAE (bar by bar)", "VAE (bar by bar) + copy", "untrained composer"]
+    assert [name for name, row in rows.items() if row["role"] != "n-gram"] == others
     assert found["models"]["baselines"] == {} and "MDRNN" not in found["about"] and "VAE" in found["about"]
 
 

@@ -60,6 +60,13 @@ def _bits(scores: Mapping[str, Any], name: str) -> str:
     else:
         verdict = "which shows no difference"
     cost = "costs at most" if row["likelihood"] == BOUND else "costs"
+    with_copies = ""
+    if f"{name} + copy" in rows:
+        switched = rows[f"{name} + copy"]
+        with_copies = (
+            f" Within a switch that may copy any earlier bar, the {name} {cost} {span(switched['bits_per_bar'])} bits:"
+            f" the n-gram costs {_more(difference(rows[best], switched))} than that."
+        )
     apart = [f"{span(row[key])} for a {words} bar" for key, words in (("new", "new"), ("repeated", "repeated"))]
     tighter = ""
     if "tighter" in row:
@@ -67,7 +74,7 @@ def _bits(scores: Mapping[str, Any], name: str) -> str:
     return (
         f"A bar of the {scores['songs']:,} held-out songs ({scores['bars']:,} bars) {cost} {span(row['bits_per_bar'])}"
         f" bits under the {name} ({', '.join(apart)}), and {span(rows[best]['bits_per_bar'])} under the best n-gram"
-        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{tighter}"
+        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{with_copies}{tighter}"
     )
 
 

@@ -16,7 +16,8 @@ from mcvae_jax.evaluation import compare
 from mcvae_jax.evaluation.classifiers import FOLDS
 from mcvae_jax.evaluation.controls import control_sets, halves
 from mcvae_jax.evaluation.measures import MEASURES, Measure
-from mcvae_jax.evaluation.scores import CONTROL, MODEL, NGRAM, PART, fit_ngrams, score_models
+from mcvae_jax.evaluation.scores import CONTROL, IN_KEYS, MODEL, NGRAM, PART, SWITCHED, fit_ngrams, score_models
+from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.models.settings import AS_TRAINED
 from mcvae_jax.models.song_model import MEMORY, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
@@ -76,7 +77,19 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         )
     untrained, _ = _merged({name: model.untrained(plan.seed) for name, model in models.items()})
     baselines, owners = _merged({name: model.baselines(training) for name, model in models.items()})
-    rows = {MODEL: models, PART: _kin(models), NGRAM: fit_ngrams(training), CONTROL: untrained | baselines}
+    kin = _kin(models)
+    names = [record["name"] for record in corpus.records()]
+    all_ids = corpus.songs(TRAIN)
+    all_training = [corpus.song(i) for i in all_ids]
+    say("n-grams and the copy switch")
+    switch, ngrams = corpus_switch(all_training, plan.seed), fit_ngrams(all_training)
+    rows: dict[str, Models] = {
+        MODEL: models,
+        PART: kin,
+        NGRAM: ngrams | with_switch({IN_KEYS: ngrams[IN_KEYS]}, switch),
+        SWITCHED: with_switch({**models, **kin}, switch),
+        CONTROL: untrained | baselines,
+    }
     scores = score_models(rows, held_out, plan.draws, plan.seed, say) | {"baselines": owners}
     rng = np.random.default_rng(plan.seed)
     reference, other = halves(excerpts, rng)
@@ -87,12 +100,10 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         reference, composed | controls, song_measures(training), _encoder(encoder, plan.bars), plan.seed, say
     )
     say("what is copied from the training songs")
-    names = [record["name"] for record in corpus.records()]
-    all_training = corpus.songs(TRAIN)
     copies = compare.compare_copies(
         {HELD_OUT_SET: excerpts} | composed | controls,
-        [corpus.song(i) for i in all_training],
-        [names[i] for i in all_training],
+        all_training,
+        [names[i] for i in all_ids],
         plan.seed,
     )
     return {

@@ -34,7 +34,8 @@ NGRAMS = {
 IN_KEYS = "Kneser-Ney 8-gram, 12 keys"  # every training song in each of KEYS, as models are trained by default
 KEYS = range(-5, 7)  # semitones
 PARTICLES = 8  # of the tighter bounds
-MODEL, PART, NGRAM, CONTROL = "model", "part", "n-gram", "control"  # roles of the rows; parts are of models
+# Roles of the rows; parts are of models, and SWITCHED are models and parts within the copy switch.
+MODEL, PART, NGRAM, SWITCHED, CONTROL = "model", "part", "n-gram", "with copy switch", "control"
 
 
 def fit_ngrams(training: Songs, names: Sequence[str] = tuple(NGRAMS)) -> dict[str, NGramComposer]:
@@ -53,8 +54,8 @@ def score_models(
     """Every model's bits on the held-out songs, as JSON.
 
     Args:
-      roles: by role (MODEL, PART, NGRAM, CONTROL) the models by name; the first of MODEL is the subject, with which the
-        others are compared. Those without a likelihood are left out.
+      roles: by role (MODEL, PART, NGRAM, SWITCHED, CONTROL) the models by name; the first of MODEL is the subject, with
+        which the others are compared. Those without a likelihood are left out.
 
     Returns: 'songs', 'bars', 'repeated_bars' (how many are the same as an earlier bar of their song), 'draws',
       'particles', 'subject', and 'rows' by name: 'role', 'likelihood', 'bits_per_bar' and 'bits_per_token' with their
