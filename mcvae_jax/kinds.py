@@ -74,6 +74,7 @@ KINDS = {
             "MCVAE",
             {"vae_workdir": "vae"},
         ),
+        Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "note_lstm",
             "note LSTM",

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcvae_jax.models.bar_by_bar import Turn, compose
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of, in_blocks
 from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES, START, VOCABULARY
@@ -186,29 +187,16 @@ class NoteComposer(Alone):
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`; temperature, top_k and top_p count."""
-        compose = functools.partial(self._compose, bars or max_bars, bars is None, settings)
-        return in_blocks(compose, seeds, keys, SONGS)
+        block = functools.partial(self._compose, bars or max_bars, bars is None, settings)
+        return in_blocks(block, seeds, keys, SONGS)
 
     def _compose(self, bars: int, may_end: bool, settings: Settings, seeds: Songs, keys: Array) -> list[np.ndarray]:
-        """Bar by bar: the bars of a seed are read, and what follows them is drawn."""
         network, cuts = self.model.network, (settings.temperature, settings.top_k, settings.top_p)
-        given, nothing = np.array([len(seed) for seed in seeds]), np.zeros(self.steps, np.uint8)
-        state = _begin(network, self.params, len(seeds))
-        composed, ended = [], []
-        for number in range(int(given.max()) + bars):
-            is_given = number < given
-            bar = np.stack([seed[number] if number < len(seed) else nothing for seed in seeds])
-            state, bar, ends = _next_bar(network, self.params, state, number, bar, is_given, number - given, keys, cuts)
-            composed.append(np.asarray(bar, np.uint8))
-            ended.append(np.asarray(ends) & ~is_given)
-            if may_end and np.any(ended, axis=0).all():
-                break
-        songs, stops = np.stack(composed, axis=1), np.stack(ended, axis=1)
-        made = []
-        for i, start in enumerate(given):
-            stop = int(stops[i].argmax()) + 1 if may_end and stops[i].any() else len(stops[i])
-            made.append(songs[i, start : min(stop, start + bars)])
-        return made
+
+        def next_bar(state: State, turn: Turn) -> tuple[State, Array, Array]:
+            return _next_bar(network, self.params, state, turn, keys, cuts)
+
+        return compose(_begin(network, self.params, len(seeds)), next_bar, seeds, bars, may_end)
 
     def untrained(self, seed: int) -> dict[str, SongModel]:
         """The same with fresh parameters."""
@@ -239,28 +227,17 @@ def _begin(network: NoteLSTM, params: Any, songs: int) -> State:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _next_bar(
-    network: NoteLSTM,
-    params: Any,
-    state: State,
-    number: Array,
-    bar: Array,
-    is_given: Array,
-    drawn: Array,
-    keys: Array,
-    cuts: tuple[Array, Array, Array],
+    network: NoteLSTM, params: Any, state: State, turn: Turn, keys: Array, cuts: tuple[Array, Array, Array]
 ) -> tuple[State, Array, Array]:
-    """The state after bar `number`, the bar (B, T) itself, given or drawn, and whether the song is over (B,).
-
-    drawn: how many bars of each song were drawn before, (B,), from which it has its random numbers.
-    """
-    of_bar = jax.vmap(jax.random.fold_in)(keys, jnp.maximum(drawn, 0))
+    """See `bar_by_bar.NextBar`."""
+    of_bar = jax.vmap(jax.random.fold_in)(keys, turn.drawn)
     of_tokens = jax.vmap(lambda key: jax.random.split(key, network.steps + 1))(of_bar)  # (B, T + 1)
 
     def step(state: State, place: Array) -> tuple[State, Array]:
         logits = state.outputs[:, :OUTCOMES]
         token = sample_tokens(logits, of_tokens[:, place], *cuts)
-        token = jnp.where(is_given, bar[:, place], token)
-        before = jnp.full_like(token, number * network.steps + place + 1)
+        token = jnp.where(turn.is_given, turn.bar[:, place], token)
+        before = jnp.full_like(token, turn.number * network.steps + place + 1)
         return applied(network, NoteLSTM.read, params, state, token, before), token
 
     state, tokens = jax.lax.scan(step, state, jnp.arange(network.steps))

@@ -12,6 +12,10 @@ from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models import vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.joint.composer import JointComposer
+from mcvae_jax.models.joint.composer import init as init_joint
+from mcvae_jax.models.joint.network import JointMCVAE
+from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.note_lstm import NoteComposer
 from mcvae_jax.models.prior import Moments
@@ -61,6 +65,17 @@ def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> Lat
         return prior, functools.partial(prior.init, jax.random.key(0), moments)
 
     return LatentPrior(*restore_model(folder, which, make))
+
+
+def open_joint(kind: Kind, folder: Path, which: str | int) -> JointComposer:
+    """The model of a workdir of configs/joint.py."""
+    _check_task(folder, kind.name, "a joint MCVAE of configs/joint.py")
+
+    def make(config: dict, data: dict) -> tuple[JointMCVAE, Callable[[], Any]]:
+        network = make_joint(config["model"], data.get("steps_per_bar", BAR))
+        return network, functools.partial(init_joint, network, jax.random.key(0))
+
+    return JointComposer(*restore_model(folder, which, make))
 
 
 def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
