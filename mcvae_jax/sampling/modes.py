@@ -55,8 +55,8 @@ def continue_(
 ) -> list[ComposedSong]:
     """`songs` songs that go on from each seed.
 
-    The whole tune of the seed stands before the `bars` composed bars, as it is, also those of its bars that are too many
-    for the model to read. The MDRNN reads a draw of its bars from q, each song its own. With bars=None the stop head
+    The whole tune of the seed stands before the `bars` composed ones, as it is, also those of its bars that are too
+    many for the model to read. The MDRNN reads a draw of these from q, each song its own. With bars=None the stop head
     ends the songs, as in `compose`.
     """
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
@@ -173,7 +173,8 @@ def infill(
 ) -> list[ComposedSong]:
     """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1 in its tune.
 
-    The whole tune is kept; gaps are among those of its bars that the model reads. The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
+    The whole tune is kept; gaps are among those of its bars that the model reads. The notes hold the effective sample
+    size of the draws for each gap, see `LatentPrior.fill`.
     """
     if not can_fill(model):
         raise _lacking(model, "infill", FILL)
