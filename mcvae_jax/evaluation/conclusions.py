@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.clean import SHINGLE_NOTES
+from mcvae_jax.corpus.alike import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER, STRONG
 from mcvae_jax.evaluation.controls import HALF, SHUFFLED
 from mcvae_jax.evaluation.copies import PASSAGE

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcvae_jax.corpus.clean import most_similar, note_shingles
+from mcvae_jax.corpus.alike import most_similar, note_shingles
 from mcvae_jax.music.tokens import NOTE_OFF
 
 PASSAGE = 4  # bars in a row: what two songs hardly share by chance

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from mcvae_jax.corpus.clean import SHINGLE_NOTES
+from mcvae_jax.corpus.alike import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES, STRONG
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
 from mcvae_jax.evaluation.copies import PASSAGE
