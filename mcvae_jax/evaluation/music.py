@@ -108,28 +108,31 @@ def comes_back(song: np.ndarray, given: int, lag: int) -> Counted:
     return Counted(float(np.sum(bars[here] == bars[here - lag])), len(here))
 
 
+ENDING = "ends on a long tone of the scale"
 FIGURES: Mapping[str, Callable[[np.ndarray, int], Counted]] = {
     "notes out of the key": out_of_key,
     "leaps over a fifth": lambda song, given: leaps(song, given, FIFTH),
     "leaps over an octave": lambda song, given: leaps(song, given, OCTAVE),
     "bars in A-B-A-B loops": loops,
-    "ends on a long tone of the scale": ending,
+    ENDING: ending,
 }
 
 
-def musical_figures(real: str, sets: Mapping[str, Songs], given: int, seed: int) -> dict[str, Any]:
+def musical_figures(real: str, sets: Mapping[str, Songs], given: int, seed: int, ended: bool = True) -> dict[str, Any]:
     """Every figure of every set beside the real songs, as JSON.
 
     Args:
       real: the name of the real songs among the sets.
       sets: songs of more bars than `given`. Where bars are given, song i of every set has those of song i of the real
         ones, and what they differ by is resampled in pairs.
+      ended: whether songs end where they do by themselves; else how they end is left out.
 
     Returns: 'given', 'real', and by name 'sets', each with 'songs', 'figures' by name and 'lags' (of 1, 2, ... bars).
       A figure has 'value' and 'interval', None where nothing could be counted, and 'beyond', the same of how much more
       it is than that of the real songs.
     """
-    counts = {name: {f: _counts(songs, given, count) for f, count in FIGURES.items()} for name, songs in sets.items()}
+    asked = {name: count for name, count in FIGURES.items() if ended or name != ENDING}
+    counts = {name: {f: _counts(songs, given, count) for f, count in asked.items()} for name, songs in sets.items()}
     by_lag = [lambda song, given, lag=lag: comes_back(song, given, lag) for lag in range(1, LAGS + 1)]
     found = {}
     for name, songs in sets.items():
