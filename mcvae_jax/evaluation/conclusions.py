@@ -56,6 +56,12 @@ def differs(figure: Mapping[str, Any]) -> bool:
     return figure["value"] is not None and not figure["interval"][0] <= 0 <= figure["interval"][1]
 
 
+def apart(figure: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two figures are shown to differ: their intervals do not meet, which is stricter than need be."""
+    (low, high), (other_low, other_high) = figure["interval"], other["interval"]
+    return high < other_low or other_high < low
+
+
 def _more(figure: Mapping[str, Any]) -> str:
     """'1.2 (-0.6 to 3.1) bits more', or '4.5 (3.1 to 6.0) bits less'."""
     if figure["value"] >= 0:
@@ -218,14 +224,18 @@ def _copies(report: Report) -> str:
 def _bars(report: Report) -> str:
     """How many bars of composed songs are bars of training songs, beside held-out songs."""
     copies, kinds = report["copies"], report["kinds"]
-    real = copies[kinds["held_out"]]["written"]
+    sets = {kinds["held_out"]: kinds["models"]}
+    if kinds["continued"]:
+        sets[report["music"][0]["real"]] = kinds["continued"]
     told = []
-    for name in [*kinds["models"], *kinds["continued"]]:
-        share = copies[name]["written"]
-        fewer, more = share["interval"][1] < real["interval"][0], share["interval"][0] > real["interval"][1]
-        told.append(f"{name} {percent(share)}, {'fewer' if fewer else 'more' if more else 'a difference is not shown'}")
-    composed = f"Of composed ones: {'; '.join(told)}."
-    return f"Of the bars of held-out songs {percent(real)} stand in training songs as written. {composed}"
+    for real, names in sets.items():
+        known = copies[real]["written"]
+        told.append(f"{real} {percent(known)}")
+        for name in names:
+            share = copies[name]["written"]
+            fewer = "fewer" if share["value"] < known["value"] else "more"
+            told.append(f"{name} {percent(share)}, {fewer if apart(share, known) else 'not shown to differ'}")
+    return f"Bars that stand in training songs as written: {'; '.join(told)}."
 
 
 def _value(row: Mapping[str, Any]) -> float:

@@ -29,6 +29,7 @@ Models = Mapping[str, SongModel]  # by name
 FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
 BITS = "bits per bar"
 HELD_OUT_SET = "held-out songs"
+GOING_ON = "held-out songs (as they go on)"  # after their first bars
 MOST_CONTINUED = 64  # bars
 
 
@@ -63,7 +64,7 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
     Returns: 'models' (`score_models`, and in 'baselines' whose each of these rows is), 'sets' (`compare_sets`),
       'flags' (`lost_to`), 'copies' (`compare_copies`), 'music' (`musical_figures` of songs that go on after real bars,
       then of songs from nothing), and 'kinds' of sets: the names of 'models', 'controls' and 'continued' ones, and the
-      'held_out' one of 'copies' and 'music'.
+      'held_out' one of 'copies'.
 
     Raises:
       UserError: the corpus has too few songs of `plan.bars` bars.
@@ -98,7 +99,7 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         say,
     )
     whole = [song for song in held_out if len(song) > GIVEN][: plan.songs]
-    continued = continued_sets(models, whole, plan, say)
+    continued = {GOING_ON: whole} | continued_sets(models, whole, plan, say)
     say("what is copied from the training songs")
     names = [record["name"] for record in corpus.records()]
     all_training = corpus.songs(TRAIN)
@@ -112,7 +113,7 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         "kinds": {
             "models": list(composed),
             "controls": list(controls),
-            "continued": list(continued),
+            "continued": [name for name in continued if name != GOING_ON],
             "held_out": HELD_OUT_SET,
         },
         "models": scores,
@@ -120,7 +121,7 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
         "copies": copies,
         "music": [
-            musical_figures(HELD_OUT_SET, {HELD_OUT_SET: whole} | continued, GIVEN, plan.seed),
+            musical_figures(GOING_ON, continued, GIVEN, plan.seed),
             musical_figures(HELD_OUT_SET, {HELD_OUT_SET: excerpts} | composed, 0, plan.seed, ended=False),
         ],
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcvae_jax.evaluation.conclusions import differs, percent
+from mcvae_jax.evaluation.conclusions import apart, differs, percent
 from mcvae_jax.evaluation.music import ENDING, FIFTH, FIGURES, LAGS
 from mcvae_jax.pages.elements import cell, paragraph, table
 from mcvae_jax.text import for_html
@@ -30,12 +30,18 @@ def music_section(report: Report) -> list[str]:
     from_nothing = (
         f"{report['about']['bars']} bars each; the key is that of the song itself, so that little can lie outside."
     )
-    shown = "A coloured figure is shown to differ from that of the real songs: the 95 % interval of the difference"
+    shown = (
+        "A coloured figure is shown to differ from that of the real songs: the 95 % interval of the difference leaves"
+    )
     return [
         "<h2>What a musician asks</h2>",
         *(_group("Songs that go on", lead, after, report["copies"]) if report["kinds"]["continued"] else []),
         *_group("Songs from nothing", from_nothing, alone, report["copies"]),
-        paragraph(f"{shown} leaves out 0. Below each figure stands its own interval, by resampling songs.", "soft"),
+        paragraph(
+            f"{shown} out 0; of bars in training songs, both intervals lie apart. Below each figure stands its own"
+            " interval, by resampling songs.",
+            "soft",
+        ),
     ]
 
 
@@ -47,8 +53,10 @@ def _group(title: str, lead: str, group: Mapping[str, Any], copies: Mapping[str,
         for figure in figures:
             marked = "lost" if name != group["real"] and differs(each["figures"][figure]["beyond"]) else ""
             row.append(_cell(each["figures"][figure], marked))
-        shares = [copies[name][share] for share in SHARES]
-        rows.append([*row, *map(_cell, shares)])
+        for share in SHARES:
+            marked = "lost" if apart(copies[name][share], copies[group["real"]][share]) else ""
+            row.append(_cell(copies[name][share], marked))
+        rows.append(row)
     captions = [f"{figure}: {CAPTIONS[figure]}" for figure in FIGURES if figure in CAPTIONS and figure in figures]
     return [
         f"<h3>{for_html(title)}</h3>",
