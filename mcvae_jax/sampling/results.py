@@ -198,8 +198,7 @@ def _draw(songs: Sequence[ComposedSong], path: Path) -> None:
         tokens = bars_to_tokens(bars)
         pitches = tokens[tokens < NOTE_OFF]
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
-        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar)
-        axis.set_xticks(axis.get_xticks(), [str(first + bar) for bar in range(1, len(bars) + 1)])
+        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar, first_bar=first + 1)
         for bar in np.flatnonzero(given).tolist():
             axis.axvspan(
                 bar * song.grid.bar, (bar + 1) * song.grid.bar, color="moccasin", alpha=0.6, linewidth=0, zorder=-1
