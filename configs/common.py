@@ -18,6 +18,7 @@ def corpus(**different: Any) -> ml_collections.ConfigDict:
     corpus.max_moved = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
     corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
     corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
+    corpus.alike = "edits"  # of duplicates and similarity: 'edits' (any speed, small changes), 'windows' (as written)
     corpus.held_out = 0.1  # share of the songs that is held out
     corpus.split = "content"  # 'content': by a hash of the tune; 'name': by file name, which leaks (comparison only)
     corpus.split_seed = 0

@@ -71,10 +71,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
     own = {mode.seed_bars: name for name, mode in MODES.items() if mode.seeds and mode.seed_bars != SEED_BARS}
     exceptions = "".join(f"{bars} to {name}, " for bars, name in own.items())
-    text = f"bars of the file that are used; {exceptions}else {SEED_BARS}, where not said"
+    text = f"bars of the file that the model reads; {exceptions}else {SEED_BARS}, where not said"
     add_whole(seed, "seed_bars", 1, MOST_BARS, None, text)
     seed.add_argument(
-        "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
+        "--seed_from", metavar="END", help="it reads the last or first bars (default: last to continue, else first)"
     )
     seed.add_argument(
         "--melody",
@@ -165,8 +165,8 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed
     for path in paths:
         asked = flags.seed_bars is not None
         seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
-        used = f"its {which} {len(seed.bars)} of {seed.total:,} bars" if len(seed.bars) < seed.total else "all its bars"
-        say(f"{path}: {seed.title!r}, {used}")
+        some = f"{seed.total:,} bars, of which the model reads the {which} {len(seed.bars)}"
+        say(f"{path}: {seed.title!r}, {some if len(seed.bars) < seed.total else 'all its bars'}")
         for note in seed.notes:
             if asked or "fewer than" not in note:
                 say(f"  {note}")

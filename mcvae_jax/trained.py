@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import WINDOWS, CorpusSettings
 from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
@@ -128,7 +128,10 @@ def recorded(workdir: Path, section: Mapping[str, Any], name: str) -> Any:
 
 def _corpus_command(workdir: Path, place: Path) -> str:
     """What builds the corpus of a model again, by what its config says."""
-    settings = {"source": "MUSIC"} | Workdir(workdir).read().config.get("corpus", {})
+    stated = Workdir(workdir).read().config.get("corpus", {})
+    settings = (
+        {"source": "MUSIC"} | ({"alike": WINDOWS} if stated else {}) | stated
+    )  # those of earlier versions name none
     defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
     flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
     return f"this builds it again: {shlex.join(['python', '-m', 'mcvae_jax.corpus', *flags, f'--out={place}'])}"

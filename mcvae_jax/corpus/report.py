@@ -10,7 +10,7 @@ import numpy as np
 
 from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import EDITS, WINDOWS, CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES
 from mcvae_jax.music.bars import Stats, distinct_bars
@@ -21,6 +21,10 @@ from mcvae_jax.text import printable
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+ALIKE_BY = {
+    EDITS: "the same as one training song, at any speed and but for small changes",
+    WINDOWS: "of the 8-note windows stand in one training song",
+}
 LISTED = 10  # how many of a long list the text shows
 
 
@@ -34,6 +38,7 @@ def make_report(
         "source": settings.source,
         "max_bars": settings.max_bars,
         "steps_per_bar": settings.steps_per_bar,
+        "alike": settings.alike,
         "max_similarity": settings.max_similarity,
         "as_read": describe([song.bars for song in songs]),
         "cleaned": describe(after),
@@ -155,7 +160,7 @@ def _split(report: dict[str, Any]) -> list[str]:
         lines.append(f"The hashes put all songs on one side, so {report['moved']} was moved to the other")
     excluded = report["excluded"]
     if excluded:
-        lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")
+        lines.append(f"Excluded: over {report['max_similarity']:.0%} {ALIKE_BY[report['alike']]}")
         worst = sorted(excluded, key=lambda leak: -leak["similarity"])
         lines += [f"  {leak['similarity']:.0%} {leak['name']} like {leak['training_song']}" for leak in worst[:LISTED]]
     return lines + _more(len(excluded), "songs.jsonl")

@@ -6,9 +6,11 @@ from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
 from mcvae_jax.music import grid
 
+EDITS, WINDOWS = "edits", "windows"
 CHOICES = {
     "bars": ("metre", "fixed16"),
     "dedupe": ("tune", "file", "none"),
+    "alike": (EDITS, WINDOWS),
     "split": ("content", "name"),
 }
 
@@ -32,6 +34,10 @@ class CorpusSettings:
     max_moved: float = option("songs more of whose onsets move by a quarter of a step are left out; 1 keeps all", 1.0)
     max_bars: int = option("songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit", 339)
     dedupe: str = option("'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'", "tune")
+    alike: str = option(
+        "how 'tune' and max_similarity compare: 'edits' (any speed, small changes) or 'windows' (8 notes as written)",
+        EDITS,
+    )
     held_out: float = option("share of the songs that is held out, 0 to 1", 0.1)
     split: str = option("'content' (copies stay together) or 'name' (leaks; for comparisons alone)", "content")
     split_seed: int = option("another seed is another split", 0)

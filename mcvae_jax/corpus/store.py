@@ -22,7 +22,7 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import WINDOWS, CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import checksum
 from mcvae_jax.music.bars import distinct_bars
@@ -170,9 +170,15 @@ def read_header(folder: Path) -> Header:
                 f"the corpus {folder} has format version {found.get('version')} and this program reads version"
                 f" {VERSION}; build it again"
             )
-        return conform(path, found, Header)
+        return conform(path, _with_later_settings(found), Header)
     except DamagedFile as error:
         raise DamagedCorpus(folder, error) from error
+
+
+def _with_later_settings(header: dict[str, Any]) -> dict[str, Any]:
+    """A header with the settings that earlier versions did not name, as these held then."""
+    settings = header.get("settings")
+    return header | {"settings": {"alike": WINDOWS} | settings} if isinstance(settings, dict) else header
 
 
 def _records(folder: Path, header: Header, songs: int) -> list[dict[str, Any]]:

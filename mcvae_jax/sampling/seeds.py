@@ -46,11 +46,27 @@ _ADVICE = {
 class Seed(NamedTuple):
     """The music that a song starts from."""
 
-    bars: np.ndarray  # uint8 (n, T), n >= 1
+    bars: np.ndarray  # uint8 (n, T), n >= 1, that the model reads
     setting: Setting
     title: str
     total: int  # bars of the whole tune
     notes: tuple[str, ...]  # what the user should know about how it was read
+    unread: tuple[np.ndarray, np.ndarray] | None = None  # its bars before and after those, (., T) each; None for none
+
+    @property
+    def before(self) -> np.ndarray:
+        """The bars of the tune before those that the model reads, uint8 (., T)."""
+        return self.unread[0] if self.unread else self.bars[:0]
+
+    @property
+    def after(self) -> np.ndarray:
+        """The bars of the tune after those that the model reads, uint8 (., T)."""
+        return self.unread[1] if self.unread else self.bars[:0]
+
+    @property
+    def up_to_here(self) -> np.ndarray:
+        """The tune up to the last bar that the model reads: what stands before composed bars."""
+        return np.concatenate([self.before, self.bars])
 
 
 def read_seed(
@@ -62,13 +78,13 @@ def read_seed(
     tune: int = 0,
     steps: int = BAR,
 ) -> Seed:
-    """Reads the first or last bars of a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
+    """Reads a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
 
     A child process reads it, within the limits of its format: whatever the file holds, it costs a line.
 
     Args:
-      bars: so many, or all where there are fewer.
-      which: 'last' or 'first'.
+      bars: that a model is to read, or all where there are fewer; the others of the tune are kept beside them.
+      which: the 'last' or the 'first' of the tune.
       melody: which track, see `choose_melody`.
       metre: '' takes the file's; '4/4' says it in its place.
       tune: of a book of several, from 1; 0 takes the first that can be used.
@@ -117,14 +133,16 @@ def _read(asked: _Asked) -> Seed:
 
 def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song) -> Seed:
     """The seed from tune `number` of so many, as it was read."""
-    chosen = song.bars[-asked.bars :] if asked.which == "last" else song.bars[: asked.bars]
+    first = max(0, len(song.bars) - asked.bars) if asked.which == "last" else 0
+    before, chosen, after = (part.copy() for part in np.split(song.bars, [first, first + asked.bars]))
     track = choose_melody(score, asked.settings.melody)
     notes = _notes(score, track, song.stats, len(song.bars), asked.bars)
     if tunes > 1:
         notes.insert(0, f"it is tune {number} of {tunes}; --tune=N takes another")
     # what MIDI has of titles is the name of a track, such as 'Melody'
     title = printable(FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem)
-    return Seed(chosen.copy(), _setting(score, track, song.metre), title, len(song.bars), tuple(notes))
+    setting = _setting(score, track, song.metre)
+    return Seed(chosen, setting, title, len(song.bars), tuple(notes), (before, after))
 
 
 def check_seeds(seeds: Sequence[Seed], model: "SongModel") -> None:

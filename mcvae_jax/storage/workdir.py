@@ -51,6 +51,7 @@ LATER_FIELDS = {
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,
     "corpus.steps_per_bar": 16,
+    "corpus.alike": "windows",
 }
 
 
