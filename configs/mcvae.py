@@ -22,7 +22,7 @@ PRESETS = ("default", "thesis", "smoke", "accelerator")
 def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     """The config of one of PRESETS; ValueError for any other name."""
     if preset not in PRESETS:
-        raise ValueError(f"configs/mcvae.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+        raise ValueError(f"mcvae has no preset {preset!r}; it has {', '.join(PRESETS)}")
     config = ml_collections.ConfigDict()
     config.task = "mcvae"
     for model in ("vae", "mdrnn"):

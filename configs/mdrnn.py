@@ -21,7 +21,7 @@ PRESETS = ("default", "thesis", "smoke", "accelerator")
 def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     """The config of one of PRESETS; ValueError for any other name."""
     if preset not in PRESETS:
-        raise ValueError(f"configs/mdrnn.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+        raise ValueError(f"mdrnn has no preset {preset!r}; it has {', '.join(PRESETS)}")
     config = ml_collections.ConfigDict()
     config.task = "mdrnn"
     config.vae_workdir = f"runs/vae-{preset}"  # the VAE whose latents are learnt: its best checkpoint

@@ -3,12 +3,14 @@
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import errno
 import logging
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from mcvae_jax import stopping
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+PROGRAM = "mcvae"
+COMMANDS = {
+    "train": ("mcvae_jax.main", "trains a model, or all of them from music to new songs; goes on where it stopped"),
+    "compose": ("mcvae_jax.sample", "makes songs with a trained model: new ones, or from your own"),
+    "evaluate": ("mcvae_jax.evaluate", "scores trained models beside n-grams and controls"),
+    "corpus": ("mcvae_jax.corpus", "reads a folder of music and says what is in it"),
+    "latents": ("mcvae_jax.latents", "writes the latent vectors of a corpus"),
+    "inspect": ("mcvae_jax.inspect", "says what a workdir holds, or how two runs differ"),
+}  # of the program, with the modules that `python -m` runs
+
 _LONGEST = 300  # characters of what argparse says, which repeats the user's words
 
 REFUSALS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # of the system
@@ -30,7 +42,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, **keywords: Any) -> None:
         keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)  # the head of a module, as it is
-        super().__init__(prog, allow_abbrev=False, **keywords)
+        keywords["description"] = as_called(keywords.get("description") or "")
+        super().__init__(as_called(prog), allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:
         message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
@@ -108,7 +121,21 @@ def _status_of(main: Callable[[list[str]], int | None]) -> int:
 def say(text: str, stream: TextIO | None = None) -> None:
     """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
     stream = stream or sys.stdout
-    print(for_terminal(text, stream.encoding), file=stream, flush=True)
+    print(for_terminal(as_called(text), stream.encoding), file=stream, flush=True)
+
+
+def as_called(text: str) -> str:
+    """The text as it is; for users of `mcvae` with 'mcvae compose' instead of 'python -m mcvae_jax.sample'."""
+    if not sys.argv[0].startswith(f"{PROGRAM} "):
+        return text
+    names = {module: f"{PROGRAM} {name}" for name, (module, _) in COMMANDS.items()}
+    return re.sub(r"python -m ([\w.]*\w)", lambda found: names.get(found[1], found[0]), text)
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """'did you mean NAME?' of the nearest of the known words, or which there are."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def add_whole(

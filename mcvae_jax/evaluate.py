@@ -130,5 +130,10 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder} holds more than a report; choose another --out")
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main, go_on="The same command again makes it.")
+
+
+if __name__ == "__main__":
+    as_command()

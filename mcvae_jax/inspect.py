@@ -1,14 +1,21 @@
-"""Says what a workdir holds, finished or not, and what of it is damaged: python -m mcvae_jax.inspect WORKDIR
+"""Says what a workdir holds, finished or not, and what of it is damaged; or how two runs differ.
 
-All of it is read: checkpoints must hold the arrays that were saved, results the bytes that were written.
-It writes nothing.
+  python -m mcvae_jax.inspect WORKDIR
+  python -m mcvae_jax.inspect WORKDIR WORKDIR [--out=CURVES.png]
+
+Of one, all is read: checkpoints must hold the arrays that were saved, results the bytes that were written.
+
+Of two, it shows the fields of the configs, the data and the versions that differ, the learning curves and the held-out
+figures; --out draws all curves over each other.
+
+It writes nothing but that picture.
 """
 
 import math
 from pathlib import Path
 
 from mcvae_jax import stages, versions
-from mcvae_jax.command import clock, run_command, say
+from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import models_of
 from mcvae_jax.sampling import demo, results
@@ -16,19 +23,30 @@ from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.jsonfile import DamagedFile, Lines
 from mcvae_jax.storage.workdir import Record, Workdir, flatten
 from mcvae_jax.training.metrics import HELD_OUT, TRAIN, read_lines, terms
+from mcvae_jax.training.two_runs import describe_two, draw_two
 
 BOOKKEEPING = ("step", "split", "seconds")
 AGAIN = "the command of the training makes it again"
 
 
 def main(argv: list[str]) -> int:
-    """Prints the report on the one workdir named."""
-    if {"--help", "-h"} & set(argv):
-        say(__doc__)
+    """Prints the report on the one workdir named, or compares the two."""
+    parser = Parser("python -m mcvae_jax.inspect", description=__doc__)
+    parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="one, or two to compare")
+    parser.add_argument("--out", default="", metavar="CURVES.png", help="of two: a picture of their learning curves")
+    flags = parser.parse_args(argv)
+    folders = [Path(folder) for folder in flags.workdirs]
+    if len(folders) not in (1, 2):
+        raise UserError("Give one workdir, or two to compare: python -m mcvae_jax.inspect runs/vae-default")
+    if len(folders) == 1:
+        if flags.out:
+            raise UserError("--out is the picture of two runs; give both, or leave it out")
+        say("\n".join(describe(folders[0])))
         return 0
-    if len(argv) != 1 or argv[0].startswith("-"):
-        raise UserError("Give one workdir: python -m mcvae_jax.inspect runs/vae-default")
-    say("\n".join(describe(argv[0])))
+    say("\n".join(describe_two(*folders)))
+    if flags.out:
+        draw_two(Path(flags.out), *folders)
+        say(f"\nThe curves are drawn over each other in {flags.out}.")
     return 0
 
 
@@ -183,5 +201,10 @@ def _aligned(rows: dict) -> list[str]:
     return [f"  {name:<{width}}  {value}" for name, value in rows.items()] or ["  nothing recorded"]
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    as_command()

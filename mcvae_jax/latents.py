@@ -176,5 +176,10 @@ def main(argv: list[str]) -> None:
     say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {codec.latent}: {flags.out}")
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    as_command()

@@ -1,9 +1,10 @@
 """Trains and writes its results into a workdir; the same command again goes on from where it stopped.
 
-python -m mcvae_jax.main --config=configs/mcvae.py[:PRESET] [options]    all of it, from music to new songs
-python -m mcvae_jax.main --config=configs/vae.py[:PRESET] [options]      the bar VAE alone
-python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDRNN on a trained VAE
+python -m mcvae_jax.main --config=mcvae[:PRESET] [options]    all of it, from music to new songs
+python -m mcvae_jax.main --config=vae[:PRESET] [options]      the bar VAE alone
+python -m mcvae_jax.main --config=mdrnn[:PRESET] [options]    the MDRNN on a trained VAE
 
+  --config=FILE.py[:PRESET]   a config file: of a checkout, as configs/vae.py, or of your own
   --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
   --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
   --init_from=WORKDIR    starts from the best parameters of another run; PART=WORKDIR,PART=WORKDIR takes parts of the
@@ -71,5 +72,10 @@ def run(options: Options, argv: list[str]) -> int:
     return 128 + outcome.signal if outcome.signal else 0
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    as_command()

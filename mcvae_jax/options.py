@@ -1,21 +1,24 @@
-"""Command line -> config and options; every mistake in it is one clear line."""
+"""Command line -> config and options; every mistake in it is one clear line.
 
-import contextlib
+A config is given by the path of its file, or, where it is one of our own, by its name; those lie in configs/ of a
+checkout, which a wheel has as mcvae_jax/configs.
+"""
+
 import difflib
 import functools
 import inspect
 import os
 import re
 import runpy
-import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from mcvae_jax.command import hint
 from mcvae_jax.errors import UserError
 
 
@@ -35,9 +38,11 @@ def parse(argv: list[str]) -> Options:
 
     Of a field that is given twice the last holds, since experiments change what they have set before.
     """
-    chosen = _value_of("config", argv)
+    chosen, others = _take_config(argv)
     if not chosen:
-        raise UserError("Give --config=configs/vae.py, or another config file; ':' and a preset may follow it.")
+        raise UserError(
+            f"Give --config={'|'.join(config_names())}, or the path of a config file; ':' and a preset may follow it."
+        )
     config = load_config(chosen)
     _check_fields(config, argv)
     values = flags.FlagValues()
@@ -45,9 +50,8 @@ def parse(argv: list[str]) -> Options:
         flags.DEFINE_string(name, "", name, flag_values=values)
     flags.DEFINE_float("distributed_timeout", None, "seconds", 1.0, 86400.0, flag_values=values)
     try:
-        with _no_bytecode():
-            config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=["main", *argv])
-            rest = values(["main", *argv])[1:]
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main", *others])
+        rest = values(["main", *others])[1:]
     except (flags.Error, ValueError) as error:
         raise UserError(_explain(error, config)) from error
     if rest:
@@ -58,16 +62,19 @@ def parse(argv: list[str]) -> Options:
         values.init_from,
         values.distributed,
         values.distributed_timeout,
-        str(Path(chosen.partition(":")[0]).absolute().parent),
+        str(Path(find_config(chosen.partition(":")[0])).absolute().parent),
     )
 
 
 def load_config(chosen: str) -> ConfigDict:
-    """What get_config of 'FILE.py' or 'FILE.py:PRESET' returns; UserError where there is no such thing, or it fails."""
-    path, colon, preset = chosen.partition(":")
-    if not os.path.isfile(path):
-        raise UserError(f"There is no config file {path}; run from the project's folder, or give the whole path.")
-    get_config = _call(path, lambda: runpy.run_path(path)).get("get_config")
+    """What get_config of a config returns; UserError where there is no such thing, or it fails.
+
+    Args:
+      chosen: 'FILE.py' or the name of one of our own configs, as 'vae', with ':PRESET' behind it or not.
+    """
+    name, colon, preset = chosen.partition(":")
+    path = find_config(name)
+    get_config = _call(path, chosen, lambda: runpy.run_path(path)).get("get_config")
     if not callable(get_config):
         raise UserError(f"{path} has no function get_config, so it is no config file.")
     takes = inspect.signature(get_config).parameters.values()
@@ -75,7 +82,7 @@ def load_config(chosen: str) -> ConfigDict:
         raise UserError(f"{path} has no presets; leave out ':{preset}'.")
     if not colon and any(each.default is each.empty and each.kind == each.POSITIONAL_OR_KEYWORD for each in takes):
         raise UserError(f"{path} needs a preset: --config={path}:PRESET.")
-    config = _call(path, lambda: get_config(preset) if colon else get_config())
+    config = _call(path, chosen, lambda: get_config(preset) if colon else get_config())
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} returns {type(config).__name__}; it must return a ConfigDict.")
     if not isinstance(config.get("task"), str):
@@ -83,18 +90,32 @@ def load_config(chosen: str) -> ConfigDict:
     return config
 
 
-@contextlib.contextmanager
-def _no_bytecode() -> Iterator[None]:
-    """ml_collections imports a config as a module; none is compiled beside it: commands write where they say."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
+def find_config(name: str) -> str:
+    """The path of the config file of a path or a name, 'vae' or 'vae.py'; a path comes first, UserError for neither."""
+    if os.path.isfile(name):
+        return name
+    own = name.removesuffix(".py")
+    if own in config_names():
+        return str(_config_folder() / f"{own}.py")
+    near = hint(Path(own).name, config_names())
+    raise UserError(f"There is no config file {name}, and none of our own has that name: {near}")
 
 
-def _call(path: str, run: Callable[[], Any]) -> Any:
-    """run(), whose errors are those of a config file: a UserError that names its line."""
+def config_names() -> list[str]:
+    """Our own configs: the files of that folder that have a get_config."""
+    files = sorted(_config_folder().glob("*.py"))
+    return [path.stem for path in files if "\ndef get_config(" in path.read_text("utf-8")]
+
+
+def _config_folder() -> Path:
+    """In the package where that was installed from a wheel; in a checkout beside it."""
+    package = Path(__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def _call(path: str, chosen: str, run: Callable[[], Any]) -> Any:
+    """run(), whose errors are those of a config file: a UserError that names its line, or what was chosen."""
     try:
         return run()
     except UserError:
@@ -106,7 +127,7 @@ def _call(path: str, run: Callable[[], Any]) -> Any:
     except (Exception, SystemExit) as error:
         frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == path]
         if isinstance(error, ValueError) and frames and (frames[-1].line or "").startswith("raise"):
-            raise UserError(f"--config={path}: {error}") from error  # of a preset that there is not
+            raise UserError(f"--config={chosen}: {error}") from error  # of a preset that there is not
         reason = (str(error).strip() or "without a message").splitlines()[0]
         place = f"{path}, line {frames[-1].lineno}" if frames else path
         hint = "; install it" if isinstance(error, ModuleNotFoundError) else ""
@@ -114,18 +135,21 @@ def _call(path: str, run: Callable[[], Any]) -> Any:
 
 
 def default_workdir(chosen: str) -> str:
-    """'configs/vae.py:smoke' -> 'runs/vae-smoke'."""
+    """'vae:smoke' or 'configs/vae.py:smoke' -> 'runs/vae-smoke'."""
     path, _, preset = chosen.partition(":")
     return f"runs/{Path(path).stem}-{preset or 'default'}"
 
 
-def _value_of(name: str, argv: list[str]) -> str:
-    """The value of '--name=value' or '--name value', '' where there is none."""
-    for i, argument in enumerate(argv):
-        found = re.fullmatch(rf"--?{name}(?:=(.*))?", argument)
-        if found:
-            return (found[1] if "=" in argument else "".join(argv[i + 1 : i + 2])) or ""
-    return ""
+def _take_config(argv: list[str]) -> tuple[str, list[str]]:
+    """The value of the last '--config=value' or '--config value', '' where there is none, and all other arguments."""
+    value, others, rest = "", [], iter(argv)
+    for argument in rest:
+        found = re.fullmatch(r"--?config(?:=(.*))?", argument)
+        if not found:
+            others.append(argument)
+        else:
+            value = next(rest, "") if found[1] is None else found[1]
+    return value, others
 
 
 def _check_fields(config: ConfigDict, argv: list[str]) -> None:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mcvae_jax.command import Parser, add_settings, add_whole, check_range, run_command, say, settings_of
+from mcvae_jax.command import Parser, add_settings, add_whole, check_range, hint, run_command, say, settings_of
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
@@ -63,7 +63,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")
-    add("--mode", required=True, metavar="MODE", help=f"{', '.join(MODES)}: see above")
+    add("--mode", default="compose", metavar="MODE", help=f"{', '.join(MODES)}: see above (default: compose)")
     add("--out", required=True, metavar="DIR", help="folder of the songs; what an earlier call wrote there is replaced")
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
     seed = parser.add_argument_group("the music to start from")
@@ -180,10 +180,13 @@ def _facts(model: SongModel) -> dict[str, Any]:
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
-        raise UserError(f"--{name}={value} is unknown; {hint}")
+        raise UserError(f"--{name}={value} is unknown; {hint(value, choices)}")
+
+
+def as_command() -> None:
+    """What the command line runs."""
+    run_command(main, go_on="The same command again makes all of it.")
 
 
 if __name__ == "__main__":
-    run_command(main, go_on="The same command again makes all of it.")
+    as_command()

@@ -6,10 +6,10 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
-import jax
+import mcvae_jax
 
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy")
 PACKAGE = "mcvae_jax"
@@ -29,6 +29,8 @@ def versions() -> dict[str, str]:
 
 def devices() -> str:
     """Those that JAX computes on, in all processes: '1 cpu', '8 TPU v4 of 2 processes'."""
+    import jax  # not above: the versions are told without it, and at once
+
     kinds = Counter(device.device_kind for device in jax.devices())
     text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return text if jax.process_count() == 1 else f"{text} of {jax.process_count()} processes"
@@ -45,13 +47,9 @@ def as_text(facts: dict[str, str]) -> str:
 
 
 def _own() -> str:
-    """'0.1.0 (commit 1a2b3c4d5e6f, changed)': the release where it is installed, the commit where it is a checkout."""
-    try:
-        release = version(PACKAGE)
-    except PackageNotFoundError:  # a checkout on PYTHONPATH
-        release = ""
+    """'0.1.0 (commit 1a2b3c4d5e6f, changed)': the release, and where it is a checkout the commit."""
     commit = _commit(Path(__file__).parents[1])
-    return " ".join(filter(None, (release, f"(commit {commit})" if commit else ""))) or "unknown"
+    return mcvae_jax.__version__ + (f" (commit {commit})" if commit else "")
 
 
 def _commit(folder: Path) -> str:

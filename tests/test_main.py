@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mcvae_jax import inspect, main
+from mcvae_jax import inspect, main, options
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind
-from mcvae_jax.options import default_workdir, parse
+from mcvae_jax.options import default_workdir, load_config, parse
 from tests import toy_task
 
 ROOT = Path(__file__).parent.parent
@@ -64,12 +64,12 @@ def make_task(kind, config, say):
         ("--config=toy.py --config.model.units", "Missing value for flag --config.model.units"),
         ("--config=toy.py:shrot", "there is no preset 'shrot'; there are default and short"),
         ("--config=toy.py:", "there is no preset ''; there are default and short"),
-        ("--config=nowhere.py", "There is no config file nowhere.py"),
+        ("--config=nowhere.py", "There is no config file nowhere.py, .*: there are mcvae, mdrnn, vae"),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", "Give --config=configs/vae.py"),
-        ("--config", "Give --config=configs/vae.py"),
-        ("--config.model.units=3", "Give --config=configs/vae.py"),
+        ("", r"Give --config=mcvae\|mdrnn\|vae"),
+        ("--config", r"Give --config=mcvae\|mdrnn\|vae"),
+        ("--config.model.units=3", r"Give --config=mcvae\|mdrnn\|vae"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(config, arguments, message):
@@ -111,8 +111,40 @@ def test_overrides_reach_the_config(config):
     assert options.workdir == "w"
 
 
+@pytest.mark.parametrize("name", ["vae", "mdrnn", "mcvae"])
+def test_our_own_configs_are_found_by_name_from_anywhere(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    by_path = load_config(str(ROOT / "configs" / f"{name}.py") + ":smoke")
+    for chosen in (f"{name}:smoke", f"{name}.py:smoke"):
+        options = parse([f"--config={chosen}", "--config.task=x"])
+        assert options.config.to_dict() == by_path.to_dict() | {"task": "x"}
+        assert options.workdir == f"runs/{name}-smoke"
+    assert load_config(name) == load_config(f"{name}:default")
+
+
+def test_a_file_comes_before_our_own_config_of_that_name(config):
+    Path("toy.py").rename("vae.py")
+    assert parse(["--config=vae.py"]).config.task == "toy" and parse(["--config=vae"]).config.task == "vae"
+
+
+def test_configs_lie_in_an_installed_package(tmp_path, monkeypatch):
+    """As a wheel has them; `.ci/run package` installs one."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "own.py").write_text(CONFIG)
+    (tmp_path / "configs" / "common.py").write_text("def optimizer():\n    pass\n")
+    monkeypatch.setattr(options, "__file__", str(tmp_path / "options.py"))
+    assert options.config_names() == ["own"] and load_config("own:short").task == "toy"
+    with pytest.raises(UserError, match="There is no config file vae, .*: there are own"):
+        load_config("vae")
+
+
+def test_of_two_configs_the_last_holds(config):
+    assert parse(["--config=vae", "--config", "toy.py"]).config.task == "toy"
+
+
 def test_default_workdirs():
     assert default_workdir("configs/vae.py") == "runs/vae-default"
+    assert default_workdir("vae:smoke") == "runs/vae-smoke"
     assert default_workdir("/a/b/mdrnn.py:thesis") == "runs/mdrnn-thesis"
 
 

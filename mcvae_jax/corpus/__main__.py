@@ -31,5 +31,10 @@ def main(argv: list[str]) -> None:
     say((corpus.folder / "report.txt").read_text("utf-8").rstrip("\n"))
 
 
-if __name__ == "__main__":
+def as_command() -> None:
+    """What the command line runs."""
     run_command(main, go_on="The same command again makes it.")
+
+
+if __name__ == "__main__":
+    as_command()

@@ -183,7 +183,7 @@ class BarByBar(LatentComposer):
         folder = codec.origin.folder if codec.origin else "DIR"
         advice = (
             f"{folder} holds a VAE alone: let the command of configs/mcvae.py finish (the same again goes on), or train"
-            f" an MDRNN with python -m mcvae_jax.main --config=configs/mdrnn.py --config.vae_workdir={folder} and give"
+            f" an MDRNN with python -m mcvae_jax.main --config=mdrnn --config.vae_workdir={folder} and give"
             " its workdir"
         )
         super().__init__(codec, standard, "VAE (bar by bar)", "N(0, I)", {MEMORY: advice, FILL: advice})

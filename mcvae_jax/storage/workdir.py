@@ -123,6 +123,7 @@ class Summary:
     step: Count
     files: list[str]  # in results/
     checksums: dict[str, str] = dataclasses.field(default_factory=dict)  # of these files; {} in earlier versions
+    results: Object = dataclasses.field(default_factory=dict)  # figures of the best parameters
 
 
 class Workdir:
@@ -268,11 +269,19 @@ def _as_record(path: Path, value: Mapping[str, Any]) -> Record:
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = ()) -> list[str]:
     """'field: old -> new' for every field that differs, nested ones as 'a.b'; at most eight, then a count."""
-    old, new = flatten(old), flatten(new)
-    old = {name: value for name, value in LATER_FIELDS.items() if name in new} | old
-    names = [n for n in sorted(old.keys() | new.keys()) if n not in free and old.get(n, "") != new.get(n, "")]
-    lines = [f"{n}: {_show(old, n)} -> {_show(new, n)}" for n in names]
+    lines = [f"{name}: {before} -> {after}" for name, before, after in changed_fields(old, new) if name not in free]
     return lines[:8] + ([f"and {len(lines) - 8} more"] if len(lines) > 8 else [])
+
+
+def changed_fields(old: dict, new: dict) -> list[tuple[str, str, str]]:
+    """Each field that differs, nested ones as 'a.b', with both values as JSON, 'absent' for none."""
+    old, new = flatten(old), flatten(new)
+    old, new = (
+        {name: value for name, value in LATER_FIELDS.items() if name in other} | own
+        for own, other in ((old, new), (new, old))
+    )
+    names = [name for name in sorted(old.keys() | new.keys()) if old.get(name, "") != new.get(name, "")]
+    return [(name, _show(old, name), _show(new, name)) for name in names]
 
 
 def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:

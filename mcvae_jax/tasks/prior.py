@@ -227,7 +227,7 @@ def _open_codec(folder: str) -> BarCodec:
     if not folder or not Path(folder).is_dir():
         raise UserError(
             f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
-            " --config=configs/vae.py --workdir=DIR), or name another."
+            " --config=vae --workdir=DIR), or name another."
         )
     try:
         return open_codec(folder)

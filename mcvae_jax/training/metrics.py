@@ -1,4 +1,4 @@
-"""Log writers: metrics.jsonl, the progress line, TensorBoard, the learning-curve picture."""
+"""Log writers: metrics.jsonl, the progress line, TensorBoard."""
 
 import json
 import math
@@ -9,10 +9,6 @@ from typing import Annotated, Any, Literal, TypedDict
 import jax
 import msgspec
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.disk import writing
@@ -21,17 +17,6 @@ from mcvae_jax.storage.jsonfile import Count, DamagedFile, Lines, Object, Second
 
 TRAIN, HELD_OUT = "train", "held_out"
 BOOKKEEPING = ("step", "split", "seconds", "examples_per_second", "learning_rate", "grad_norm")
-UNITS = dict.fromkeys(("objective", "reconstruction", "kl", "bound", "rate", "stop"), "nats per bar") | {
-    "bound_bits": "bits per bar",
-    "nll_per_dim": "nats per bar and dimension",
-    "mixture_entropy": "nats",
-    "accuracy": "share of tokens",
-}  # of the panels of the learning curve, where they have one
-STYLES: dict[str, dict[str, Any]] = {
-    TRAIN: {"label": "training", "color": "#4878a8", "linewidth": 1.0},
-    HELD_OUT: {"label": "held-out", "color": "#d1603d", "linewidth": 1.6, "marker": "o", "markersize": 3},
-    "best": {"label": "best checkpoint", "color": "0.35", "linewidth": 1.0, "linestyle": "--"},
-}
 
 
 class _Line(TypedDict):
@@ -128,39 +113,6 @@ def as_float32(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def terms(metrics: dict[str, float]) -> str:
     """'loss 12.3  kl 4.56'."""
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-
-
-def draw_learning_curve(path: Path, lines: list[dict], best_step: int | None) -> None:
-    """A panel for each metric, training and held-out over the step, with the best step marked; a PNG."""
-    names = list(dict.fromkeys(n for split in (HELD_OUT, TRAIN) for e in lines if e["split"] == split for n in e))
-    names = [n for n in names if n not in BOOKKEEPING]
-    columns = min(3, max(1, len(names)))
-    rows = max(1, -(-len(names) // columns))
-    figure = Figure(figsize=(4.2 * columns, 2.7 * rows + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    for i, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        _draw_panel(axes, name, lines, best_step)
-        if i >= len(names) - columns:
-            axes.set_xlabel("step", fontsize=9)
-    handles = [Line2D([], [], **style) for style in STYLES.values()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=9)
-    figure.savefig(path, dpi=110)
-
-
-def _draw_panel(axes: Axes, name: str, lines: list[dict], best_step: int | None) -> None:
-    for split in (TRAIN, HELD_OUT):
-        points = [(e["step"], e[name]) for e in lines if e["split"] == split and e.get(name) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), **STYLES[split])
-    if best_step is not None:
-        axes.axvline(best_step, **STYLES["best"])
-    axes.set_title(name.replace("_", " "), fontsize=10)
-    axes.set_ylabel(UNITS.get(name, ""), fontsize=8)
-    axes.tick_params(labelsize=8)
-    axes.grid(color="0.93")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _tensorboard_writer(folder: Path, last_step: int) -> Any:

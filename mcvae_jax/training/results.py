@@ -8,7 +8,7 @@ from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, Restor
 from mcvae_jax.storage.files import adding
 from mcvae_jax.storage.jsonfile import digest_of, write_json
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.training import metrics, parallel, processes
+from mcvae_jax.training import curves, metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
 
 Say = Callable[[str], None]
@@ -40,7 +40,7 @@ def _write(task: Task, workdir: Workdir, best: Restored, steps: int, say: Say) -
     with adding(results) as place:
         workdir.summary.unlink(missing_ok=True)
         figures = task.finish(jax.device_get(best.items["params"]), place, say)
-        metrics.draw_learning_curve(place / "learning_curve.png", lines, best.step)
+        curves.draw_learning_curve(place / "learning_curve.png", lines, best.step)
     files = sorted(path for path in results.rglob("*") if path.is_file())
     summary = {
         "step": steps,

@@ -21,7 +21,7 @@ from mcvae_jax.command import clock
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.checkpoints import Checkpoints, target
 from mcvae_jax.storage.workdir import Workdir, differences
-from mcvae_jax.training import loop, metrics, update
+from mcvae_jax.training import curves, loop, metrics, update
 from mcvae_jax.training.optimizer import make_optimizer
 from tests import toy_task
 from tests.small_models import edit_json
@@ -324,7 +324,7 @@ def test_a_panel_of_the_learning_curve_names_its_unit_where_it_has_one():
     lines = [{"step": 1, "split": "train", "kl": 2.0, "beta": 0.1}]
     for name, unit in (("kl", "nats per bar"), ("beta", "")):
         axes = Figure().add_subplot()
-        metrics._draw_panel(axes, name, lines, None)
+        curves.draw_panel(axes, curves.Panel(name, name, [curves.Curves(lines, curves.STYLES)]))
         assert axes.get_ylabel() == unit
 
 
