@@ -45,6 +45,7 @@ setup(
         "numpy>=2.0",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.30",
+        "requests>=2.31",
         "scikit-learn>=1.5",
         "scipy>=1.15",  # 1.13 has no bootstrap(rng=)
         "symusic>=0.6",

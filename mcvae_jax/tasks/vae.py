@@ -17,7 +17,7 @@ from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.few import lacking
 from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import HELD_OUT, TERMS, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.bars import importance_bound, score_bars
 from mcvae_jax.evaluation.reconstructions import write_reconstructions
@@ -100,6 +100,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         f" identity {corpus.identity[:12]}"
     )
     data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
+    data |= {name: corpus.provenance[name] for name in TERMS if name in corpus.provenance}
     return Task(
         init=lambda key: init(vae, key),
         sums=make_sums(vae, settings.dropout, settings.loss, settings.token_weights),
@@ -130,7 +131,7 @@ def default_folder(settings: CorpusSettings) -> Path:
     """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
     text = repr(settings)
-    for later in (", max_moved=1.0", ", steps_per_bar=16"):
+    for later in (", max_moved=1.0", ", min_pulse=0.4", ", steps_per_bar=16"):
         text = text.replace(later, "")
     digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
