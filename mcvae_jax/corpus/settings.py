@@ -14,7 +14,7 @@ CHOICES = {
 
 
 MOST_BARS = 1_000_000
-MIN_PULSE = 0.4  # chosen by what was measured on real files and performances made of them (docs/music.md)
+MIN_PULSE = 0.35  # chosen by what was measured on real files and performances made of them (docs/music.md)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mcvae_jax.music.score import Score, Track
 
-DIVISIONS = (3, 4, 6, 8, 12)  # of a quarter: triplets, sixteenths, and their halves
+DIVISIONS = (2, 3, 4, 6, 8, 12)  # of a quarter: eighths, triplets, sixteenths, and halves of these
 
 
 def pulse_of(score: Score, melody: Track) -> float:

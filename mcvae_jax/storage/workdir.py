@@ -51,7 +51,7 @@ LATER_FIELDS = {
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,
-    "corpus.min_pulse": 0.4,  # runs before it kept all; a corpus that stands is not built again for it
+    "corpus.min_pulse": 0.35,  # runs before it kept all; a corpus that stands is not built again for it
     "corpus.steps_per_bar": 16,
 }
 

@@ -131,7 +131,7 @@ def default_folder(settings: CorpusSettings) -> Path:
     """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
     text = repr(settings)
-    for later in (", max_moved=1.0", ", min_pulse=0.4", ", steps_per_bar=16"):
+    for later in (", max_moved=1.0", ", min_pulse=0.35", ", steps_per_bar=16"):
         text = text.replace(later, "")
     digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"
