@@ -8,7 +8,7 @@ import ml_collections
 def corpus(**different: Any) -> ml_collections.ConfigDict:
     """config.corpus."""
     corpus = ml_collections.ConfigDict()
-    corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 23), or a folder, .zip, .tar.gz or file
+    corpus.source = "builtin"  # a collection by name (python -m mcvae_jax.corpus --list), or a folder, archive or file
     corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
     corpus.bars = "metre"  # 'metre': bars of the music; 'fixed16': cut every steps_per_bar steps (thesis: 16)
     corpus.steps_per_bar = 16  # 16: 4/4; 12: 3/4 and 6/8; 24: triplets in 4/4; from 4 to 96, other metres are left out
@@ -16,6 +16,7 @@ def corpus(**different: Any) -> ml_collections.ConfigDict:
     corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
     corpus.max_pitch = 127
     corpus.max_moved = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
+    corpus.min_pulse = 0.35  # performances whose onsets agree less on a grid (0 to 1) are left out; 0 keeps them
     corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
     corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
     corpus.alike = "edits"  # of duplicates and similarity: 'edits' (any speed, small changes), 'windows' (as written)

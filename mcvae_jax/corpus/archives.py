@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -53,16 +54,17 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES + OTHERS)
 
 
-def members(source: str) -> Iterator[Member | None]:
+def members(source: str, only: str = "") -> Iterator[Member | None]:
     """The music of an archive; None now and then says that it is still at work.
 
-    Those of a .zip come sorted by name, those of a .tar as they stand. Raises UserError where it is no archive.
+    Those of a .zip come sorted by name, those of a .tar as they stand. `only` is a regular expression: members in whose
+    name it finds nothing are passed over. Raises UserError where it is no archive.
     """
     read = _zip if source.lower().endswith(".zip") else _tar
     limit = max(ALWAYS, MAX_EXPANSION * os.path.getsize(source))
     begun = False
     try:
-        for member in read(source, limit):
+        for member in read(source, limit, re.compile(only)):
             begun = True
             yield member
     except Exception as error:
@@ -76,14 +78,14 @@ def members(source: str) -> Iterator[Member | None]:
         yield Member(_name(os.path.basename(source)), "", rest)
 
 
-def _zip(source: str, limit: int) -> Iterator[Member | None]:
+def _zip(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | None]:
     with zipfile.ZipFile(source) as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         yield None
         left = limit
         for info in infos[:MAX_MEMBERS]:
             suffix = music_suffix(info.filename)
-            if info.is_dir() or not (suffix or is_archive(info.filename)):
+            if info.is_dir() or not only.search(info.filename) or not (suffix or is_archive(info.filename)):
                 continue
             try:
                 if not suffix:
@@ -127,7 +129,7 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, suffix: str, left
     return bytes(data)
 
 
-def _tar(source: str, limit: int) -> Iterator[Member | None]:
+def _tar(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | None]:
     with open(source, "rb") as file, _decompressed(file, source) as stream:
         bounded = _Bounded(stream, limit)
         with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2) as archive:
@@ -137,7 +139,7 @@ def _tar(source: str, limit: int) -> Iterator[Member | None]:
                 number += 1
                 if number > MAX_MEMBERS:
                     raise _too_many(number)
-                found = _tar_member(archive, member)
+                found = _tar_member(archive, member) if only.search(member.name) else None
                 if found or number % _SIGN_OF_LIFE == 1:
                     yield found
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,21 @@ LISTED = 10  # how many of a long list the text shows
 
 
 def make_report(
-    songs: Sequence[Song], cleaned: Cleaned, skipped: Sequence[Skipped], settings: CorpusSettings
+    songs: Sequence[Song],
+    cleaned: Cleaned,
+    skipped: Sequence[Skipped],
+    settings: CorpusSettings,
+    provenance: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """All numbers of the report, ready for JSON; songs and skipped are what the reader returned."""
+    """All numbers of the report, ready for JSON.
+
+    Args: songs and skipped are what the reader returned; provenance is DataSet.provenance of a source that has a name.
+    """
     after = [song.bars for song in cleaned.songs]
     short = [bars for bars in after if len(bars) <= SECOND_LIMIT]
     return {
         "source": settings.source,
+        "provenance": dict(provenance or {}),
         "max_bars": settings.max_bars,
         "steps_per_bar": settings.steps_per_bar,
         "alike": settings.alike,
@@ -115,7 +123,7 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
 def report_text(report: dict[str, Any]) -> str:
     """The report for reading, without the long lists."""
     parts = [
-        [f"Corpus of {report['source']}"],
+        [f"Corpus of {report['source']}", *_provenance(report["provenance"])],
         _overview(report),
         _split(report),
         _left_out(report),
@@ -135,6 +143,10 @@ def token_name(token: int) -> str:
     if token >= NOTE_OFF:
         return {NOTE_OFF: "NOTE OFF", NO_EVENT: "NO EVENT"}[token]
     return f"{PITCH_CLASSES[token % 12]}{token // 12 - 1}"
+
+
+def _provenance(facts: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {text}" for name, text in facts.items() if name != "name"]
 
 
 def _overview(report: dict[str, Any]) -> list[str]:

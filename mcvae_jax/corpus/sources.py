@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mcvae_jax.children import Failure, Limits, stream
@@ -63,20 +63,22 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
     if os.path.isdir(source):
         return iter(_folder(source)), True
     if not os.path.exists(source):
-        raise UserError(f"there is no {source!r}; say a folder or file of music, 'builtin' or 'tunes'")
+        raise UserError(
+            f"there is no {source!r}; say a folder or file of music, or a collection by its name; --list names these"
+        )
     name = os.path.basename(source)
     if name.lower().endswith(archives.SUFFIXES):
-        return _archive(source), name.lower().endswith(".zip")
+        return members_of(source, archives.members), name.lower().endswith(".zip")
     if suffix := music_suffix(name):
         return iter([File(printable(name), suffix, source)]), True
     kinds = ", ".join(SUFFIXES + archives.SUFFIXES)
     raise UserError(f"{source!r} is no music file that this reads: say a folder, or a file ending in {kinds}")
 
 
-def _archive(source: str) -> Iterator[File | Skipped]:
-    """The music of an archive, by a child that may die of it; what it has given until then stays."""
+def members_of(source: str, members: Callable[[str], Iterator[archives.Member | None]]) -> Iterator[File | Skipped]:
+    """The music of an archive or dump, by a child that may die of it; what it has given until then stays."""
     begun, name = False, printable(os.path.basename(source))
-    for member in stream(archives.members, source, archives.LIMITS):
+    for member in stream(members, source, archives.LIMITS):
         if isinstance(member, Failure):
             skip = skip_of(member)
             if not begun:

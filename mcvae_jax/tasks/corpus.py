@@ -10,7 +10,7 @@ from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.few import lacking
 from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import HELD_OUT, TERMS, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind
 from mcvae_jax.music.tokens import NOTE_OFF
@@ -40,7 +40,8 @@ def training_corpus(kind: Kind, config: Any, settings: CorpusSettings, say: Say)
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
     """What a workdir records of the corpus on which its model was trained."""
-    return {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
+    facts = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
+    return facts | {name: corpus.provenance[name] for name in TERMS if name in corpus.provenance}
 
 
 def check_pitches(bounds: tuple[int, int], corpus: Corpus) -> None:
@@ -61,7 +62,7 @@ def default_folder(settings: CorpusSettings) -> Path:
     """
     name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
     text = repr(settings)
-    for later in (", max_moved=1.0", ", steps_per_bar=16", ", alike='windows'"):
+    for later in (", max_moved=1.0", ", min_pulse=0.35", ", steps_per_bar=16", ", alike='windows'"):
         text = text.replace(later, "")
     digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     return Path("corpora") / f"{name}-{digest}"

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from mcvae_jax.corpus.build import what_changed
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
@@ -137,3 +138,17 @@ def test_corpora_keep_their_folders():
     assert default_folder(CorpusSettings("tunes")) != Path("corpora/tunes-f7d5ff47")
     folders = {default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
     assert len(folders) == 3
+
+
+def test_a_run_records_the_terms_of_its_collection(tmp_path):
+    """Whose the music is stands in config.json; a wording that changes later refuses no run."""
+    config = smoke_config(tmp_path / "corpus")
+    task = kind_of(config.task).make_task(config, print)
+    assert task.data["licence"] == DATA_SETS["tunes"].licence and "citation" not in task.data
+    workdir = Workdir(tmp_path / "run")
+    record = Record(config.to_dict(), task.data, "", "")
+    workdir.claim(record)
+    (workdir.checkpoints / "5").mkdir(parents=True)
+    workdir.claim(record._replace(data=task.data | {"licence": "as it is worded now", "citation": "Somebody"}))
+    with pytest.raises(UserError, match="identity"):
+        workdir.claim(record._replace(data=task.data | {"identity": "another"}))
