@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
+from mcvae_jax.places import shown
 from mcvae_jax.text import brief, for_terminal
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _status_of(main: Callable[[list[str]], int | None]) -> int:
 def say(text: str, stream: TextIO | None = None) -> None:
     """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
     stream = stream or sys.stdout
-    print(for_terminal(text, stream.encoding), file=stream, flush=True)
+    print(for_terminal(shown(text), stream.encoding), file=stream, flush=True)
 
 
 def add_whole(

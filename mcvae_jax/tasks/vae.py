@@ -29,6 +29,7 @@ from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.layers import applied
+from mcvae_jax.places import shown
 from mcvae_jax.training import processes
 from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Placed, Sums, Task
@@ -99,7 +100,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
         f" identity {corpus.identity[:12]}"
     )
-    data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
+    data = {"corpus": shown(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
     return Task(
         init=lambda key: init(vae, key),
         sums=make_sums(vae, settings.dropout, settings.loss, settings.token_weights),
