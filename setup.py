@@ -1,4 +1,4 @@
-"""mcvae_jax: pip install . ; the extras are test, notebook and tensorboard."""
+"""mcvae_jax: pip install . ; the extras are gcs, s3, test, notebook and tensorboard."""
 
 from pathlib import Path
 
@@ -14,6 +14,10 @@ TEST = [
     "selenium>=4.20",
     "nltk>=3.9",
 ]
+# Of those who run the buckets: gs:// and s3:// (docs/training.md, "Buckets").
+GCS = ["google-cloud-storage>=3.0"]
+S3 = ["boto3>=1.36"]  # the first that checks what it downloads
+EMULATORS = ["gcp-storage-emulator>=2026.1", "moto[s3]>=5.1", "flask>=3", "flask-cors>=5"]  # of buckets, for the tests
 
 setup(
     name="mcvae_jax",
@@ -51,7 +55,9 @@ setup(
         "threadpoolctl>=3.1",
     ],
     extras_require={
-        "test": TEST,
+        "test": TEST + GCS + S3 + EMULATORS,
+        "gcs": GCS,
+        "s3": S3,
         "notebook": ["jupyterlab>=4", "ipywidgets>=8"],
         "tensorboard": ["tensorboardX>=2.6", "tensorboard>=2.17"],
     },

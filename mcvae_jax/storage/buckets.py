@@ -31,7 +31,7 @@ from mcvae_jax.storage.lease import Lease
 from mcvae_jax.storage.mirror import Mirror
 from mcvae_jax.storage.objects import BucketError, Entry, Objects, open_objects
 
-EVERY = 10.0  # seconds between two pushes, at least; a tenth of the time is spent on pushing, at most
+EVERY = 10.0  # seconds between two pushes, or MCVAE_PUSH_SECONDS; a tenth of the time is spent on pushing, at most
 HELD = "Stopping when the bucket has what is new"
 Place = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -162,7 +162,7 @@ def _pushing(used: _Used, say: Say) -> Iterator[None]:
 
 
 def _push_again(used: _Used, ended: threading.Event, say: Say) -> None:
-    pause, failed = EVERY, ""
+    pause, failed = _every(), ""
     while not ended.wait(pause):
         started = time.monotonic()
         try:
@@ -176,7 +176,14 @@ def _push_again(used: _Used, ended: threading.Event, say: Say) -> None:
                 say(failed)
             if used.lease is None or used.lease.lost.is_set():
                 return
-        pause = max(EVERY, 9 * (time.monotonic() - started))
+        pause = max(_every(), 9 * (time.monotonic() - started))
+
+
+def _every() -> float:
+    try:
+        return float(os.environ.get("MCVAE_PUSH_SECONDS", EVERY))
+    except ValueError:
+        return EVERY
 
 
 def _push(used: _Used) -> None:

@@ -101,6 +101,7 @@ class Lease:
                 numbers = self._numbers()
                 if numbers[-1:] != [self._number]:
                     self.lost.set()
+                    self._objects.delete(self._lock(self._number))
                     stopping.ask(signal.SIGTERM, "lease")
                     return
                 self._beats += 1

@@ -245,7 +245,7 @@ class _S3:
             if status in (401, 403):
                 raise _forbidden(name, _reason_of(error)) from error
             raise BucketError(f"{name} refuses: {_reason_of(error)}") from error
-        except exceptions.HTTPClientError as error:
+        except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
             raise _unreachable(name, _reason_of(error)) from error
         except (exceptions.BotoCoreError, Boto3Error) as error:
             raise BucketError(f"{name} refuses: {_reason_of(error)}") from error
