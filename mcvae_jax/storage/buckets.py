@@ -31,7 +31,7 @@ from mcvae_jax.storage.lease import Lease
 from mcvae_jax.storage.mirror import Mirror
 from mcvae_jax.storage.objects import BucketError, Entry, Objects, open_objects
 
-EVERY = 10.0  # seconds between two pushes, or MCVAE_PUSH_SECONDS; a tenth of the time is spent on pushing, at most
+EVERY = 10.0  # seconds between two pushes, or MCVAE_PUSH_SECONDS; half of the time is spent on pushing, at most
 HELD = "Stopping when the bucket has what is new"
 Place = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -124,6 +124,11 @@ def sending(place: Place) -> Iterator[Path]:
         objects.upload(path, address.path)
 
 
+def is_of_bucket(folder: Path) -> bool:
+    """Whether a folder of this machine stands for one of a bucket, so that other processes have one of their own."""
+    return any(folder.is_relative_to(used.mirror.folder) for used in _used)
+
+
 def flush() -> None:
     """Pushes all that this process has written: who reads the bucket after this finds it."""
     for used in _used:
@@ -176,7 +181,7 @@ def _push_again(used: _Used, ended: threading.Event, say: Say) -> None:
                 say(failed)
             if used.lease is None or used.lease.lost.is_set():
                 return
-        pause = max(_every(), 9 * (time.monotonic() - started))
+        pause = max(_every(), time.monotonic() - started)
 
 
 def _every() -> float:
