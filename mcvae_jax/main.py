@@ -5,7 +5,8 @@ python -m mcvae_jax.main --config=configs/vae.py[:PRESET] [options]      the bar
 python -m mcvae_jax.main --config=configs/mdrnn.py[:PRESET] [options]    the MDRNN on a trained VAE
 
   --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
-  --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
+  --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET); gs://BUCKET/DIR or s3://BUCKET/DIR for a
+                         bucket, see docs/training.md
   --init_from=WORKDIR    starts from the best parameters of another run; PART=WORKDIR,PART=WORKDIR takes parts of the
                          parameters from several
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
