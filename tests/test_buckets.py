@@ -102,6 +102,8 @@ def test_a_second_run_is_refused(bucket, tmp_path):
 
 def test_a_corpus_is_built_into_a_bucket_and_read_elsewhere(bucket, elsewhere, tmp_path, capsys):
     place, settings = f"{bucket}/corpora/tunes", CorpusSettings("tunes")
+    with elsewhere():  # which looks first whether one is there
+        assert ensure_corpus(settings, f"{place} here").identity == Corpus.open(f"{place} here").identity
     with elsewhere():
         corpus_command.main(["--source=tunes", f"--out={place}", "--no-pictures"])
         identity = Corpus.open(place).identity

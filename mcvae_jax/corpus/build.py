@@ -164,7 +164,7 @@ def source_fingerprint(settings: CorpusSettings) -> str:
     source = settings.source
     if source in DATA_SETS:
         return DATA_SETS[source].state()
-    source = os.fspath(fetched(source))
+    source = os.fspath(fetched(source)) if is_address(source) else source
     if not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]

@@ -48,7 +48,7 @@ class _Used:
 
 
 _used: list[_Used] = []
-_locks: list[IO[str]] = []  # of single files
+_locks: list[IO[str]] = []  # of single files, and of folders that are out of use
 
 
 def fetched(place: Place) -> Path:
@@ -96,6 +96,7 @@ def mounted(place: Place, say: Say = say_at_once, wait: bool = False, is_first: 
         yield used.mirror.folder
         return
     used = _use(objects, address, "write")
+    _forget_read(used)
     used.lease = Lease(objects, used.mirror.prefix, str(address), say, wait)
     try:
         used.mirror.pull(keep_newer=True)
@@ -211,6 +212,15 @@ def _path_in_use(address: Address, serves: Callable[[_Used], bool]) -> Path | No
         if same and serves(used) and f"{address.path}/".startswith(used.mirror.prefix):
             return used.mirror.folder / address.path.removeprefix(used.mirror.prefix.rstrip("/")).lstrip("/")
     return None
+
+
+def _forget_read(written: _Used) -> None:
+    """From now on what was read before within a folder that is written is read there."""
+    for used in [each for each in _used if each is not written and each.lease is None]:
+        same = used.address[:2] == written.address[:2]
+        if same and f"{used.address.path}/".startswith(written.mirror.prefix):
+            _used.remove(used)
+            _locks.append(used.lock)  # it may still be open
 
 
 def _use(objects: Objects, address: Address, how: str) -> _Used:
