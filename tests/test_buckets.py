@@ -1,5 +1,6 @@
 """Commands with their workdirs, corpora and results in a bucket, on an emulator of Google Cloud Storage."""
 
+import functools
 import json
 import os
 import re
@@ -12,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcvae_jax import inspect, places
+from mcvae_jax import evaluate, inspect, latents, places
 from mcvae_jax.corpus import __main__ as corpus_command
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation import compare, scores
+from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.kinds import open_model
 from mcvae_jax.places import parse_address
 from mcvae_jax.storage import buckets
@@ -26,6 +29,7 @@ from mcvae_jax.storage.objects import open_objects
 from mcvae_jax.storage.workdir import Workdir
 from tests import emulators
 from tests.emulators import BUCKET, another_machine
+from tests.small_models import save_corpus, save_mdrnn, save_vae
 from tests.training import test_loop
 from tests.training.test_loop import assert_same_bits, load, log_of, start, start_two, train
 
@@ -135,6 +139,31 @@ def test_music_in_a_bucket_makes_the_same_corpus(bucket, elsewhere, tmp_path):
 
 
 @pytest.mark.slow
+def test_models_in_a_bucket_are_scored_and_read(bucket, elsewhere, monkeypatch, capsys):
+    for module in (compare, scores):
+        monkeypatch.setattr(module, "interval", functools.partial(interval, resamples=20))
+    place, sides = f"{bucket}/small", [TRAIN] * 3 + [HELD_OUT] * 11
+    with elsewhere(), buckets.mounted(place) as folder:
+        corpus = save_corpus(folder / "corpus", lengths=(20, 16, 33) + (16,) * 11, sides=sides)
+        save_mdrnn(folder / "mdrnn", folder / "vae", save_vae(folder / "vae", corpus))
+    models, music = f"--workdir={place}/mdrnn", f"--corpus={place}/corpus"
+    with elsewhere():
+        evaluate.main([models, music, f"--out={bucket}/report", "--songs=5", "--bars=8", "--draws=1"])
+        assert f"Open {bucket}/report/report.html" in capsys.readouterr().out
+    with elsewhere():
+        about = json.loads((buckets.fetched(f"{bucket}/report") / "report.json").read_text())["about"]
+        assert about["corpus"]["folder"] == f"{place}/corpus" and about["VAE"]["folder"] == f"{place}/vae"
+        assert names_of(f"{bucket}/report") == {"report.json", "report.html"}
+    with elsewhere():
+        latents.main([f"--workdir={place}/vae", music, f"--out={bucket}/latents.npz"])
+    with elsewhere():
+        found = np.load(buckets.fetched(f"{bucket}/latents.npz"))
+        assert found["mu"].shape == (20 + 16 + 33 + 16 * 11, open_model(f"{place}/mdrnn").codec.latent)
+    with elsewhere(), pytest.raises(UserError, match="holds more than a report"):
+        evaluate.main([models, music, f"--out={place}"])
+
+
+@pytest.mark.slow
 def test_two_processes_train_into_a_bucket_as_one(bucket, elsewhere, tmp_path):
     """Each of the two has a folder of its own, as on two machines."""
     fields = dict(steps=120, eval_every=50, save_every=20)
@@ -219,14 +248,8 @@ def test_all_stages_are_killed_in_each_and_end_with_the_same_bits(bucket, elsewh
     assert f"VAE {place}/vae" in said and {"index.html", "songs.json", "01-compose.mid"} <= names_of(f"{bucket}/made")
     seeds = f"--seed_file={bucket}/made/01-compose.mid"
     run("--mode=continue", seeds, "--bars=2", f"--workdir={place}", f"--out={bucket}/more", module="sample")
-    run(f"--workdir={place}", f"--out={bucket}/report", "--songs=10", "--bars=8", "--draws=1", module="evaluate")
-    assert names_of(f"{bucket}/report") == {"report.json", "report.html"}
     said = run(place, module="inspect")
     assert f"{place}: all stages" in said and "damage" not in said and "cache" not in said
-    run(f"--workdir={place}/vae", f"--out={bucket}/latents.npz", module="latents")
-    with elsewhere():
-        found = np.load(buckets.fetched(f"{bucket}/latents.npz"))
-        assert found["mu"].shape[1] == open_model(f"{place}/vae").codec.latent
 
 
 def assert_same_checkpoints(local, remote):

@@ -16,7 +16,7 @@ from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
-from mcvae_jax.storage.buckets import fetched
+from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
 
@@ -36,7 +36,7 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
     """
     prior = open_prior(kind, folder, which)
     given = fetched(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
-    codec = _codec_of(prior, [folder.parent / given.name, given])
+    codec = _codec_of(prior, [beside(folder, given.name), given])
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
 
 

@@ -25,7 +25,7 @@ from typing import IO
 from mcvae_jax import stopping
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
-from mcvae_jax.places import Address, cache_folder, is_address, parse_address, stand_for
+from mcvae_jax.places import Address, cache_folder, is_address, parse_address, shown, stand_for
 from mcvae_jax.storage.disk import CannotWrite, writing
 from mcvae_jax.storage.lease import Lease
 from mcvae_jax.storage.mirror import Mirror
@@ -67,6 +67,13 @@ def fetched(place: Place) -> Path:
     used = _use(objects, address, "read")
     used.mirror.pull()
     return used.mirror.folder
+
+
+def beside(folder: Path, name: str) -> Path:
+    """The path of a folder that lies beside another one, in a bucket where that stands for one of a bucket."""
+    if is_address(address := shown(folder)) and (parts := parse_address(address).path):
+        return fetched(f"{address.removesuffix(parts)}{Path(parts).with_name(name).as_posix()}")
+    return folder.parent / name
 
 
 @contextlib.contextmanager
