@@ -19,6 +19,7 @@ from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import models_of
 from mcvae_jax.sampling import demo, results
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.jsonfile import DamagedFile, Lines
 from mcvae_jax.storage.workdir import Record, Workdir, flatten
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 def describe(folder: Path | str) -> list[str]:
     """The lines of the report on a workdir, or on all of configs/mcvae.py; UserError where the folder is none."""
-    folder = Path(folder)
+    folder = fetched(folder)
     models = models_of(folder)
     if models:
         parts = [_describe_run(model, f"{model.name}.") for model in models] + [_describe_songs(folder)]

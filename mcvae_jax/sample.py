@@ -19,6 +19,7 @@ import difflib
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mcvae_jax.command import Parser, add_settings, add_whole, check_range, hint, run_command, say, settings_of
@@ -26,10 +27,12 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
+from mcvae_jax.places import shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
+from mcvae_jax.storage.buckets import mounted
 
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
@@ -125,8 +128,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Makes the songs, writes them, and says where the page is."""
     flags = parse(argv)
+    with mounted(flags.out) as out:
+        make_songs(flags, out, argv)
+    say(f"Open {flags.out}/index.html to hear and see them.")
+
+
+def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
+    """Makes the songs of the flags and writes them into a folder."""
     mode, settings = MODES[flags.mode], settings_of(flags, Settings)
-    check_folder(flags.out)
+    check_folder(out)
     paths = _seed_files(flags)
     model = open_model(flags.workdir, flags.checkpoint)
     seeds = _seeds(flags, paths, model.steps)
@@ -140,8 +150,7 @@ def main(argv: list[str]) -> None:
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
-    write_results(flags.out, songs, title, about, say)
-    say(f"Open {flags.out}/index.html to hear and see them.")
+    write_results(out, songs, title, about, say)
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:
@@ -175,7 +184,7 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed
 
 
 def _facts(model: SongModel) -> dict[str, Any]:
-    return {name: f"{origin.folder} (step {origin.step})" for name, origin in model.origins.items()}
+    return {name: f"{shown(origin.folder)} (step {origin.step})" for name, origin in model.origins.items()}
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -22,6 +22,8 @@ from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, DamagedCorpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import metre_text
+from mcvae_jax.places import is_address
+from mcvae_jax.storage.buckets import fetched, mounted
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
@@ -45,13 +47,17 @@ def build_corpus(
     Raises UserError where nothing can be read or written; what stood in `folder` is then untouched.
     """
     say = progress or (lambda _: None)
-    check_place(Path(folder).resolve())
     if workers is not None:
         check_range("workers", workers, 1, MOST_WORKERS)
-    row = DATA_SETS.get(settings.source)
-    if row:
+    if row := DATA_SETS.get(settings.source):
         check_performances(row, settings)
         row.fetch(say)
+    with mounted(folder, say) as place:
+        return _build(settings, place.resolve(), workers, say, pictures)
+
+
+def _build(settings: CorpusSettings, folder: Path, workers: int | None, say: Say, pictures: bool) -> Corpus:
+    check_place(folder)
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
     if free := free_tempo(songs):
@@ -64,6 +70,7 @@ def build_corpus(
     moved = cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else ""
     if line := warning(cleaned.sides, settings, moved):
         say(f"warning: {line}")
+    row = DATA_SETS.get(settings.source)
     provenance = row.provenance() if row else {}
     report = make_report(songs, cleaned, skipped, settings, provenance)
     corpus = write_corpus(
@@ -100,13 +107,21 @@ def ensure_corpus(
     A corpus whose source is not there is opened as it stands, so that it can travel alone.
     """
     say = progress or (lambda _: None)
-    with locked(Path(folder)):
-        return _open_or_build(settings, Path(folder), workers, say)
+    if is_address(folder):  # where a corpus that stands can be read without a lock, and without leave to write
+        corpus, _ = _as_asked(settings, fetched(folder), say)
+        if corpus:
+            return corpus
+    with mounted(folder, say, wait=True) as place, locked(place):
+        corpus, reason = _as_asked(settings, place, say)
+        if reason:
+            say(f"building the corpus {place} again: {reason}")
+        return corpus or build_corpus(settings, place, workers, say)
 
 
-def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, say: Say) -> Corpus:
+def _as_asked(settings: CorpusSettings, folder: Path, say: Say) -> tuple[Corpus | None, str]:
+    """The corpus of a folder; None where it does not serve `settings`, and why; '' where there is none."""
     if not (folder / "corpus.json").exists():
-        return build_corpus(settings, folder, workers, say)
+        return None, ""
     try:
         corpus = Corpus.open(folder)
         reason = what_changed(corpus, settings)
@@ -114,12 +129,11 @@ def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, 
         reason = f"it is damaged ({error.reason})"
     except UserError as error:
         reason = str(error)
-    if not reason:
-        if line := warning(corpus.sides, settings):
-            say(f"warning: {line}")
-        return corpus
-    say(f"building the corpus {folder} again: {reason}")
-    return build_corpus(settings, folder, workers, say)
+    if reason:
+        return None, reason
+    if line := warning(corpus.sides, settings):
+        say(f"warning: {line}")
+    return corpus, ""
 
 
 @contextlib.contextmanager
@@ -158,6 +172,7 @@ def source_fingerprint(settings: CorpusSettings) -> str:
     source = settings.source
     if source in DATA_SETS:
         return DATA_SETS[source].state()
+    source = os.fspath(fetched(source)) if is_address(source) else source
     if not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]

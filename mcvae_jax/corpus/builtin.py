@@ -37,7 +37,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
 from mcvae_jax.music.readers import limits_of, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
-from mcvae_jax.storage.cache import cache_folder
+from mcvae_jax.places import cache_folder
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import replacing_file
 

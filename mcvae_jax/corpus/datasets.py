@@ -14,7 +14,7 @@ from mcvae_jax.corpus import downloads, sources
 from mcvae_jax.corpus.downloads import Record, Remote
 from mcvae_jax.corpus.transfer import Say, megabytes
 from mcvae_jax.music.score import Score, Skip
-from mcvae_jax.storage.cache import cache_folder
+from mcvae_jax.places import cache_folder
 
 
 class DataSet(NamedTuple):

@@ -10,6 +10,8 @@ from mcvae_jax.corpus import archives
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, check_size, limits_of, music_suffix, skip_of
 from mcvae_jax.music.score import Reason, Skip
+from mcvae_jax.places import is_address
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import printable
 
 
@@ -60,6 +62,7 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
 
     Raises UserError where the source does not exist or is neither of the kinds.
     """
+    source = os.fspath(fetched(source)) if is_address(source) else source
     if os.path.isdir(source):
         return iter(_folder(source)), True
     if not os.path.exists(source):

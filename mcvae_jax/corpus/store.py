@@ -26,6 +26,7 @@ from mcvae_jax.corpus.settings import WINDOWS, CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import checksum
 from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.files import replacing
 from mcvae_jax.storage.jsonfile import (
     CHECK,
@@ -109,7 +110,7 @@ class Corpus:
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Corpus":
         """Opens and verifies a corpus (all bytes are hashed: about 1 GB/s); UserError where that fails."""
-        folder = Path(folder)
+        folder = fetched(folder)
         header = read_header(folder)
         try:
             arrays = load_arrays(folder, ARRAYS, header.checksums)
@@ -160,7 +161,7 @@ class Corpus:
 
 def read_header(folder: Path) -> Header:
     """corpus.json of a folder; UserError where there is none, a damaged one, or one of another version."""
-    path = Path(folder) / "corpus.json"
+    path = fetched(folder) / "corpus.json"
     try:
         found = read_json(path)
         if found is None:

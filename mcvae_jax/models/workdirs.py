@@ -21,6 +21,7 @@ from mcvae_jax.models.note_lstm import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
+from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
 
@@ -39,8 +40,8 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
       UserError: as `restore_model` does; or the VAE is gone, or is no longer the one that the prior was trained on.
     """
     prior = open_prior(kind, folder, which)
-    given = Path(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
-    codec = _codec_of(prior, [folder.parent / given.name, given])
+    given = fetched(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
+    codec = _codec_of(prior, [beside(folder, given.name), given])
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
 
 

@@ -17,6 +17,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
@@ -76,7 +77,7 @@ def write_results(
     Returns: what songs.json holds, `tokens` apart.
     Raises UserError where the folder cannot be written, or holds anything that no call wrote.
     """
-    folder = Path(folder).resolve()
+    folder = on_this_machine(folder).resolve()
     check_folder(folder)
     asked = len(songs)
     with stopping.held("Stopping after this song"), replacing(folder) as place:
@@ -112,7 +113,7 @@ def write_results(
 
 def check_folder(folder: str | os.PathLike, advice: str = "choose another --out") -> None:
     """UserError, ending with the advice, unless songs can be written there: absent, empty, or of an earlier call."""
-    folder = Path(folder).resolve()
+    folder = on_this_machine(folder).resolve()
     names = names_in(folder, advice)
     if foreign := sorted(names - _ours(folder, names)):
         raise UserError(f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; {advice}")

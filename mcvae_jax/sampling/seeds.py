@@ -20,6 +20,7 @@ from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
 from mcvae_jax.sampling.song import Setting
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import brief, printable
 
 if TYPE_CHECKING:  # the child that reads a seed starts without jax
@@ -97,7 +98,7 @@ def read_seed(
     parse_how(melody)
     if metre:
         parse_metre(metre)
-    file = _file(Path(path))
+    file = _file(fetched(path))
     settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre, steps_per_bar=steps)
     seed = call(_read, _Asked(file, bars, which, settings, tune), file.limits())
     if isinstance(seed, Failure):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.disk import writing
 from mcvae_jax.storage.identity import recorded_run
 from mcvae_jax.storage.jsonfile import (
@@ -132,7 +133,7 @@ class Workdir:
     """The paths of a run's folder, and its record."""
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = fetched(folder)
         self.config = self.folder / "config.json"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics = self.folder / "metrics.jsonl"

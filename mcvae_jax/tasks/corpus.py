@@ -14,6 +14,7 @@ from mcvae_jax.corpus.store import HELD_OUT, TERMS, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.places import shown
 from mcvae_jax.training import processes
 
 Say = Callable[[str], None]
@@ -40,7 +41,7 @@ def training_corpus(kind: Kind, config: Any, settings: CorpusSettings, say: Say)
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
     """What a workdir records of the corpus on which its model was trained."""
-    facts = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
+    facts = {"corpus": shown(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
     return facts | {name: corpus.provenance[name] for name in TERMS if name in corpus.provenance}
 
 

@@ -19,6 +19,7 @@ from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.places import shown
 from mcvae_jax.sampling import demo
 from mcvae_jax.stages import Stage, Stopwatch, times
 from mcvae_jax.storage.checkpoints import Checkpoints
@@ -84,7 +85,7 @@ class _Run:
         config = self.config[name].copy_and_resolve_references()
         if name == "mdrnn":
             with config.unlocked():
-                config.vae_workdir = str(self.folder / "vae")
+                config.vae_workdir = shown(self.folder / "vae")
         return config
 
     def check_model(self, name: str) -> None:

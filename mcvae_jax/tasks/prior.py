@@ -48,6 +48,8 @@ from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.stop import stop_nats
+from mcvae_jax.places import shown
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.trained import DamagedModel, known_origin, open_corpus
 from mcvae_jax.training import processes
 from mcvae_jax.training.fields import INT, TEXT, fields_of
@@ -128,9 +130,9 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         held_out_batches=held_out,
         finish=finish,
         data={
-            "corpus": str(corpus.folder),
+            "corpus": shown(corpus.folder),
             "identity": corpus.identity,
-            "vae_workdir": str(origin.folder),
+            "vae_workdir": shown(origin.folder),
             "vae": origin.identity,
             "vae_step": origin.step,
             "latent": codec.latent,
@@ -224,7 +226,7 @@ def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> di
 
 
 def _open_codec(folder: str) -> BarCodec:
-    if not folder or not Path(folder).is_dir():
+    if not folder or not fetched(folder).is_dir():
         raise UserError(
             f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
             " --config=vae --workdir=DIR), or name another."
