@@ -5,6 +5,43 @@ from typing import Any
 import ml_collections
 
 
+def corpus(**different: Any) -> ml_collections.ConfigDict:
+    """config.corpus."""
+    corpus = ml_collections.ConfigDict()
+    corpus.source = "builtin"  # a collection by name (python -m mcvae_jax.corpus --list), or a folder, archive or file
+    corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
+    corpus.bars = "metre"  # 'metre': bars of the music; 'fixed16': cut every steps_per_bar steps (thesis: 16)
+    corpus.steps_per_bar = 16  # 16: 4/4; 12: 3/4 and 6/8; 24: triplets in 4/4; from 4 to 96, other metres are left out
+    corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
+    corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
+    corpus.max_pitch = 127
+    corpus.max_moved = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
+    corpus.min_pulse = 0.35  # performances whose onsets agree less on a grid (0 to 1) are left out; 0 keeps them
+    corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
+    corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
+    corpus.alike = "edits"  # of duplicates and similarity: 'edits' (any speed, small changes), 'windows' (as written)
+    corpus.held_out = 0.1  # share of the songs that is held out
+    corpus.split = "content"  # 'content': by a hash of the tune; 'name': by file name, which leaks (comparison only)
+    corpus.split_seed = 0
+    corpus.max_similarity = 0.5  # held-out songs more similar to a training song are not scored; 1 keeps all
+    corpus.update(different)
+    return corpus
+
+
+def songs(**different: Any) -> ml_collections.ConfigDict:
+    """config.data of models of whole songs."""
+    data = ml_collections.ConfigDict()
+    data.min_bars = 16  # shorter songs are left out (thesis 3.2.2)
+    data.max_bars = 339  # and longer ones; 0 is no limit
+    data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
+    data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
+    data.highest_shift = 6
+    data.min_pitch = 0  # no shift takes a song out of these bounds
+    data.max_pitch = 127
+    data.update(different)
+    return data
+
+
 def optimizer(**different: Any) -> ml_collections.ConfigDict:
     """config.optimizer."""
     optimizer = ml_collections.ConfigDict()

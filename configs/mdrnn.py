@@ -28,15 +28,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.corpus_folder = ""  # '' is the corpus on which the VAE was trained, where its training found it
     config.seed = 0  # of parameters, batches and noise
 
-    config.data = data = ml_collections.ConfigDict()
-    data.min_bars = 16  # shorter songs are left out (thesis 3.2.2)
-    data.max_bars = 339  # and longer ones; 0 is no limit
-    data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
+    config.data = data = COMMON["songs"]()
     data.draw = "q"  # z is drawn from q anew each time; 'mu': z = mu, where only model.floor bounds the likelihood
-    data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
-    data.highest_shift = 6
-    data.min_pitch = 0  # no shift takes a song out of these bounds
-    data.max_pitch = 127
     data.standardise = True  # latents, by their mean and standard deviation over the training bars
 
     config.model = model = ml_collections.ConfigDict()

@@ -27,21 +27,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.seed = 0  # of parameters, batches and noise
 
     config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
-    config.corpus = corpus = ml_collections.ConfigDict()
-    corpus.source = "builtin"  # 'builtin' (fiddle tunes), 'tunes' (our own 23), or a folder, .zip, .tar.gz or file
-    corpus.melody = "auto"  # 'auto', 'skyline', 'name:REGEX', 'index:N', 'channel:N'
-    corpus.bars = "metre"  # 'metre': bars of the music; 'fixed16': cut every steps_per_bar steps (thesis: 16)
-    corpus.steps_per_bar = 16  # 16: 4/4; 12: 3/4 and 6/8; 24: triplets in 4/4; from 4 to 96, other metres are left out
-    corpus.metre = ""  # '' takes the metre that a file states; '4/4' says it for every file
-    corpus.min_pitch = 0  # notes outside are dropped and counted (thesis 7.2: 21 to 108)
-    corpus.max_pitch = 127
-    corpus.max_moved = 1.0  # songs more of whose onsets move by a quarter of a step or more are left out; 1 keeps all
-    corpus.max_bars = 339  # songs over this are dropped (thesis 7.1.1); 0 is no limit
-    corpus.dedupe = "tune"  # 'tune': the same tune in any key or file once; 'file': equal files once; 'none'
-    corpus.held_out = 0.1  # share of the songs that is held out
-    corpus.split = "content"  # 'content': by a hash of the tune; 'name': by file name, which leaks (comparison only)
-    corpus.split_seed = 0
-    corpus.max_similarity = 0.5  # held-out songs more similar to a training song are not scored; 1 keeps all
+    config.corpus = corpus = COMMON["corpus"]()
 
     config.data = data = ml_collections.ConfigDict()
     data.sampler = "bar"  # 'bar': every bar once an epoch; 'song': every song as likely, whatever its length (thesis 7)

@@ -18,7 +18,7 @@ from mcvae_jax.options import load_config
 from mcvae_jax.stopping import Stopped
 from mcvae_jax.storage.jsonfile import read_json
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.training import loop
 from mcvae_jax.training.metrics import read_metrics
 

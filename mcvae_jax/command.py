@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from mcvae_jax import stopping
 from mcvae_jax.errors import UserError
+from mcvae_jax.places import shown
 from mcvae_jax.text import brief, for_terminal
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _status_of(main: Callable[[list[str]], int | None]) -> int:
 def say(text: str, stream: TextIO | None = None) -> None:
     """Prints a line, or several, at once, also into a pipe, on any terminal; whatever stands in names is escaped."""
     stream = stream or sys.stdout
-    print(for_terminal(as_called(text), stream.encoding), file=stream, flush=True)
+    print(for_terminal(shown(as_called(text)), stream.encoding), file=stream, flush=True)
 
 
 def as_called(text: str) -> str:

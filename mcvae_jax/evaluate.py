@@ -30,6 +30,8 @@ from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
+from mcvae_jax.places import shown
+from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.trained import open_corpus
 
@@ -65,7 +67,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Scores, writes the report, and says what follows from it."""
     flags = parse(argv)
-    out = Path(flags.out).resolve()
+    with mounted(flags.out) as out:
+        write_report(flags, out.resolve(), argv)
+    say(f"Open {flags.out}/report.html to see it; report.json beside it holds every number.")
+
+
+def write_report(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
+    """Scores the models of the flags, writes the report into a folder, and says what follows from it."""
     check_folder(out)
     models = [open_model(folder, flags.checkpoint) for folder in (flags.models or flags.workdir).split(",")]
     corpus = common_corpus(models, flags.corpus)
@@ -86,7 +94,6 @@ def main(argv: list[str]) -> None:
         write_page(place / "report.html", report)
     for line in conclusions(report):
         say(line)
-    say(f"Open {flags.out}/report.html to see it; report.json beside it holds every number.")
 
 
 def common_corpus(models: Sequence[SongModel], folder: str) -> Corpus:
@@ -108,7 +115,7 @@ def facts(models: Sequence[SongModel], encoder: SongModel | None, corpus: Corpus
     """What the report's numbers hold for."""
     found: dict[str, Any] = dataclasses.asdict(plan) | {
         "ngram": FIXED_NGRAM,
-        "corpus": {"folder": str(corpus.folder), "identity": corpus.identity},
+        "corpus": {"folder": shown(corpus.folder), "identity": corpus.identity},
         "held-out songs": {
             "scored": len(scored_songs(corpus, HELD_OUT)),
             "too short or too long": len(corpus.songs(HELD_OUT)) - len(scored_songs(corpus, HELD_OUT)),
@@ -116,7 +123,7 @@ def facts(models: Sequence[SongModel], encoder: SongModel | None, corpus: Corpus
         },
     }
     if encoder:
-        found["latents of"] = str(main_origin(encoder).folder)
+        found["latents of"] = shown(main_origin(encoder).folder)
     found["computed on"] = versions.here()
     for name, model in named(models).items():
         for part, origin in model.origins.items():

@@ -19,6 +19,7 @@ from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import models_of
 from mcvae_jax.sampling import demo, results
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.jsonfile import DamagedFile, Lines
 from mcvae_jax.storage.workdir import Record, Workdir, flatten
@@ -33,9 +34,10 @@ def main(argv: list[str]) -> int:
     """Prints the report on the one workdir named, or compares the two."""
     parser = Parser("python -m mcvae_jax.inspect", description=__doc__)
     parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="one, or two to compare")
+    parser.add_argument("--workdir", default=[], action="append", metavar="DIR", help="the same, as in other commands")
     parser.add_argument("--out", default="", metavar="CURVES.png", help="of two: a picture of their learning curves")
     flags = parser.parse_args(argv)
-    folders = [Path(folder) for folder in flags.workdirs]
+    folders = [Path(folder) for folder in [*flags.workdirs, *flags.workdir]]
     if len(folders) not in (1, 2):
         raise UserError("Give one workdir, or two to compare: python -m mcvae_jax.inspect runs/vae-default")
     if len(folders) == 1:
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 def describe(folder: Path | str) -> list[str]:
     """The lines of the report on a workdir, or on all of configs/mcvae.py; UserError where the folder is none."""
-    folder = Path(folder)
+    folder = fetched(folder)
     models = models_of(folder)
     if models:
         parts = [_describe_run(model, f"{model.name}.") for model in models] + [_describe_songs(folder)]

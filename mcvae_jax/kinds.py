@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.workdir import Workdir
 
 
@@ -47,7 +48,7 @@ class Kind(NamedTuple):
 
     def open(self, folder: Path | str, which: str | int = "best") -> Any:
         """The song model of a workdir; which: 'best', 'newest' or a step."""
-        return load(self.opens)(self, Path(folder), which)
+        return load(self.opens)(self, fetched(folder), which)
 
 
 class Pipeline(NamedTuple):
@@ -73,6 +74,15 @@ KINDS = {
             "mcvae_jax.models.mdrnn:FIELDS",
             "MCVAE",
             {"vae_workdir": "vae"},
+        ),
+        Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
+        Kind(
+            "note_lstm",
+            "note LSTM",
+            "mcvae_jax.tasks.notes",
+            "mcvae_jax.models.workdirs:open_notes",
+            "mcvae_jax.models.note_lstm:make_notes",
+            "mcvae_jax.models.note_lstm:FIELDS",
         ),
     )
 }
@@ -123,7 +133,7 @@ def open_model(folder: Path | str, which: str | int = "best") -> Any:
     Raises:
       UserError: there is no such workdir or checkpoint, or one that is damaged or of another configuration.
     """
-    folder = model_folder(Path(folder))
+    folder = model_folder(fetched(folder))
     record = Workdir(folder).read()
     return kind_of(record.config.get("task", ""), record.code).open(folder, which)
 

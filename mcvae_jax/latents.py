@@ -31,6 +31,8 @@ from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.tokens import HIGHEST, NOTE_OFF
+from mcvae_jax.places import on_this_machine
+from mcvae_jax.storage.buckets import sending
 from mcvae_jax.storage.chunks import Chunks
 from mcvae_jax.storage.files import replacing, replacing_file
 from mcvae_jax.storage.jsonfile import DamagedFile, read_json, write_json
@@ -90,7 +92,9 @@ def corpus_latents(
       keep: False reads what is kept, and writes nothing.
     """
     origin = known_origin(codec.origin)
-    place = Path(folder or origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
+    place = (
+        on_this_machine(folder or origin.folder / "latents") / f"{corpus.identity[:12]}_{lowest_shift}_{highest_shift}"
+    )
     facts = {"vae": origin.identity, "corpus": corpus.identity, "shifts": [lowest_shift, highest_shift]}
     try:
         kept = _read(place, facts)
@@ -169,10 +173,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--corpus", default="", help="a corpus (default: the one on which the VAE was trained)")
     parser.add_argument("--checkpoint", default="best", help="best, newest or a step (default: best)")
     flags = parser.parse_args(argv)
-    codec = open_codec(flags.workdir, flags.checkpoint)
-    corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(known_origin(codec.origin))
-    latents = corpus_latents(codec, corpus, say=say_at_once, keep=False)
-    write_npz(flags.out, codec, corpus, latents)
+    with sending(flags.out) as out:
+        codec = open_codec(flags.workdir, flags.checkpoint)
+        corpus = Corpus.open(flags.corpus) if flags.corpus else open_corpus(known_origin(codec.origin))
+        latents = corpus_latents(codec, corpus, say=say_at_once, keep=False)
+        write_npz(out, codec, corpus, latents)
     say_at_once(f"{len(corpus):,} songs, {len(corpus.tokens):,} bars, latent size {codec.latent}: {flags.out}")
 
 

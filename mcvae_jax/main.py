@@ -6,7 +6,8 @@ python -m mcvae_jax.main --config=mdrnn[:PRESET] [options]    the MDRNN on a tra
 
   --config=FILE.py[:PRESET]   a config file: of a checkout, as configs/vae.py, or of your own
   --config.FIELD=VALUE   changes a field of the config, as in --config.optimizer.learning_rate=3e-4
-  --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET)
+  --workdir=DIR          where the run lives (default: runs/CONFIG-PRESET); gs://BUCKET/DIR or s3://BUCKET/DIR for a
+                         bucket, see docs/training.md
   --init_from=WORKDIR    starts from the best parameters of another run; PART=WORKDIR,PART=WORKDIR takes parts of the
                          parameters from several
   --distributed=auto     joins the processes of a TPU pod or cluster; by hand HOST:PORT,PROCESSES,ID
@@ -29,6 +30,7 @@ from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import PIPELINES, kind_of, load
 from mcvae_jax.options import Options, parse
+from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.training import loop, processes, supervise
 from mcvae_jax.training.fields import OF_ALL, check_fields
 
@@ -55,21 +57,26 @@ def main(argv: list[str]) -> int:
 
 def run(options: Options, argv: list[str], say: Callable[[str], None] = say) -> int:
     """Does what the options ask for, in each of the processes if there are several; `say` takes the first's lines."""
+    with mounted(options.workdir, say, is_first=processes.is_first()) as folder:
+        return _run_in(folder, options, argv, say)
+
+
+def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str], None]) -> int:
+    """The same with the path of the workdir."""
     say_first = say if processes.is_first() else lambda line: None
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with the config of that model.")
-        folder = Path(options.workdir)
         make_stages = load(PIPELINES[options.config.task].stages)
         return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
     check_fields(options.config, OF_ALL | kind.config_fields())
     kind.check(options.config)
-    loop.check_start(options.config, options.workdir, options.init_from)
+    loop.check_start(options.config, folder, options.init_from)
     task = kind.make_task(options.config, say_first)
     code = options.code if kind.is_own else ""
-    outcome = loop.train(task, options.config, options.workdir, say_first, options.init_from, command, code)
+    outcome = loop.train(task, options.config, folder, say_first, options.init_from, command, code)
     return 128 + outcome.signal if outcome.signal else 0
 
 

@@ -19,6 +19,7 @@ import difflib
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mcvae_jax.command import Parser, add_settings, add_whole, check_range, hint, run_command, say, settings_of
@@ -26,10 +27,12 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
+from mcvae_jax.places import shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
+from mcvae_jax.storage.buckets import mounted
 
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
@@ -71,10 +74,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
     own = {mode.seed_bars: name for name, mode in MODES.items() if mode.seeds and mode.seed_bars != SEED_BARS}
     exceptions = "".join(f"{bars} to {name}, " for bars, name in own.items())
-    text = f"bars of the file that are used; {exceptions}else {SEED_BARS}, where not said"
+    text = f"bars of the file that the model reads; {exceptions}else {SEED_BARS}, where not said"
     add_whole(seed, "seed_bars", 1, MOST_BARS, None, text)
     seed.add_argument(
-        "--seed_from", metavar="END", help="last or first bars of the file (default: last to continue, else first)"
+        "--seed_from", metavar="END", help="it reads the last or first bars (default: last to continue, else first)"
     )
     seed.add_argument(
         "--melody",
@@ -125,8 +128,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Makes the songs, writes them, and says where the page is."""
     flags = parse(argv)
+    with mounted(flags.out) as out:
+        make_songs(flags, out, argv)
+    say(f"Open {flags.out}/index.html to hear and see them.")
+
+
+def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
+    """Makes the songs of the flags and writes them into a folder."""
     mode, settings = MODES[flags.mode], settings_of(flags, Settings)
-    check_folder(flags.out)
+    check_folder(out)
     paths = _seed_files(flags)
     model = open_model(flags.workdir, flags.checkpoint)
     seeds = _seeds(flags, paths, model.steps)
@@ -140,8 +150,7 @@ def main(argv: list[str]) -> None:
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
-    write_results(flags.out, songs, title, about, say)
-    say(f"Open {flags.out}/index.html to hear and see them.")
+    write_results(out, songs, title, about, say)
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:
@@ -165,8 +174,8 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed
     for path in paths:
         asked = flags.seed_bars is not None
         seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
-        used = f"its {which} {len(seed.bars)} of {seed.total:,} bars" if len(seed.bars) < seed.total else "all its bars"
-        say(f"{path}: {seed.title!r}, {used}")
+        some = f"{seed.total:,} bars, of which the model reads the {which} {len(seed.bars)}"
+        say(f"{path}: {seed.title!r}, {some if len(seed.bars) < seed.total else 'all its bars'}")
         for note in seed.notes:
             if asked or "fewer than" not in note:
                 say(f"  {note}")
@@ -175,7 +184,7 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed
 
 
 def _facts(model: SongModel) -> dict[str, Any]:
-    return {name: f"{origin.folder} (step {origin.step})" for name, origin in model.origins.items()}
+    return {name: f"{shown(origin.folder)} (step {origin.step})" for name, origin in model.origins.items()}
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import WINDOWS, CorpusSettings
 from mcvae_jax.corpus.store import Corpus, DamagedCorpus
 from mcvae_jax.errors import UserError
+from mcvae_jax.places import shown
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, OtherModel, target
 from mcvae_jax.storage.identity import tree_identity
 from mcvae_jax.storage.workdir import Workdir
@@ -46,7 +48,7 @@ class Origin(NamedTuple):
 
     def facts(self) -> dict[str, Any]:
         """Folder, step and identity, as results record them."""
-        return {"folder": str(self.folder), "step": self.step, "identity": self.identity}
+        return {"folder": shown(self.folder), "step": self.step, "identity": self.identity}
 
 
 def known_origin(origin: Origin | None) -> Origin:
@@ -81,7 +83,7 @@ def restore_model(
             " another workdir."
         ) from error
     step, params = _restore(folder, which, shapes)
-    return model, params, Origin(Path(folder), step, tree_identity(params), record.data)
+    return model, params, Origin(fetched(folder), step, tree_identity(params), record.data)
 
 
 def open_corpus(origin: Origin, folder: Path | str = "") -> Corpus:
@@ -99,7 +101,7 @@ def open_corpus(origin: Origin, folder: Path | str = "") -> Corpus:
 
 def find_corpus(data: Mapping[str, Any], workdir: Path, folder: Path | str = "") -> Corpus:
     """The same by the data of the record of a workdir."""
-    place = Path(folder or recorded(workdir, data, "corpus"))
+    place = fetched(folder or recorded(workdir, data, "corpus"))
     above = [] if folder else [parent / place for parent in workdir.absolute().parents]
     place = next((path for path in [place, *above] if (path / "corpus.json").is_file()), place)
     if not (place / "corpus.json").is_file():
@@ -128,7 +130,10 @@ def recorded(workdir: Path, section: Mapping[str, Any], name: str) -> Any:
 
 def _corpus_command(workdir: Path, place: Path) -> str:
     """What builds the corpus of a model again, by what its config says."""
-    settings = {"source": "MUSIC"} | Workdir(workdir).read().config.get("corpus", {})
+    stated = Workdir(workdir).read().config.get("corpus", {})
+    settings = (
+        {"source": "MUSIC"} | ({"alike": WINDOWS} if stated else {}) | stated
+    )  # those of earlier versions name none
     defaults = {field.name: field.default for field in dataclasses.fields(CorpusSettings)}
     flags = [f"--{name}={value}" for name, value in settings.items() if defaults.get(name, value) != value]
     return f"this builds it again: {shlex.join(['python', '-m', 'mcvae_jax.corpus', *flags, f'--out={place}'])}"

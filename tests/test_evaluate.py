@@ -15,18 +15,22 @@ import pytest
 from mcvae_jax import evaluate, versions
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation import classifiers, compare, controls, scores
+from mcvae_jax.evaluation import classifiers, compare, controls, music, scores
 from mcvae_jax.evaluation.conclusions import conclusions
-from mcvae_jax.evaluation.evaluation import BITS, HELD_OUT_SET
+from mcvae_jax.evaluation.evaluation import BITS, GOING_ON, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
+from mcvae_jax.evaluation.music import GIVEN, loops
 from mcvae_jax.evaluation.sets import interval
+from mcvae_jax.evaluation.switch import corpus_switch
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.bounds import SongDraws, summarise, whole_song_bounds
+from mcvae_jax.models.copying import Copying
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.particles import particle_bounds
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import NOTE_OFF, transpose
+from mcvae_jax.nn.keys import song_keys
 from mcvae_jax.trained import open_corpus
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
@@ -49,7 +53,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def few_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (compare, scores):
+        for module in (compare, music, scores):
             patch.setattr(module, "interval", functools.partial(interval, resamples=20))
         patch.setattr(compare, "FRECHET_RESAMPLES", 20)
         patch.setattr(classifiers, "ROUNDS", 1)
@@ -92,14 +96,15 @@ def test_every_set_and_every_number_is_there(report):
     models = ["MCVAE (as trained)", "MCVAE (sampler's defaults)", "VAE (free run)", "VAE (bar by bar)"]
     untrained = ["untrained MDRNN", "untrained composer"]
     names = [controls.HALF, controls.COPIES, controls.SHUFFLED, controls.RANDOM, controls.REPEATED, controls.SILENCE]
-    assert report["kinds"] == {"models": models, "controls": names + untrained, "held_out": HELD_OUT_SET}
+    kinds = {"models": models, "controls": names + untrained, "continued": ["MCVAE (continued)"]}
+    assert report["kinds"] == kinds | {"held_out": HELD_OUT_SET}
     assert set(report["sets"]["sets"]) == set(models + names + untrained)
-    assert set(report["copies"]) == set(models + names + untrained + [HELD_OUT_SET])
+    assert set(report["copies"]) == set(models + names + untrained + ["MCVAE (continued)", GOING_ON, HELD_OUT_SET])
     wanted = {BITS, *MEASURES, compare.CLASSIFIER, compare.STRONG, compare.FRECHET, compare.MMD}
     for name, each in report["sets"]["sets"].items():
         assert set(each["distances"]) == wanted
-        assert each["songs"] == (5 if name not in (controls.HALF, controls.SHUFFLED) else len(HELD_OUT_LENGTHS) // 2)
-    assert report["sets"]["reference"]["songs"] == 6
+        assert each["songs"] == len(each["measures"][BITS]["values"]) == 5, name
+    assert report["sets"]["reference"]["songs"] == len(HELD_OUT_LENGTHS) // 2 == 5
     assert len(report["copies"][HELD_OUT_SET]["songs"]) == len(HELD_OUT_LENGTHS)
     found = numbers(report)
     assert len(found) > 1000 and np.isfinite(found).all()
@@ -116,7 +121,12 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
     for name in [*report["sets"]["sets"], *MEASURES, report["about"]["MDRNN"]["identity"], jax.__version__]:
         assert name in text
     assert not re.search(r"(src|href)=(?!\"data:)|https?:|url\(|@import", page)
-    assert page.count("<svg") == len(MEASURES) + 1
+    of_music = sum(len(group["sets"]) for group in report["music"])
+    assert page.count("<svg") == len(MEASURES) + 1 + of_music == 14
+    for name, each in report["music"][0]["sets"].items():
+        assert f"{name} (5)" in text
+        for figure, share in each["figures"].items():
+            assert figure in text and f"{100 * share['value']:.1f} %" in text
     assert ElementTree.fromstring(re.search("<svg.*?</svg>", page)[0]).tag == "svg"
     assert "nan" not in re.sub("[a-z]nan|nan[a-z]", "", page.lower())
 
@@ -129,10 +139,10 @@ def test_copies_of_training_songs_are_caught(report):
 
 @pytest.fixture(scope="module")
 def songs(runs):
-    """The training and the held-out songs that are scored."""
+    """All training songs, and the held-out songs that are scored."""
     corpus = open_corpus(open_model(runs / "vae").origins["VAE"])
-    of_sides = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
-    return tuple([song for song in of_side if len(song) >= 16] for of_side in of_sides)
+    training, held_out = ([corpus.song(i) for i in corpus.songs(side)] for side in (TRAIN, HELD_OUT))
+    return training, [song for song in held_out if len(song) >= 16]
 
 
 def test_bits_of_held_out_songs_are_those_of_the_n_grams(report, songs):
@@ -148,14 +158,33 @@ def test_bits_of_held_out_songs_are_those_of_the_n_grams(report, songs):
     assert rows["Kneser-Ney 8-gram, 12 keys"]["bits_of_songs"] == pytest.approx(in_keys.tolist())
     assert rows["Kneser-Ney 5-gram"]["bits_per_token"]["value"] == pytest.approx(ngram.sum() / bars / 16)
     assert {name: row["likelihood"] for name, row in rows.items() if row["role"] == scores.NGRAM} == dict.fromkeys(
-        scores.NGRAMS, "exact"
+        (*scores.NGRAMS, f"{scores.IN_KEYS} + copy"), "exact"
     )
+
+
+def test_the_switch_stands_around_the_models_and_the_best_n_gram(report, runs, songs):
+    training, held_out = songs
+    rows, switch = report["models"]["rows"], corpus_switch(training, 0)
+    models = {
+        f"{scores.IN_KEYS} + copy": scores.fit_ngrams(training, [scores.IN_KEYS])[scores.IN_KEYS],
+        "MCVAE + copy": open_model(runs / "mdrnn"),
+        "VAE (bar by bar) + copy": open_model(runs / "vae"),
+    }
+    for name, model in models.items():
+        bits = [each.sum() / math.log(2) for each in Copying(model, switch).nats(held_out, 1, 0)]
+        assert rows[name]["bits_of_songs"] == pytest.approx(bits, rel=1e-5)
+    switched, best = rows["MCVAE + copy"], rows[f"{scores.IN_KEYS} + copy"]
+    assert switched["repeated"]["value"] < 0.5 * rows["MCVAE"]["repeated"]["value"]
+    assert best["bits_per_bar"]["value"] == min(row["bits_per_bar"]["value"] for row in rows.values())
+    (line,) = [line for line in conclusions(report) if line.startswith("A bar of the")]
+    bits = f"{switched['bits_per_bar']['value']:.1f}"
+    assert f"Within a switch that may copy any earlier bar, the MCVAE costs at most {bits}" in line
 
 
 def test_bits_of_held_out_songs_are_those_of_the_models_themselves(report, runs, songs):
     training, held_out = songs
     composer, rows, bars = open_model(runs / "mdrnn"), report["models"]["rows"], sum(HELD_OUT_LENGTHS)
-    mu, log_var = composer.codec.encode(np.concatenate(training))
+    mu, log_var = composer.codec.encode(np.concatenate([song for song in training if len(song) >= 16]))
     one = LatentPrior(OneGaussian(composer.codec.latent), fit_one_gaussian(mu, log_var, np.ones(len(mu))))
     fresh = composer.untrained(0)["untrained MDRNN"].prior
     priors = {"MCVAE": composer.prior, "one Gaussian": one, "untrained MDRNN": fresh}
@@ -183,6 +212,8 @@ def test_rows_have_roles_and_a_free_run_has_none_as_it_has_no_likelihood(report)
     assert {name: role for name, role in roles.items() if role != "n-gram"} == {
         "MCVAE": "model",
         "VAE (bar by bar)": "part",
+        "MCVAE + copy": "with copy switch",
+        "VAE (bar by bar) + copy": "with copy switch",
         "untrained MDRNN": "control",
         "untrained composer": "control",
         "one Gaussian": "control",
@@ -223,7 +254,8 @@ def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
     assert found["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
     rows = found["models"]["rows"]
     assert found["models"]["subject"] == "VAE (bar by bar)" and "tighter" in rows["VAE (bar by bar)"]
-    assert [name for name, row in rows.items() if row["role"] != "n-gram"] == ["VAE (bar by bar)", "untrained composer"]
+    others = ["VAE (bar by bar)", "VAE (bar by bar) + copy", "untrained composer"]
+    assert [name for name, row in rows.items() if row["role"] != "n-gram"] == others
     assert found["models"]["baselines"] == {} and "MDRNN" not in found["about"] and "VAE" in found["about"]
 
 
@@ -260,7 +292,7 @@ def test_two_models_in_one_report(report, runs, few_resamples):
     for name, baseline in ((first, "one Gaussian"), (second, "one Gaussian (2)")):
         assert sum(f"under the {name} (" in line for line in said) == 1
         of_memory = [line for line in said if f"{baseline}, which knows no other bar" in line]
-        assert len(of_memory) == 1 and re.search(rf"(saves the|The) {re.escape(name)} ", of_memory[0])
+        assert len(of_memory) == 1 and re.search(rf"(saves the|that the) {re.escape(name)} ", of_memory[0])
 
 
 def held_out_of(runs):
@@ -298,7 +330,7 @@ def test_what_follows_depends_on_the_numbers(report):
     assert "so an n-gram predicts real songs better (the model's figure is an upper bound)" in with_bits(
         "Kneser-Ney 5-gram", -3.0
     )
-    assert "which shows no difference" in with_bits("Kneser-Ney 5-gram", unsure)
+    assert "so neither is shown to be better" in with_bits("Kneser-Ney 5-gram", unsure)
     assert "The n-gram costs 3.0 (3.0 to 3.0) bits less" in with_bits("Kneser-Ney 5-gram", -3.0)
     assert (
         "1.0 (1.0 to 1.0) under the best n-gram (Kneser-Ney 5-gram). The n-gram costs 3.0 (3.0 to 3.0) bits more"
@@ -313,13 +345,16 @@ def test_what_follows_depends_on_the_numbers(report):
     exact = said(lambda r: r["models"]["rows"]["MCVAE"].update(likelihood="exact"))
     assert "costs at most" in said(lambda r: None) and "costs at most" not in exact and "upper bound" not in exact
     worth = [with_bits("one Gaussian", more) for more in (unsure, 5.0)]
-    assert ["has not been shown to learn anything" in line for line in worth] == [True, False]
+    assert ["It is not shown that the MCVAE has learnt" in line for line in worth] == [True, False]
+    assert "one Gaussian, which knows no other bar, costs" in worth[0]
     assert "Memory of earlier bars saves the MCVAE 5.0 (5.0 to 5.0) bits a bar" in worth[1]
     assert "of earlier bars" not in said(lambda r: r["models"].update(baselines={"one Gaussian": "another"}))
-    assert "has collapsed" in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl_nats=0.01))
-    assert "has collapsed" not in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl_nats=20.0))
+    assert "has collapsed" in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl=figure(0.01, 0.0, 0.02)))
+    unsure_of_it = said(lambda r: r["models"]["rows"]["MCVAE"].update(kl=figure(0.9, 0.7, 1.1)))
+    assert "has collapsed" not in unsure_of_it
+    assert "has collapsed" not in said(lambda r: r["models"]["rows"]["MCVAE"].update(kl=figure(20.0, 19.0, 21.0)))
     model = report["kinds"]["models"][0]
-    assert "no sign of copying" in " ".join(conclusions(report))
+    assert "copying is not shown" in " ".join(conclusions(report))
     copied = said(lambda r: r["copies"][model].update(passages=figure(0.5, 0.4, 0.6)))
     assert f"copied from the training songs by {model}" in copied and f"{model} 50 % (40 to 60)" in copied
     near = said(lambda r: r["copies"][model].update(windows=figure(0.3, 0.2, 0.4)))
@@ -334,9 +369,64 @@ def test_what_follows_depends_on_the_numbers(report):
         deaf = said(functools.partial(tell, measure, known | {controls.SHUFFLED: (0.6, 0.45, 0.75)}))
         assert "in 60 % (45 to 75): it is not shown to see the order of bars" in deaf
     flag = {"model": model, "measure": "rest share", "to": [controls.SILENCE], "to_real": []}
-    assert f"{model} loses to a control that is no real music by 1 of 11: rest share" in said(
-        lambda r: r.update(flags=[flag])
+
+    def lose(shares, changed):
+        changed["flags"] = [flag]
+        tell("rest share", shares, changed)
+
+    farther = f"{model} is farther from held-out songs than a control that is no real music: "
+    apart = {model: (0.3, 0.25, 0.35), controls.SILENCE: (0.1, 0.05, 0.15)}
+    assert f"{farther}by rest share 0.3 (0.25 to 0.35), silence 0.1 (0.05 to 0.15)." in said(
+        functools.partial(lose, apart)
     )
+    near = apart | {controls.SILENCE: (0.2, 0.1, 0.3)}
+    assert f"{farther}not shown by rest share." in said(functools.partial(lose, near))
+    nearest = {name: (1 + n, 0.9 + n, 1.1 + n) for n, name in enumerate(report["kinds"]["models"])}
+    shown = said(functools.partial(tell, "rest share", nearest))
+    assert f"{model} by rest share, 1 (0.9 to 1.1); " in shown and "distances it is not shown which" in shown
+    nearest[report["kinds"]["models"][1]] = (1.1, 1.0, 1.2)
+    assert f"{model} by rest share, 1 (" not in said(functools.partial(tell, "rest share", nearest))
+    written = said(lambda r: r["copies"][model].update(written=figure(0.05, 0.04, 0.06)))
+    assert f"{model} 5 % (4 to 6), more; " in written  # of held-out songs of random notes none does
+    unsure_of_it = said(lambda r: r["copies"][model].update(written=figure(0.05, 0.0, 0.1)))
+    assert f"{model} 5 % (0 to 10), not shown to differ; " in unsure_of_it
+
+
+def test_what_follows_of_music_depends_on_the_intervals(report):
+    changed = copy.deepcopy(report)
+    sets = changed["music"][0]["sets"]
+    for n, (figure, share) in enumerate(sets["MCVAE (continued)"]["figures"].items()):
+        share |= {"value": 0.058, "interval": [0.05, 0.066]}
+        share["beyond"] = {"value": 0.03, "interval": [0.02, 0.04] if not n else [-0.01, 0.07]}
+        sets[GOING_ON]["figures"][figure] |= {"value": 0.024, "interval": [0.02, 0.03]}
+    (line,) = (line for line in conclusions(changed) if "how these go on themselves" in line)
+    assert line == (
+        "After 8 bars of held-out songs, MCVAE (continued) differs from how these go on themselves in 1 of 5 figures:"
+        " notes out of the key 5.8 % (5.0 to 6.6), real 2.4 % (2.0 to 3.0). Not shown to differ: leaps over a fifth,"
+        " leaps over an octave, bars in A-B-A-B loops, ends on a long tone of the scale."
+    )
+
+
+def test_copies_are_scored_by_an_n_gram_that_has_not_seen_them(report, runs):
+    """Songs of random notes: what the n-gram has seen costs it less by far."""
+    values = {
+        name: report["sets"]["sets"][name]["measures"][BITS]["median"] for name in (controls.HALF, controls.COPIES)
+    }
+    seen = NGrams.fit([song for song in held_out_of(runs)], 5, "kneser_ney")
+    known = np.median([seen.bits(song[:8]) / 8 for song in held_out_of(runs)])
+    assert values[controls.COPIES] > 0.8 * values[controls.HALF] > known
+
+
+def test_songs_that_go_on_are_those_of_the_model(report, runs):
+    """Their given bars are real, and their keys those of the seeds: counted here by a loop."""
+    model, songs = open_model(runs / "mdrnn"), held_out_of(runs)[:5]
+    given = [song[:GIVEN] for song in songs]
+    rest = model.go_on(given, song_keys(0, range(1, 6), given), None, model.defaults, 64)
+    counted = np.sum([loops(np.concatenate(parts), GIVEN) for parts in zip(given, rest, strict=True)], axis=0)
+    figures = report["music"][0]["sets"]["MCVAE (continued)"]["figures"]
+    assert figures["bars in A-B-A-B loops"]["value"] == pytest.approx(counted[0] / counted[1])
+    assert [group["given"] for group in report["music"]] == [GIVEN, 0]
+    assert report["music"][0]["sets"][GOING_ON]["songs"] == 5
 
 
 def test_songs_that_reach_the_end_of_the_pitches_are_not_moved_beyond():

@@ -41,12 +41,12 @@ def call(runs, tmp_path, capsys):
 
 def test_continue_from_the_last_bars(call, runs):
     record, lines = call("mdrnn", "--mode=continue", f"--seed_file={runs / 'a.mid'}", "--bars=3", "--songs=2")
-    assert [song["bars"] for song in record["songs"]] == [19, 19]
+    assert [song["bars"] for song in record["songs"]] == [23, 23]
     song = record["songs"][0]
-    assert song["given"] == list(range(16)) and song["metre"] == [2, 4] and song["key"] == "G"
+    assert song["given"] == list(range(20)) and song["metre"] == [2, 4] and song["key"] == "G"
     assert round(song["quarters_per_minute"]) == 90
-    assert song["tokens"][0][0] == 60 + 16 % 12  # 20 bars, the last 16 of them
-    assert any("its last 16 of 20 bars" in line for line in lines)
+    assert [bar[0] for bar in song["tokens"][:20]] == [60 + 4 * n % 12 for n in range(20)]  # the whole file
+    assert any("20 bars, of which the model reads the last 16" in line for line in lines)
     assert any("2 songs, 6 bars composed" in line and "songs a second" in line for line in lines)
     assert record["warnings"] == []
 
@@ -58,7 +58,7 @@ def test_continue_from_the_last_bars(call, runs):
         ("vae", "vae", ["--bars=2", "--songs=1"], [2, 2]),
         ("vae", "reconstruct", ["--seed_file=b.abc", "--temperature=0"], [3, 3]),
         ("vae", "interpolate", ["--seed_file=a.mid", "--seed_file_b=b.abc", "--steps=2"], [3] * 4),
-        ("mdrnn", "infill", ["--seed_file=a.mid", "--seed_bars=5", "--missing=2-3", "--songs=1"], [5]),
+        ("mdrnn", "infill", ["--seed_file=a.mid", "--seed_bars=5", "--missing=2-3", "--songs=1"], [20]),
         ("vae", "vary", ["--seed_file=a.mid", "--seed_bars=4", "--seed_from=last", "--songs=2", "--first=5"], [4, 4]),
     ],
 )

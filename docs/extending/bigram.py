@@ -20,7 +20,7 @@ from mcvae_jax.kinds import Kind
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
-from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.trained import restore_model
 from mcvae_jax.training.task import Task
 
@@ -125,7 +125,7 @@ class Bigrams:
 
     def go_on(self, seeds, keys, bars, settings, max_bars=128):
         """The bars that follow each seed: uint8 (m, T)."""
-        before, made = jnp.asarray([seed[-1, -1] if len(seed) else START for seed in seeds]), []
+        before, made = jnp.asarray([seed[-1, -1] if len(seed) else START for seed in seeds], jnp.int32), []
         for number in range(bars or max_bars):
             of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
             drawn = draw_bar(self.params, before, of_bar)

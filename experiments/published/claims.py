@@ -1,11 +1,14 @@
-"""What the scores say: a summary of every set, and the thesis' claims beside ours (thesis 6.4.2 to 6.7)."""
+"""What the scores say: a summary of every set, and the thesis' claims beside ours (thesis 6.4.2 to 6.7).
+
+What follows carries 95 % intervals over pairs of songs, and calls not shown what these do not show.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.cbook import boxplot_stats
-from scipy.stats import ttest_rel, wasserstein_distance
+from scipy.stats import ttest_1samp, wasserstein_distance
 
 from experiments.published.sets import (
     BARS,
@@ -29,7 +32,7 @@ from mcvae_jax.evaluation.sets import LEVEL, interval
 RESAMPLES = 1000
 NEARLY = 0.9  # of the score of silence: melodies that score as much hold one note or rest nearly throughout
 NOTHING = "not measured"
-NO_DIFFERENCE = "no clear difference from"
+NOT_SHOWN = "not shown to differ from"
 WORKDIR, UNCLEANED = "workdir", "uncleaned"  # names of the models, after the options that give them
 
 Sets = Sequence[Scored]
@@ -118,8 +121,8 @@ def controls(sets: Sets, overall: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Silence scores {quiet.mean():.1%} in thesis mode and beats {int(np.sum(real < quiet.min()))} of {len(real)}"
         f" real songs; by the distance of its bits per bar from those of real songs"
-        f" ({rows[places[SILENCE] - 1]['wasserstein']:.1f}) it comes number {places[SILENCE]} of {last} sets. One"
-        f" repeated bar comes number {places[REPEATED]}: a 5-gram hears no repetition of bars."
+        f" ({away(rows[places[SILENCE] - 1])}) it comes number {places[SILENCE]} of {last} sets. One repeated bar comes"
+        f" number {places[REPEATED]} ({away(rows[places[REPEATED] - 1])}): a 5-gram hears no repetition of bars."
     )
 
 
@@ -147,20 +150,20 @@ def claims(sets: Sets, seed: int) -> list[dict[str, str]]:
         {"claim": claim, "thesis": thesis} | beside_real(sets, model, method, long, rival, seed)
         for claim, thesis, model, method, long, rival in told
     ]
-    return [level(sets, seed), dip(sets), *rows, halfway(sets, noisy), cleaning(sets)]
+    return [level(sets, seed), dip(sets), *rows, halfway(sets, noisy), cleaning(sets, seed)]
 
 
 def level(sets: Sets, seed: int) -> dict[str, str]:
     """What real songs score, and how much of it is made by what the 5-gram is fitted on."""
     name = "", REAL, BARS
     score, bits = pooled(sets, PUBLISHED)[name], pooled(sets, BITS)[name]
-    apart = distance(bits[:, :1], bits[:, 1:], seed)["wasserstein"]
-    fits = [f"{pooled(sets, m)[name].mean():.0%} fitted on {told}" for m, told in MEASURES.items() if told]
+    apart = away(distance(bits[:, :1], bits[:, 1:], seed))
+    fits = [f"{mean_of(pooled(sets, m)[name], '.0%')} fitted on {told}" for m, told in MEASURES.items() if told]
     return {
         "claim": "Real songs (Fig 6.6, ends)",
         "thesis": "about 35%",
         "thesis mode": percent(score),
-        "corrected": f"{bits.mean():.1f} bits per bar; A and B are {apart:.1f} apart (W1)",
+        "corrected": f"{mean_of(bits, '.1f')} bits per bar; A and B are {apart} apart (W1)",
         "follows": f"The level depends on which songs the 5-gram is fitted on: {', '.join(fits)}.",
     }
 
@@ -177,23 +180,23 @@ def beside_real(sets: Sets, model: str, method: str, long: bool, rival: str, see
     if name is None:
         return {"thesis mode": NOTHING, "corrected": NOTHING, "follows": "The workdir has no MDRNN."}
     real = "", REAL, reference_bars(name[2])
-    away = distance(bits[name], bits[real], seed)
-    apart = distance(bits[real][:, :1], bits[real][:, 1:], seed)["wasserstein"]
+    from_real = away(distance(bits[name], bits[real], seed))
+    apart = away(distance(bits[real][:, :1], bits[real][:, 1:], seed))
     quiet = np.mean(score[name] >= NEARLY * score["", SILENCE, BARS].max())
     follows = (
-        f"Thesis mode: {against(score[name], score[real])} real songs. Corrected: {against(bits[name], bits[real])}"
-        f" real songs in mean bits, and {away['wasserstein']:.1f} away, where A and B are {apart:.1f} apart."
+        f"Thesis mode: {against(score[name], score[real])} real songs. Corrected:"
+        f" {against(bits[name], bits[real], '.1f')} real songs in mean bits, and {from_real} away, where A and B are"
+        f" {apart} apart."
     )
     if rival:
-        other = distance(bits[find(rival)], bits[real], seed)["wasserstein"]
+        other = away(distance(bits[find(rival)], bits[real], seed))
         beside = against(score[name], score[find(rival)])
-        follows += f" Beside the {rival}: in thesis mode {beside} it; the bits of the {rival} are {other:.1f} away."
+        follows += f" Beside the {rival}: in thesis mode {beside} it; the bits of the {rival} are {other} away."
     if quiet >= 0.01:
         follows += f" {quiet:.0%} score nearly as silence does."
     return {
         "thesis mode": percent(score[name]),
-        "corrected": f"{bits[name].mean():.1f} bits per bar; W1 {away['wasserstein']:.1f}"
-        f" ({away['wasserstein_low']:.1f} to {away['wasserstein_high']:.1f}) from real songs",
+        "corrected": f"{mean_of(bits[name], '.1f')} bits per bar; W1 {from_real} from real songs",
         "follows": follows,
     }
 
@@ -202,9 +205,9 @@ def dip(sets: Sets) -> dict[str, str]:
     """The claim that mixing two songs half and half is especially unlikely (Fig 6.6)."""
 
     def said(method, measure, style):
-        at = {s.alpha: s.scores[measure].mean() for s in sets if s.method == method}
-        others = np.mean([value for alpha, value in at.items() if alpha != 0.5])
-        return f"{at[0.5]:{style}} at 0.5, {others:{style}} elsewhere"
+        at = {s.alpha: s.scores[measure][:, None] for s in sets if s.method == method}
+        others = np.concatenate([values for alpha, values in at.items() if alpha != 0.5], axis=1)
+        return f"{mean_of(at[0.5], style)} at 0.5, {mean_of(others, style)} elsewhere"
 
     told = [
         f"published: {said(TRUE, m, style)}; honest: {said(HONEST, m, style)}"
@@ -230,8 +233,8 @@ def halfway(sets: Sets, model: str) -> dict[str, str]:
         return told | {"thesis mode": NOTHING, "corrected": NOTHING, "follows": "The workdir has no MDRNN."}
 
     def listed(measure, style):
-        means = {what: made[name][measure].mean() for what, name in (names | blends).items()}
-        return ", ".join(f"{what} {mean:{style}}" for what, mean in means.items())
+        means = {what: mean_of(made[name][measure][:, None], style) for what, name in (names | blends).items()}
+        return ", ".join(f"{what} {mean}" for what, mean in means.items())
 
     def compared(what):
         scores = made[names[what]][PUBLISHED][:, None]
@@ -245,16 +248,19 @@ def halfway(sets: Sets, model: str) -> dict[str, str]:
     }
 
 
-def cleaning(sets: Sets) -> dict[str, str]:
+def cleaning(sets: Sets, seed: int) -> dict[str, str]:
     """The claim that a cleaned corpus gives about the same scores and fewer outliers (Fig 6.11 beside Fig 6.10)."""
 
+    def columns(measure, model):
+        return [s.scores[measure] for s in sets if (s.model, s.method) == (model, MCVAE_FREE) and s.bars <= BARS]
+
     def said(measure, model, style):
-        at = [spread(s.scores[measure]) for s in sets if (s.model, s.method) == (model, MCVAE_FREE) and s.bars <= BARS]
+        at = [spread(values) for values in columns(measure, model)]
         outliers = sum(each["outliers"] for each in at)
         width = np.mean([each["interquartile_range"] for each in at])
         mean = np.mean([each["mean"] for each in at])
         of = sum(each["songs"] for each in at)
-        return outliers, f"mean {mean:{style}}, {outliers} outliers of {of}, interquartile range {width:{style}}"
+        return f"mean {mean:{style}}, {outliers} outliers of {of}, interquartile range {width:{style}}"
 
     told = {"claim": "Cleaned beside uncleaned corpus (Figs 6.11, 6.10)", "thesis": "the same, fewer outliers cleaned"}
     models = {s.model for s in sets if s.method == MCVAE_FREE}
@@ -262,26 +268,63 @@ def cleaning(sets: Sets) -> dict[str, str]:
         return told | {"thesis mode": NOTHING, "corrected": NOTHING, "follows": "--uncleaned gives the other model."}
     counts, cells = {}, {}
     for measure, style in ((PUBLISHED, ".1%"), (BITS, ".1f")):
-        (clean, clean_text), (noisy, noisy_text) = (said(measure, model, style) for model in (WORKDIR, UNCLEANED))
-        counts[measure] = "fewer" if clean < noisy else "as many" if clean == noisy else "more"
-        cells[measure] = f"cleaned: {clean_text}; uncleaned: {noisy_text}"
+        clean, noisy = (said(measure, model, style) for model in (WORKDIR, UNCLEANED))
+        counts[measure] = more_outliers(*(columns(measure, model) for model in (WORKDIR, UNCLEANED)), seed)
+        cells[measure] = f"cleaned: {clean}; uncleaned: {noisy}"
     return told | {
         "thesis mode": cells[PUBLISHED],
         "corrected": f"bits per bar, {cells[BITS]}",
-        "follows": f"The cleaned model has {counts[PUBLISHED]} outliers in thesis mode, {counts[BITS]} in bits. The"
+        "follows": f"The cleaned model: in thesis mode {counts[PUBLISHED]}, in bits {counts[BITS]}. The"
         " count depends on the interquartile range: a wider box has fewer outliers.",
     }
 
 
-def against(values: np.ndarray, real: np.ndarray) -> str:
+def more_outliers(clean: Sequence[np.ndarray], noisy: Sequence[np.ndarray], seed: int) -> str:
+    """Whether one model has more outliers than another at all alphas, by the bootstrap over the pairs of each."""
+
+    def outliers(columns, chosen):
+        low, high = np.percentile(drawn := np.stack(columns)[:, chosen], (25, 75), axis=1, keepdims=True)
+        reach = 1.5 * (high - low)
+        return float(np.sum((drawn < low - reach) | (drawn > high + reach)))
+
+    def more(i, j):
+        return outliers(clean, i) - outliers(noisy, j)
+
+    low, high = interval(more, (len(clean[0]), len(noisy[0])), seed, RESAMPLES)
+    found = more(np.arange(len(clean[0])), np.arange(len(noisy[0])))
+    verdict = (
+        "not shown to have more or fewer outliers" if low <= 0 <= high else f"{'more' if low > 0 else 'fewer'} outliers"
+    )
+    return f"{verdict} ({found:+.0f}, {low:+.0f} to {high:+.0f})"
+
+
+def against(values: np.ndarray, real: np.ndarray, style: str = ".1%") -> str:
     """Whether scores (P, alphas) lie higher than those of the songs of their pairs, by the 95 % interval over pairs."""
-    means, of_real = values.mean(axis=1), real.mean(axis=1)
-    if np.array_equal(means, of_real):  # of which no test says anything
-        return NO_DIFFERENCE
-    low, high = ttest_rel(means, of_real).confidence_interval(LEVEL)
+    low, high = interval_of_mean(values.mean(axis=1) - real.mean(axis=1))
     if low <= 0 <= high:
-        return NO_DIFFERENCE
-    return "higher than" if low > 0 else "lower than"
+        return f"{NOT_SHOWN} (by {low:{style}} to {high:{style}})"
+    if low > 0:
+        return f"higher (by {low:{style}} to {high:{style}}) than"
+    return f"lower (by {-high:{style}} to {-low:{style}}) than"
+
+
+def mean_of(values: np.ndarray, style: str) -> str:
+    """'30.1 (28.0 to 32.2)': the mean of scores (P, alphas), and its 95 % interval over pairs."""
+    low, high = interval_of_mean(values.mean(axis=1))
+    return f"{values.mean():{style}} ({low:{style}} to {high:{style}})"
+
+
+def interval_of_mean(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the mean of (P,) by Student's t; both ends are the value where all are the same."""
+    if np.allclose(values, values[0]):
+        return float(values[0]), float(values[0])
+    low, high = ttest_1samp(values, 0).confidence_interval(LEVEL)
+    return float(low), float(high)
+
+
+def away(row: Mapping[str, Any]) -> str:
+    """'2.6 (1.9 to 3.9)': a distance of `distance` with its interval."""
+    return f"{row['wasserstein']:.1f} ({row['wasserstein_low']:.1f} to {row['wasserstein_high']:.1f})"
 
 
 def percent(values: np.ndarray) -> str:

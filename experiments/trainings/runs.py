@@ -33,7 +33,7 @@ from mcvae_jax.options import parse as parse_config
 from mcvae_jax.storage.files import names_in
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks import mcvae
-from mcvae_jax.tasks.vae import default_folder
+from mcvae_jax.tasks.corpus import default_folder
 
 Say = Callable[[str], None]
 Arms = Mapping[str, Sequence[str]]  # name -> changes, as 'vae.loss.beta=0.2'

@@ -1,19 +1,21 @@
-"""Batches of songs as latent sequences: like those of bars, a pure function of the step.
+"""Batches of songs, as tokens or as latent sequences: like those of bars, a pure function of the step.
 
-Letters: B songs in a batch, T bars of the longest with padding, Z latent size, S songs.
+Letters: B songs in a batch, N bars of the longest with padding, T steps of a bar, Z latent size, S songs.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mcvae_jax.batches.bars import Batch, BatchSettings, draw_between, shift_bounds
 from mcvae_jax.command import check_range
-from mcvae_jax.corpus.store import Corpus
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents
+from mcvae_jax.music.tokens import transpose
 from mcvae_jax.nn.padding import padded_length
 
 GROUP = 16  # batches whose songs are sorted by length together
@@ -22,11 +24,26 @@ SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 
 @dataclasses.dataclass(frozen=True)
 class SongSettings(BatchSettings):
-    """Which songs the MDRNN learns, and what of them; lowest_shift to max_pitch are those of bars."""
+    """Which songs a model of songs learns, and what of them; lowest_shift to max_pitch are those of bars."""
 
     min_bars: int = 16  # shorter songs are left out (thesis 3.2.2)
     max_bars: int = 339  # and longer ones (thesis 7.1.1); 0 is no limit
     window: int = 0  # 0: whole songs; N: of each song and epoch N bars that follow each other (thesis notebooks: 16)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_bars < 1 or (self.max_bars and self.max_bars < self.min_bars) or self.max_bars < 0:
+            raise UserError(
+                "config.data.min_bars must be at least 1 and max_bars not below it (0 is no limit); they are"
+                f" {self.min_bars} and {self.max_bars}"
+            )
+        check_range("config.data.window", self.window, 0, 100_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentSettings(SongSettings):
+    """The same for a prior over latents."""
+
     draw: str = "q"  # z is drawn from q anew each time; 'mu': z = mu, see tasks/prior.py
     standardise: bool = True  # by the mean and standard deviation of z ~ q over the training bars
 
@@ -34,12 +51,16 @@ class SongSettings(BatchSettings):
         super().__post_init__()
         if self.draw not in ("q", "mu"):
             raise UserError(f"config.data.draw is 'q' or 'mu', not {self.draw!r}")
-        if self.min_bars < 1 or (self.max_bars and self.max_bars < self.min_bars) or self.max_bars < 0:
-            raise UserError(
-                "config.data.min_bars must be at least 1 and max_bars not below it (0 is no limit); they are"
-                f" {self.min_bars} and {self.max_bars}"
-            )
-        check_range("config.data.window", self.window, 0, 100_000)
+
+
+class Piece(NamedTuple):
+    """What of a song an example is."""
+
+    song: int  # its index in the corpus
+    first: int  # the number of its first bar, from 0
+    bars: int
+    shift: int  # semitones
+    ends: bool  # whether its last bar is the last of the song
 
 
 def usable_songs(corpus: Corpus, side: int, settings: SongSettings) -> tuple[np.ndarray, dict[str, int]]:
@@ -51,6 +72,31 @@ def usable_songs(corpus: Corpus, side: int, settings: SongSettings) -> tuple[np.
     return songs[~short & ~long], {"too_short": int(short.sum()), "too_long": int(long.sum())}
 
 
+def choose_songs(
+    corpus: Corpus, settings: SongSettings, say: Callable[[str], None]
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """The songs to train on and to score, int64 (S,) each, and how many held-out ones are left out of the scores.
+
+    Raises:
+      UserError: there are none to train on, or none to score.
+    """
+    train, _ = usable_songs(corpus, TRAIN, settings)
+    scored, left_out = usable_songs(corpus, HELD_OUT, settings)
+    limits = f"from {settings.min_bars} to {settings.max_bars or 'any number of'} bars"
+    for songs, side in ((train, "training"), (scored, "held-out")):
+        if not len(songs):
+            raise UserError(
+                f"the corpus {corpus.folder} has no {side} song {limits}; change config.data.min_bars and max_bars, or"
+                " give more music: a model of songs needs one to learn from and one held out of such lengths"
+            )
+    short, long = left_out["too_short"], left_out["too_long"]
+    say(
+        f"corpus {corpus.folder}: {len(train)} training songs {limits}; {len(scored)} held-out songs are scored,"
+        f" {short} too short and {long} too long are not"
+    )
+    return train, scored, left_out
+
+
 def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
     """Indices of the songs of a side that are scored: whole songs from SHORTEST to LONGEST bars."""
     songs = corpus.songs(side)
@@ -58,11 +104,8 @@ def scored_songs(corpus: Corpus, side: int) -> np.ndarray:
 
 
 class SongBatches:
-    """Training batches: `batches(step)` is a dict of
+    """Training batches: `batches(step)` is what `make` makes of the pieces of a step, at most B of them, and
 
-    'mu', 'log_var'  float32 (B, T, Z), zeros in the padding
-    'mask'           float32 (B, T), 1 for the bars of the song
-    'ends'           float32 (B,), 1 where the last of these bars is the last of the song
     'weight'         float32 (B,), 'index' int32 (B,)
 
     An epoch holds every song once: its last places, where the songs do not fill a batch, have weight 0. Epoch e is a
@@ -71,9 +114,9 @@ class SongBatches:
     A song's transposition and window in epoch e are functions of (seed, e, song).
     """
 
-    def __init__(self, corpus: Corpus, latents: Latents, songs: np.ndarray, settings: SongSettings) -> None:
+    def __init__(self, corpus: Corpus, songs: np.ndarray, settings: SongSettings, make: "Make") -> None:
         """songs: indices of the songs to draw from, int (S,), S at least 1."""
-        self.corpus, self.latents, self.settings = corpus, latents, settings
+        self.settings, self.make = settings, make
         self.songs = np.asarray(songs)
         self.low, self.high = shift_bounds(corpus, self.songs, settings)
         lengths = corpus.lengths[self.songs]
@@ -91,18 +134,18 @@ class SongBatches:
         return float(self.lengths.sum() / len(self))
 
     def __call__(self, step: int) -> Batch:
+        return self.make(self.pieces(step), self.settings.batch_size, self.settings.window)
+
+    def pieces(self, step: int) -> list[Piece]:
+        """What of which songs a step holds."""
         epoch, place = divmod(step, len(self))
         chosen = self._epoch(epoch)[place]
         song, epochs = self.songs[chosen], np.full(len(chosen), epoch)
         last, seed = self._last_start[chosen], self.settings.seed
         shift = draw_between(self.low[chosen], self.high[chosen], seed, epochs, song)
         start = draw_between(np.zeros_like(last), last, seed, epochs, song, np.ones_like(last))  # one number more
-        sequences = []
-        for i, first, n, semitones in zip(song, start, self.lengths[chosen], shift, strict=True):
-            mu, log_var = self.latents.song(self.corpus, i, int(semitones))
-            sequences.append((mu[first : first + n], log_var[first : first + n]))
-        ends = (start == last).astype(np.float32)
-        return padded_batch(sequences, ends, self.settings.batch_size, self.settings.window)
+        columns = (song, start, self.lengths[chosen], shift, start == last)
+        return [Piece(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def _draw_epoch(self, epoch: int) -> list[np.ndarray]:
         """The songs of each batch of an epoch, as places in `songs`; one of the batches may hold fewer than B."""
@@ -115,40 +158,70 @@ class SongBatches:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def held_out_batches(
-    corpus: Corpus, latents: Latents, songs: np.ndarray, reconstruction: np.ndarray, size: int
-) -> Iterator[Batch]:
-    """Whole songs as they stand, each once, the short ones first, in batches of at most `size`.
+Make = Callable[[Sequence[Piece], int, int], Batch]  # of pieces, at most B; B; N, or 0 for a padded length of them
 
-    `reconstruction`, (S,) for songs (S,), is what the VAE needs for each song given its latents, in nats; a batch holds
-    it as 'reconstruction', float32 (B,), so that the sum of a batch's bound can be told.
-    """
+
+def whole_songs(corpus: Corpus, songs: np.ndarray) -> list[Piece]:
+    """Songs (S,) as they stand, the short ones first."""
     order = np.argsort(corpus.lengths[songs], kind="stable")
-    for first in range(0, len(order), size):
-        chosen = order[first : first + size]
-        sequences = [latents.song(corpus, i) for i in songs[chosen]]
-        batch = padded_batch(sequences, np.ones(len(chosen), np.float32), min(size, len(order)), 0)
-        nats = np.pad(reconstruction[chosen].astype(np.float32), (0, len(batch["weight"]) - len(chosen)))
-        yield batch | {"index": batch["index"] + np.int32(first), "reconstruction": nats}
+    return [Piece(int(i), 0, int(corpus.lengths[i]), 0, True) for i in np.asarray(songs)[order]]
 
 
-def padded_batch(sequences: list[tuple[np.ndarray, np.ndarray]], ends: np.ndarray, size: int, bars: int) -> Batch:
-    """Sequences of mu and log_var, each (n, Z), as a batch (see SongBatches) of `size` songs of `bars` bars.
+def scored_batches(pieces: Sequence[Piece], size: int, make: Make) -> Iterator[Batch]:
+    """Held-out pieces in order, each once, in batches of at most `size`."""
+    for first in range(0, len(pieces), size):
+        batch = make(pieces[first : first + size], min(size, len(pieces)), 0)
+        yield batch | {"index": batch["index"] + np.int32(first)}
 
-    bars = 0 is the padded length of the longest.
+
+def token_maker(corpus: Corpus) -> Make:
+    """Pieces as tokens: a batch holds
+
+    'bars'           uint8 (B, N, T), zeros in the padding
+    'first'          int32 (B,), the number of the first bar in its song
+    'mask'           float32 (B, N), 1 for the bars of the piece
+    'ends'           float32 (B,), 1 where the last of these bars is the last of the song
     """
-    lengths = [len(mu) for mu, _ in sequences]
+
+    def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
+        songs = [transpose(corpus.song(p.song)[p.first : p.first + p.bars], p.shift) for p in pieces]
+        first = np.array([p.first for p in pieces], np.int32)
+        return padded_batch({"bars": songs}, pieces, size, bars) | {"first": np.pad(first, (0, size - len(pieces)))}
+
+    return make
+
+
+def latent_maker(corpus: Corpus, latents: Latents) -> Make:
+    """Pieces as latents: a batch holds 'mu' and 'log_var', float32 (B, N, Z), 'mask' and 'ends' as for tokens."""
+
+    def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
+        of_songs = [latents.song(corpus, p.song, p.shift) for p in pieces]
+        arrays = {
+            name: [of_song[n][p.first : p.first + p.bars] for of_song, p in zip(of_songs, pieces, strict=True)]
+            for n, name in enumerate(("mu", "log_var"))
+        }
+        return padded_batch(arrays, pieces, size, bars)
+
+    return make
+
+
+def padded_batch(arrays: Mapping[str, Sequence[np.ndarray]], pieces: Sequence[Piece], size: int, bars: int) -> Batch:
+    """Arrays of each piece, (n, ...), as (B, N, ...) with B = `size`; and 'mask', 'ends', 'weight' and 'index'.
+
+    bars: N; 0 is the padded length of the longest.
+    """
+    lengths = [piece.bars for piece in pieces]
     bars = bars or padded_length(max(lengths))
-    mu, log_var = (np.zeros((size, bars, sequences[0][0].shape[1]), np.float32) for _ in range(2))
-    for row, sequence in enumerate(sequences):
-        mu[row, : lengths[row]], log_var[row, : lengths[row]] = sequence
-    missing = size - len(sequences)
+    batch: Batch = {}
+    for name, of_pieces in arrays.items():
+        batch[name] = np.zeros((size, bars, *of_pieces[0].shape[1:]), of_pieces[0].dtype)
+        for row, each in enumerate(of_pieces):
+            batch[name][row, : len(each)] = each
+    missing = size - len(pieces)
     padded = np.pad(lengths, (0, missing))
-    return {
-        "mu": mu,
-        "log_var": log_var,
+    return batch | {
         "mask": (np.arange(bars) < padded[:, None]).astype(np.float32),
-        "ends": np.pad(ends, (0, missing)),
+        "ends": np.pad(np.array([piece.ends for piece in pieces], np.float32), (0, missing)),
         "weight": (padded > 0).astype(np.float32),
         "index": np.arange(size, dtype=np.int32),
     }

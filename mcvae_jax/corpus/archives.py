@@ -11,10 +11,12 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from tarfile import InvalidHeaderError, ReadError, TruncatedHeaderError  # type: ignore[attr-defined]  # typeshed
 from typing import BinaryIO, NamedTuple, Protocol
 
 from mcvae_jax.children import Limits
@@ -53,16 +55,17 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES + OTHERS)
 
 
-def members(source: str) -> Iterator[Member | None]:
+def members(source: str, only: str = "") -> Iterator[Member | None]:
     """The music of an archive; None now and then says that it is still at work.
 
-    Those of a .zip come sorted by name, those of a .tar as they stand. Raises UserError where it is no archive.
+    Those of a .zip come sorted by name, those of a .tar as they stand. `only` is a regular expression: members in whose
+    name it finds nothing are passed over. Raises UserError where it is no archive.
     """
     read = _zip if source.lower().endswith(".zip") else _tar
     limit = max(ALWAYS, MAX_EXPANSION * os.path.getsize(source))
     begun = False
     try:
-        for member in read(source, limit):
+        for member in read(source, limit, re.compile(only)):
             begun = True
             yield member
     except Exception as error:
@@ -76,14 +79,14 @@ def members(source: str) -> Iterator[Member | None]:
         yield Member(_name(os.path.basename(source)), "", rest)
 
 
-def _zip(source: str, limit: int) -> Iterator[Member | None]:
+def _zip(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | None]:
     with zipfile.ZipFile(source) as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         yield None
         left = limit
         for info in infos[:MAX_MEMBERS]:
             suffix = music_suffix(info.filename)
-            if info.is_dir() or not (suffix or is_archive(info.filename)):
+            if info.is_dir() or not only.search(info.filename) or not (suffix or is_archive(info.filename)):
                 continue
             try:
                 if not suffix:
@@ -127,19 +130,30 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, suffix: str, left
     return bytes(data)
 
 
-def _tar(source: str, limit: int) -> Iterator[Member | None]:
+def _tar(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | None]:
     with open(source, "rb") as file, _decompressed(file, source) as stream:
         bounded = _Bounded(stream, limit)
-        with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2) as archive:
+        with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2, tarinfo=_Header) as archive:
             number = 0
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all; typeshed lacks it
                 number += 1
                 if number > MAX_MEMBERS:
                     raise _too_many(number)
-                found = _tar_member(archive, member)
+                found = _tar_member(archive, member) if only.search(member.name) else None
                 if found or number % _SIGN_OF_LIFE == 1:
                     yield found
+
+
+class _Header(tarfile.TarInfo):
+    """A header that is an error where it is damaged, which to Python is the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> "_Header":
+        try:
+            return super().fromtarfile(tarfile)
+        except (InvalidHeaderError, TruncatedHeaderError) as error:
+            raise ReadError(str(error)) from None
 
 
 def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Member | None:

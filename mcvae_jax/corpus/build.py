@@ -15,13 +15,15 @@ from mcvae_jax.corpus.clean import Cleaned, clean
 from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.few import warning
 from mcvae_jax.corpus.metres import STATED
-from mcvae_jax.corpus.read import Song, read_songs
+from mcvae_jax.corpus.read import Song, check_performances, read_songs
 from mcvae_jax.corpus.report import make_report, write_report
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import MIN_PULSE, CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
 from mcvae_jax.corpus.store import SIDE_NAMES, Corpus, DamagedCorpus, check_place, write_corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import metre_text
+from mcvae_jax.places import is_address
+from mcvae_jax.storage.buckets import fetched, mounted
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
@@ -45,20 +47,32 @@ def build_corpus(
     Raises UserError where nothing can be read or written; what stood in `folder` is then untouched.
     """
     say = progress or (lambda _: None)
-    check_place(Path(folder).resolve())
     if workers is not None:
         check_range("workers", workers, 1, MOST_WORKERS)
+    if row := DATA_SETS.get(settings.source):
+        check_performances(row, settings)
+        row.fetch(say)
+    with mounted(folder, say) as place:
+        return _build(settings, place.resolve(), workers, say, pictures)
+
+
+def _build(settings: CorpusSettings, folder: Path, workers: int | None, say: Say, pictures: bool) -> Corpus:
+    check_place(folder)
     fingerprint = source_fingerprint(settings)
     songs, skipped = read_all(settings, workers, say)
     if free := free_tempo(songs):
         say(f"warning: {free}")
+    if performed := without_pulse(songs):
+        say(f"warning: {performed}")
     cleaned = clean(songs, settings)
     if not cleaned.songs:
         raise UserError(nothing_left(settings, [*skipped, *cleaned.dropped]))
     moved = cleaned.songs[cleaned.moved].name if cleaned.moved >= 0 else ""
     if line := warning(cleaned.sides, settings, moved):
         say(f"warning: {line}")
-    report = make_report(songs, cleaned, skipped, settings)
+    row = DATA_SETS.get(settings.source)
+    provenance = row.provenance() if row else {}
+    report = make_report(songs, cleaned, skipped, settings, provenance)
     corpus = write_corpus(
         folder,
         settings,
@@ -68,6 +82,7 @@ def build_corpus(
         song_records(cleaned),
         [skip._asdict() for skip in [*skipped, *cleaned.dropped]],
         lambda place: _finish(report, place, pictures),
+        provenance,
     )
     say(f"corpus of {len(corpus)} songs and {len(corpus.tokens)} bars: {folder}")
     return corpus
@@ -92,13 +107,21 @@ def ensure_corpus(
     A corpus whose source is not there is opened as it stands, so that it can travel alone.
     """
     say = progress or (lambda _: None)
-    with locked(Path(folder)):
-        return _open_or_build(settings, Path(folder), workers, say)
+    if is_address(folder):  # where a corpus that stands can be read without a lock, and without leave to write
+        corpus, _ = _as_asked(settings, fetched(folder), say)
+        if corpus:
+            return corpus
+    with mounted(folder, say, wait=True) as place, locked(place):
+        corpus, reason = _as_asked(settings, place, say)
+        if reason:
+            say(f"building the corpus {place} again: {reason}")
+        return corpus or build_corpus(settings, place, workers, say)
 
 
-def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, say: Say) -> Corpus:
+def _as_asked(settings: CorpusSettings, folder: Path, say: Say) -> tuple[Corpus | None, str]:
+    """The corpus of a folder; None where it does not serve `settings`, and why; '' where there is none."""
     if not (folder / "corpus.json").exists():
-        return build_corpus(settings, folder, workers, say)
+        return None, ""
     try:
         corpus = Corpus.open(folder)
         reason = what_changed(corpus, settings)
@@ -106,12 +129,11 @@ def _open_or_build(settings: CorpusSettings, folder: Path, workers: int | None, 
         reason = f"it is damaged ({error.reason})"
     except UserError as error:
         reason = str(error)
-    if not reason:
-        if line := warning(corpus.sides, settings):
-            say(f"warning: {line}")
-        return corpus
-    say(f"building the corpus {folder} again: {reason}")
-    return build_corpus(settings, folder, workers, say)
+    if reason:
+        return None, reason
+    if line := warning(corpus.sides, settings):
+        say(f"warning: {line}")
+    return corpus, ""
 
 
 @contextlib.contextmanager
@@ -137,7 +159,7 @@ def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
     old, new = dataclasses.asdict(corpus.settings), dataclasses.asdict(settings)
     changes = [f"{name} was {old[name]!r}, is {new[name]!r}" for name in new if old[name] != new[name]]
     if not changes and source_fingerprint(settings) not in ("", corpus.fingerprint):
-        what = "the way to read" if settings.source in DATA_SETS else "the files of"
+        what = "what is read as" if settings.source in DATA_SETS else "the files of"
         changes = [f"{what} {settings.source} changed"]
     return "; ".join(changes)
 
@@ -145,11 +167,12 @@ def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:
 def source_fingerprint(settings: CorpusSettings) -> str:
     """A hash of the names, sizes and times of the files of the source; '' where it is absent, or our own tunes.
 
-    For the tunes of music21, what decides how they are read.
+    For the tunes of music21, what decides how they are read; for a collection in the cache, its SHA-256.
     """
     source = settings.source
     if source in DATA_SETS:
         return DATA_SETS[source].state()
+    source = os.fspath(fetched(source)) if is_address(source) else source
     if not os.path.exists(source):
         return ""
     files = list_files(source)[0] if os.path.isdir(source) else [File("", "", source)]
@@ -192,6 +215,19 @@ def free_tempo(songs: list[Song]) -> str:
         f"{share:.1%} of all onsets move by a quarter of a step or more to the grid; in {len(free):,} of {len(songs):,}"
         f" songs over {FREE_TEMPO:.0%} do ({free[0].name!r} for one), as where players keep no tempo;"
         f" max_moved={FREE_TEMPO} leaves these out"
+    )
+
+
+def without_pulse(songs: list[Song]) -> str:
+    """The line about performances that were kept although they share no grid with their files; or ''."""
+    found = [song for song in songs if song.pulse < MIN_PULSE]
+    if not found:
+        return ""
+    far = sum(song.stats.share_far * song.stats.onsets for song in found) / sum(song.stats.onsets for song in found)
+    return (
+        f"{len(found):,} of {len(songs):,} songs are performances without a steady pulse ({found[0].name!r} for one):"
+        f" {far:.0%} of their onsets move by a quarter of a step or more, as half would by chance, so that their bars"
+        f" say little; min_pulse={MIN_PULSE} leaves them out"
     )
 
 

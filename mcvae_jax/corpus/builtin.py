@@ -37,6 +37,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure, Note, Part, Piece, piece_to_score
 from mcvae_jax.music.readers import limits_of, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
+from mcvae_jax.places import cache_folder
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import replacing_file
 
@@ -112,9 +113,7 @@ def fingerprint() -> str:
 
 
 def _cache_file() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("MCVAE_CACHE") or Path(home) / "mcvae_jax")
-    return folder / f"builtin-music21-{importlib.metadata.version('music21')}-format{CACHE_FORMAT}.json.gz"
+    return cache_folder() / f"builtin-music21-{importlib.metadata.version('music21')}-format{CACHE_FORMAT}.json.gz"
 
 
 def _pack(entries: list[tuple[str, Score | Skip]]) -> bytes:

@@ -4,24 +4,23 @@ Everything here depends on the music alone (names break ties and nothing else), 
 files nor their number moves a song. Letters: S songs, N notes, H held-out songs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
 
+from mcvae_jax.corpus.alike import ALIKE, Alike, same_tunes
 from mcvae_jax.corpus.read import Song
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import EDITS, CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
-from mcvae_jax.hashing import scramble
 from mcvae_jax.music.tokens import NOTE_OFF
 
-SHINGLE_NOTES = 8
-COMMON_SHINGLE = 1000  # a shingle of more training songs than this tells no tune from another
 TRIES = 32  # songs that are tried where a side of the split is empty
 
 DUPLICATE_FILE, DUPLICATE_TUNE, TOO_LONG = "duplicate file", "duplicate tune", "too many bars"
+NEAR_DUPLICATE = "nearly a duplicate tune"  # at another speed, or with small changes
 
 
 class Cleaned(NamedTuple):
@@ -41,11 +40,14 @@ def clean(songs: Sequence[Song], settings: CorpusSettings) -> Cleaned:
     songs = sorted(songs, key=_by_name)
     dropped: list[Skipped] = []
     if settings.dedupe != "none":
-        songs, repeats = drop_repeats(songs, _file_key, DUPLICATE_FILE)
+        songs, repeats = drop_repeats(songs, [*map(_file_key, songs)], DUPLICATE_FILE)
         dropped += repeats
     if settings.dedupe == "tune":
-        songs, repeats = drop_repeats(songs, _tune_key, DUPLICATE_TUNE)
+        songs, repeats = drop_repeats(songs, [content_hash(song.bars) for song in songs], DUPLICATE_TUNE)
         dropped += repeats
+        if settings.alike == EDITS:
+            songs, repeats = drop_repeats(songs, same_tunes([song.bars for song in songs]).tolist(), NEAR_DUPLICATE)
+            dropped += repeats
     if settings.max_bars:
         songs, long = drop_long(songs, settings.max_bars)
         dropped += long
@@ -83,7 +85,7 @@ def _without_leaks(
     songs: Sequence[Song], sides: np.ndarray, settings: CorpusSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sides with EXCLUDED ones, similarity and nearest songs."""
-    similarity, nearest = compare_held_out(songs, sides)
+    similarity, nearest = compare_held_out(songs, sides, ALIKE[settings.alike])
     return np.where(similarity > settings.max_similarity, EXCLUDED, sides).astype(np.uint8), similarity, nearest
 
 
@@ -110,15 +112,15 @@ def content_hash(bars: np.ndarray) -> bytes:
     return blake2b(song_content(bars).tobytes(), digest_size=16).digest()
 
 
-def drop_repeats(songs: Sequence[Song], key: Callable[[Song], bytes], reason: str) -> tuple[list[Song], list[Skipped]]:
-    """One song for each key, sorted by name, and the others as skipped.
+def drop_repeats(songs: Sequence[Song], keys: Sequence[Hashable], reason: str) -> tuple[list[Song], list[Skipped]]:
+    """One song for each of the keys (S,), sorted by name, and the others as skipped.
 
     The one that stays is chosen by content: the fewest bars, then the smallest hash of its bars (so no key or
     register is preferred). Songs with equal bars are the same music, and the smallest name stays.
     """
-    groups: dict[bytes, list[Song]] = {}
-    for song in songs:
-        groups.setdefault(key(song), []).append(song)
+    groups: dict[Hashable, list[Song]] = {}
+    for key, song in zip(keys, songs, strict=True):
+        groups.setdefault(key, []).append(song)
     kept, dropped = [], []
     for group in groups.values():
         first, *others = sorted(group, key=_rank) if len(group) > 1 else group
@@ -145,61 +147,13 @@ def _place(key: bytes, seed: int) -> int:
     return int.from_bytes(digest, "little")
 
 
-def compare_held_out(songs: Sequence[Song], sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compare_held_out(songs: Sequence[Song], sides: np.ndarray, alike: Alike) -> tuple[np.ndarray, np.ndarray]:
     """For each song: similarity to its nearest training song, and that one's index (0 and -1 in training)."""
     similarity, nearest = np.zeros(len(songs)), np.full(len(songs), -1)
     held_out, train = np.flatnonzero(sides != TRAIN), np.flatnonzero(sides == TRAIN)
     if len(held_out) and len(train):
-        similarity[held_out], which = most_similar(
-            *([note_shingles(songs[i].bars) for i in side.tolist()] for side in (held_out, train))
-        )
+        similarity[held_out], which = alike(*([songs[i].bars for i in side.tolist()] for side in (held_out, train)))
         nearest[held_out] = np.where(which < 0, -1, train[which])
-    return similarity, nearest
-
-
-def note_shingles(bars: np.ndarray) -> np.ndarray:
-    """Hashes (uint64, sorted, distinct) of all windows of 8 consecutive notes.
-
-    A window is its 7 pairs of (interval in semitones, steps from onset to onset), so neither the key nor the
-    place of the bar lines matters. A song of fewer notes is one window: only the same few notes match it.
-    """
-    tokens = bars.reshape(-1)
-    onsets = np.flatnonzero(tokens < NOTE_OFF)
-    if not len(onsets):
-        return np.zeros(0, np.uint64)
-    intervals = np.diff(tokens[onsets].astype(np.int64))
-    moves = scramble((intervals * 2**32 + np.diff(onsets)).astype(np.uint64))
-    length = min(SHINGLE_NOTES - 1, len(moves))
-    count = len(moves) - length + 1
-    hashes = np.full(count, length, np.uint64)
-    for k in range(length):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + moves[k : k + count]
-    hashes = np.sort(scramble(hashes))
-    return hashes[np.append(True, hashes[1:] != hashes[:-1])]
-
-
-def most_similar(held_out: Sequence[np.ndarray], train: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Largest share of each held-out song's shingles that stand in one training song, and which song that is.
-
-    Shingles of more than COMMON_SHINGLE training songs count nowhere; a song of no others has similarity 0.
-    Among equally similar songs the first is named. Returns float64 (H,) and int64 (H,), -1 where nothing is
-    shared. A binary search finds the training songs of each shingle, so no two songs are compared in full.
-    """
-    codes = np.concatenate(train)
-    order = np.argsort(codes)
-    codes, owners = codes[order], np.repeat(np.arange(len(train)), [len(s) for s in train])[order]
-    similarity, nearest = np.zeros(len(held_out)), np.full(len(held_out), -1)
-    for i, shingles in enumerate(held_out):
-        first = np.searchsorted(codes, shingles, "left")
-        counts = np.searchsorted(codes, shingles, "right") - first
-        telling = counts <= COMMON_SHINGLE
-        first, counts = first[telling], counts[telling]
-        if counts.any():
-            starts = np.cumsum(counts) - counts
-            found = owners[np.repeat(first - starts, counts) + np.arange(counts.sum())]
-            shared = np.bincount(found)
-            nearest[i] = shared.argmax()
-            similarity[i] = shared[nearest[i]] / len(counts)
     return similarity, nearest
 
 
@@ -214,10 +168,6 @@ def _rank(song: Song) -> tuple:
 def _file_key(song: Song) -> bytes:
     """The same for the same song of the same file: a book of tunes has one checksum for all of them."""
     return song.checksum + song.bars.tobytes()
-
-
-def _tune_key(song: Song) -> bytes:
-    return content_hash(song.bars)
 
 
 def _name_bytes(name: str) -> bytes:

@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from mcvae_jax.children import Failure, Limits, map_chunks
-from mcvae_jax.corpus.datasets import DATA_SETS
+from mcvae_jax.corpus.datasets import DATA_SETS, DataSet
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped, list_files
+from mcvae_jax.corpus.transfer import Say
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import Stats, melody_to_bars
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre, stated_metre
+from mcvae_jax.music.pulse import pulse_of
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.text import printable
@@ -36,21 +38,43 @@ class Song(NamedTuple):
     title: str
     remarks: tuple[str, ...] = ()  # what of it was not taken as it is written
     metre: tuple[int, int] = (4, 4)  # numerator and denominator
+    pulse: float = 1.0  # see music/pulse.py
 
 
-def read_songs(settings: CorpusSettings, workers: int | None = None) -> Iterator[Song | Skipped]:
+def read_songs(
+    settings: CorpusSettings, workers: int | None = None, say: Say = lambda _: None
+) -> Iterator[Song | Skipped]:
     """Every song of `settings.source`, and every file or tune that is none, sorted by name.
 
     Files are read by `workers` child processes (None: one for each core), so that a file that crashes or hangs its
     reader, or takes too much memory, costs only itself. The result does not depend on `workers`.
 
-    Raises UserError where the source does not exist or holds no music files, or a setting cannot be meant.
+    Raises UserError where the source does not exist, cannot be downloaded or holds no music files, or a setting cannot
+    be meant.
     """
     parse_how(settings.melody)
     if settings.metre:
         parse_metre(settings.metre)
-    results = _read_built_in(settings) if settings.source in DATA_SETS else _read_files(settings, workers)
-    return _not_empty(results, settings.source)
+    row = DATA_SETS.get(settings.source)
+    if row is None:
+        files, is_sorted = list_files(settings.source)
+    elif row.remote:
+        check_performances(row, settings)
+        files, is_sorted = row.files(say), False
+    else:
+        return _not_empty(_read_built_in(row, settings), settings.source)
+    results = _read_all(files, settings, workers)
+    in_order = results if is_sorted else iter(sorted(results, key=lambda item: item.name))
+    return _not_empty(in_order, settings.source)
+
+
+def check_performances(row: DataSet, settings: CorpusSettings) -> None:
+    """UserError, before anything is downloaded, where nearly all of a data set would be left out."""
+    if row.is_performed and settings.min_pulse > 0:
+        raise UserError(
+            f"{row.name} holds performances whose notes stand in seconds, not in beats, so that no bars can be cut from"
+            " them; min_pulse=0 takes them all the same, cut without regard to their beats"
+        )
 
 
 def read_file(file: File | Skipped, settings: CorpusSettings) -> list[Song | Skipped]:
@@ -79,6 +103,9 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
         if isinstance(score, Skip):
             raise score
         melody = choose_melody(score, settings.melody)
+        pulse = pulse_of(score, melody, grid_of(settings.steps_per_bar).quarter)
+        if pulse < settings.min_pulse:
+            raise Skip(Reason.NO_PULSE, f"its onsets agree on a grid to {pulse:.2f} of 1; min_pulse=0 keeps it")
         bars, stats = melody_to_bars(score, melody, settings)
         if settings.max_moved < 1 and stats.share_far > settings.max_moved:
             raise Skip(Reason.OFF_GRID, f"{stats.share_far:.0%} move by a quarter of a step or more")
@@ -86,17 +113,11 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
         remarks = score.remarks if isinstance(score, Score) else ()
         return _skipped(name, Skip(skip.reason, "; ".join(filter(None, [skip.detail, *remarks]))))
     metre = stated_metre(score, melody, grid_of(settings.steps_per_bar), settings.metre)
-    return Song(name, checksum, bars, stats, score.title[:_LONGEST], score.remarks, metre)
+    return Song(name, checksum, bars, stats, score.title[:_LONGEST], score.remarks, metre, pulse)
 
 
 def _skipped(name: str, skip: Skip) -> Skipped:
     return Skipped(name, skip.reason, printable(skip.detail[:_LONGEST]))
-
-
-def _read_files(settings: CorpusSettings, workers: int | None) -> Iterator[Song | Skipped]:
-    files, is_sorted = list_files(settings.source)
-    results = _read_all(files, settings, workers)
-    return results if is_sorted else iter(sorted(results, key=lambda item: item.name))
 
 
 def _read_all(
@@ -137,8 +158,8 @@ def _failed(file: File, failure: Failure) -> list[Skipped]:
     return [_skipped(file.name, skip_of(failure))]
 
 
-def _read_built_in(settings: CorpusSettings) -> Iterator[Song | Skipped]:
-    for name, score in DATA_SETS[settings.source].read():
+def _read_built_in(row: DataSet, settings: CorpusSettings) -> Iterator[Song | Skipped]:
+    for name, score in row.read():
         yield score_to_song(score, name, _checksum(name.encode()), settings)
 
 

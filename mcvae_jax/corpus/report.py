@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mcvae_jax.corpus.clean import Cleaned
 from mcvae_jax.corpus.read import Song
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import EDITS, WINDOWS, CorpusSettings
 from mcvae_jax.corpus.sources import Skipped
 from mcvae_jax.corpus.store import EXCLUDED, SIDE_NAMES
 from mcvae_jax.music.bars import Stats, distinct_bars
@@ -21,19 +21,32 @@ from mcvae_jax.text import printable
 
 SECOND_LIMIT = 226  # bars: 2 x 113 (thesis 7.1.1, which prints 2 x 133)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+ALIKE_BY = {
+    EDITS: "the same as one training song, at any speed and but for small changes",
+    WINDOWS: "of the 8-note windows stand in one training song",
+}
 LISTED = 10  # how many of a long list the text shows
 
 
 def make_report(
-    songs: Sequence[Song], cleaned: Cleaned, skipped: Sequence[Skipped], settings: CorpusSettings
+    songs: Sequence[Song],
+    cleaned: Cleaned,
+    skipped: Sequence[Skipped],
+    settings: CorpusSettings,
+    provenance: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """All numbers of the report, ready for JSON; songs and skipped are what the reader returned."""
+    """All numbers of the report, ready for JSON.
+
+    Args: songs and skipped are what the reader returned; provenance is DataSet.provenance of a source that has a name.
+    """
     after = [song.bars for song in cleaned.songs]
     short = [bars for bars in after if len(bars) <= SECOND_LIMIT]
     return {
         "source": settings.source,
+        "provenance": dict(provenance or {}),
         "max_bars": settings.max_bars,
         "steps_per_bar": settings.steps_per_bar,
+        "alike": settings.alike,
         "max_similarity": settings.max_similarity,
         "as_read": describe([song.bars for song in songs]),
         "cleaned": describe(after),
@@ -110,7 +123,7 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
 def report_text(report: dict[str, Any]) -> str:
     """The report for reading, without the long lists."""
     parts = [
-        [f"Corpus of {report['source']}"],
+        [f"Corpus of {report['source']}", *_provenance(report["provenance"])],
         _overview(report),
         _split(report),
         _left_out(report),
@@ -130,6 +143,10 @@ def token_name(token: int) -> str:
     if token >= NOTE_OFF:
         return {NOTE_OFF: "NOTE OFF", NO_EVENT: "NO EVENT"}[token]
     return f"{PITCH_CLASSES[token % 12]}{token // 12 - 1}"
+
+
+def _provenance(facts: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {text}" for name, text in facts.items() if name != "name"]
 
 
 def _overview(report: dict[str, Any]) -> list[str]:
@@ -155,7 +172,7 @@ def _split(report: dict[str, Any]) -> list[str]:
         lines.append(f"The hashes put all songs on one side, so {report['moved']} was moved to the other")
     excluded = report["excluded"]
     if excluded:
-        lines.append(f"Excluded: over {report['max_similarity']:.0%} of the 8-note windows stand in one training song")
+        lines.append(f"Excluded: over {report['max_similarity']:.0%} {ALIKE_BY[report['alike']]}")
         worst = sorted(excluded, key=lambda leak: -leak["similarity"])
         lines += [f"  {leak['similarity']:.0%} {leak['name']} like {leak['training_song']}" for leak in worst[:LISTED]]
     return lines + _more(len(excluded), "songs.jsonl")

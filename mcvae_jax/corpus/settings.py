@@ -6,21 +6,24 @@ from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
 from mcvae_jax.music import grid
 
+EDITS, WINDOWS = "edits", "windows"
 CHOICES = {
     "bars": ("metre", "fixed16"),
     "dedupe": ("tune", "file", "none"),
+    "alike": (EDITS, WINDOWS),
     "split": ("content", "name"),
 }
 
 
 MOST_BARS = 1_000_000
+MIN_PULSE = 0.35  # chosen by what was measured on real files and performances made of them (docs/music.md)
 
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSettings:
     """Everything that changes the bytes of a corpus; each field with the help of its flag."""
 
-    source: str = option("'builtin', 'tunes', or the path of a folder, .zip, .tar.gz or single file")
+    source: str = option("a folder, .zip, .tar.gz or single file, or a collection by its name; --list shows these")
     melody: str = option("'auto', 'skyline', 'name:REGEX', 'index:N' or 'channel:N'", "auto")
     bars: str = option("'metre' (bars start on the downbeat) or 'fixed16' (cut every steps_per_bar: thesis)", "metre")
     steps_per_bar: int = option(
@@ -30,8 +33,15 @@ class CorpusSettings:
     min_pitch: int = option("notes below this MIDI pitch are dropped and counted (thesis 7.2: 21)", 0)
     max_pitch: int = option("notes above this MIDI pitch are dropped and counted (thesis 7.2: 108)", 127)
     max_moved: float = option("songs more of whose onsets move by a quarter of a step are left out; 1 keeps all", 1.0)
+    min_pulse: float = option(
+        "performances whose onsets agree less on a grid, 0 to 1, are left out; 0 keeps them", MIN_PULSE
+    )
     max_bars: int = option("songs over this are dropped (thesis 7.1.1: 3 x 113); 0 is no limit", 339)
     dedupe: str = option("'tune' (the same tune in any key or file), 'file' (the same bytes) or 'none'", "tune")
+    alike: str = option(
+        "how 'tune' and max_similarity compare: 'edits' (any speed, small changes) or 'windows' (8 notes as written)",
+        EDITS,
+    )
     held_out: float = option("share of the songs that is held out, 0 to 1", 0.1)
     split: str = option("'content' (copies stay together) or 'name' (leaks; for comparisons alone)", "content")
     split_seed: int = option("another seed is another split", 0)
@@ -43,7 +53,7 @@ class CorpusSettings:
                 raise UserError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise UserError(f"min_pitch={self.min_pitch} and max_pitch={self.max_pitch} must be 0 <= min <= max <= 127")
-        for name in ("max_moved", "held_out", "max_similarity"):
+        for name in ("max_moved", "min_pulse", "held_out", "max_similarity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if abs(self.split_seed) >= 2**63:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mcvae_jax.children import Failure, Limits, stream
@@ -10,6 +10,8 @@ from mcvae_jax.corpus import archives
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, check_size, limits_of, music_suffix, skip_of
 from mcvae_jax.music.score import Reason, Skip
+from mcvae_jax.places import is_address
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import printable
 
 
@@ -60,23 +62,26 @@ def list_files(source: str) -> tuple[Iterator[File | Skipped], bool]:
 
     Raises UserError where the source does not exist or is neither of the kinds.
     """
+    source = os.fspath(fetched(source)) if is_address(source) else source
     if os.path.isdir(source):
         return iter(_folder(source)), True
     if not os.path.exists(source):
-        raise UserError(f"there is no {source!r}; say a folder or file of music, 'builtin' or 'tunes'")
+        raise UserError(
+            f"there is no {source!r}; say a folder or file of music, or a collection by its name; --list names these"
+        )
     name = os.path.basename(source)
     if name.lower().endswith(archives.SUFFIXES):
-        return _archive(source), name.lower().endswith(".zip")
+        return members_of(source, archives.members), name.lower().endswith(".zip")
     if suffix := music_suffix(name):
         return iter([File(printable(name), suffix, source)]), True
     kinds = ", ".join(SUFFIXES + archives.SUFFIXES)
     raise UserError(f"{source!r} is no music file that this reads: say a folder, or a file ending in {kinds}")
 
 
-def _archive(source: str) -> Iterator[File | Skipped]:
-    """The music of an archive, by a child that may die of it; what it has given until then stays."""
+def members_of(source: str, members: Callable[[str], Iterator[archives.Member | None]]) -> Iterator[File | Skipped]:
+    """The music of an archive or dump, by a child that may die of it; what it has given until then stays."""
     begun, name = False, printable(os.path.basename(source))
-    for member in stream(archives.members, source, archives.LIMITS):
+    for member in stream(members, source, archives.LIMITS):
         if isinstance(member, Failure):
             skip = skip_of(member)
             if not begun:

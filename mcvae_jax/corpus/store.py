@@ -1,6 +1,6 @@
 """The files of a corpus: written whole or not at all, read through memory maps, without pickle.
 
-corpus.json    format, version, settings, source fingerprint, identity, checksums, counts
+corpus.json    format, version, settings, source fingerprint, provenance, identity, checksums, counts
 tokens.npy     uint8 (bars, T): all songs one after the other
 offsets.npy    int64 (songs + 1,): song i is tokens[offsets[i]:offsets[i + 1]]
 bar_ids.npy    int32 (bars,): index of each bar in distinct.npy
@@ -22,10 +22,11 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.settings import WINDOWS, CorpusSettings
 from mcvae_jax.errors import UserError
 from mcvae_jax.hashing import checksum
 from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.files import replacing
 from mcvae_jax.storage.jsonfile import (
     CHECK,
@@ -41,6 +42,7 @@ from mcvae_jax.storage.jsonfile import (
 
 FORMAT, VERSION = "mcvae_jax corpus", 1
 TRAIN, HELD_OUT, EXCLUDED = 0, 1, 2
+TERMS = ("licence", "citation")  # of a corpus' provenance, which a run made of it keeps
 SIDE_NAMES = ("train", "held out", "excluded")
 
 ARRAYS = {
@@ -77,6 +79,7 @@ class Header:
     settings: CorpusSettings
     checksums: dict[str, str]  # of the arrays
     digests: dict[str, str] = dataclasses.field(default_factory=dict)  # of the other files; {} in earlier versions
+    provenance: dict[str, str] = dataclasses.field(default_factory=dict)  # DataSet.provenance; {} of files and folders
 
 
 class SongRecord(TypedDict):
@@ -97,6 +100,7 @@ class Corpus:
     settings: CorpusSettings
     fingerprint: str  # of the source at the time of reading; '' where it has none
     identity: str  # 32 hex digits: a hash of tokens, song limits and sides
+    provenance: Mapping[str, str]  # whose music it is, see DataSet.provenance; {} of files and folders
     tokens: np.ndarray  # uint8 (bars, T)
     offsets: np.ndarray  # int64 (songs + 1,)
     bar_ids: np.ndarray  # int32 (bars,)
@@ -106,14 +110,15 @@ class Corpus:
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Corpus":
         """Opens and verifies a corpus (all bytes are hashed: about 1 GB/s); UserError where that fails."""
-        folder = Path(folder)
+        folder = fetched(folder)
         header = read_header(folder)
         try:
             arrays = load_arrays(folder, ARRAYS, header.checksums)
             if identity_of(header.checksums) != header.identity:
                 raise ValueError("corpus.json is not what was written")
             _records(folder, header, len(arrays["sides"]))
-            return cls(folder, header.settings, header.fingerprint, header.identity, **arrays)
+            terms = header.provenance
+            return cls(folder, header.settings, header.fingerprint, header.identity, terms, **arrays)
         except (DamagedFile, ValueError, KeyError) as error:
             raise DamagedCorpus(folder, error) from error
 
@@ -156,7 +161,7 @@ class Corpus:
 
 def read_header(folder: Path) -> Header:
     """corpus.json of a folder; UserError where there is none, a damaged one, or one of another version."""
-    path = Path(folder) / "corpus.json"
+    path = fetched(folder) / "corpus.json"
     try:
         found = read_json(path)
         if found is None:
@@ -170,9 +175,15 @@ def read_header(folder: Path) -> Header:
                 f"the corpus {folder} has format version {found.get('version')} and this program reads version"
                 f" {VERSION}; build it again"
             )
-        return conform(path, found, Header)
+        return conform(path, _with_later_settings(found), Header)
     except DamagedFile as error:
         raise DamagedCorpus(folder, error) from error
+
+
+def _with_later_settings(header: dict[str, Any]) -> dict[str, Any]:
+    """A header with the settings that earlier versions did not name, as these held then."""
+    settings = header.get("settings")
+    return header | {"settings": {"alike": WINDOWS} | settings} if isinstance(settings, dict) else header
 
 
 def _records(folder: Path, header: Header, songs: int) -> list[dict[str, Any]]:
@@ -217,11 +228,13 @@ def write_corpus(
     records: Iterable[dict[str, Any]],
     skipped: Iterable[dict[str, Any]],
     finish: Callable[[Path], None] = lambda _: None,
+    provenance: Mapping[str, str] | None = None,
 ) -> Corpus:
     """Writes a corpus beside its place, lets `finish` add files to it, and then moves it into place.
 
-    songs are uint8 (n, T); records and skipped are the lines of songs.jsonl and skipped.jsonl. A corpus that
-    stands there is replaced; anything else there is a UserError (see check_place).
+    songs are uint8 (n, T); records and skipped are the lines of songs.jsonl and skipped.jsonl; provenance says whose
+    music it is, where that is known. A corpus that stands there is replaced; anything else there is a UserError (see
+    check_place).
     """
     folder = Path(folder).resolve()
     check_place(folder)
@@ -237,6 +250,7 @@ def write_corpus(
         "identity": identity_of(checksums),
         "fingerprint": fingerprint,
         "settings": dataclasses.asdict(settings),
+        "provenance": dict(provenance or {}),
         "counts": {"songs": len(songs), "bars": len(tokens), "distinct_bars": len(distinct)},
         "checksums": checksums,
     }

@@ -32,7 +32,7 @@ CLASSIFIER, STRONG = "told apart", "told apart (strong)"
 FRECHET, MMD = "Frechet distance of latents", "MMD of latents"
 FRECHET_RESAMPLES = 200  # each takes some milliseconds
 KEPT = ("pitch range", "note density", "pitch-class entropy", "repeated-bar share", FRECHET, MMD)  # by shuffled bars
-SHARES = ("bars", "passages", "nearest_share", "windows")  # of `Copies`
+SHARES = ("written", "bars", "passages", "nearest_share", "windows")  # of `Copies`
 
 
 def compare_sets(

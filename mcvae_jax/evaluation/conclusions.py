@@ -1,11 +1,14 @@
-"""What follows from the numbers of a report, in sentences: from its intervals, and no further than these go."""
+"""What follows from the numbers of a report, in sentences: from its intervals, and no further than these go.
+
+Every figure has its 95 % interval. What the intervals do not show is called not shown.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from mcvae_jax.corpus.clean import SHINGLE_NOTES
+from mcvae_jax.corpus.alike import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER, STRONG
 from mcvae_jax.evaluation.controls import HALF, SHUFFLED
 from mcvae_jax.evaluation.copies import PASSAGE
@@ -28,7 +31,8 @@ def conclusions(report: Report) -> list[str]:
     lines = []
     for name in (name for name, row in scores["rows"].items() if row["role"] == MODEL):
         lines += [_bits(scores, name), *_memory(scores, name), *_collapsed(scores, name)]
-    return [*lines, *_told_apart(report), _nearest(report), *_lost(report), _copies(report)]
+    lines += [*_music(report), *_told_apart(report), _nearest(report), *_lost(report)]
+    return [*lines, _copies(report), _bars(report)]
 
 
 def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
@@ -37,6 +41,25 @@ def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
         return "none"
     low, high = figure["interval"]
     return f"{figure['value']:{style}} ({low:{style}} to {high:{style}})"
+
+
+def percent(share: Mapping[str, Any], decimals: int = 0) -> str:
+    """'97 % (90 to 100)': a share and its interval; 'none' where nothing was counted."""
+    if share["value"] is None:
+        return "none"
+    low, high = share["interval"]
+    return f"{100 * share['value']:.{decimals}f} % ({100 * low:.{decimals}f} to {100 * high:.{decimals}f})"
+
+
+def differs(figure: Mapping[str, Any]) -> bool:
+    """Whether a difference is shown: its interval leaves out 0."""
+    return figure["value"] is not None and not figure["interval"][0] <= 0 <= figure["interval"][1]
+
+
+def apart(figure: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two figures are shown to differ: their intervals do not meet, which is stricter than need be."""
+    (low, high), (other_low, other_high) = figure["interval"], other["interval"]
+    return high < other_low or other_high < low
 
 
 def _more(figure: Mapping[str, Any]) -> str:
@@ -58,8 +81,15 @@ def _bits(scores: Mapping[str, Any], name: str) -> str:
         bound = " (the model's figure is an upper bound)" if row["likelihood"] == BOUND else ""
         verdict = f"so an n-gram predicts real songs better{bound}"
     else:
-        verdict = "which shows no difference"
+        verdict = "so neither is shown to be better"
     cost = "costs at most" if row["likelihood"] == BOUND else "costs"
+    with_copies = ""
+    if f"{name} + copy" in rows:
+        switched = rows[f"{name} + copy"]
+        with_copies = (
+            f" Within a switch that may copy any earlier bar, the {name} {cost} {span(switched['bits_per_bar'])} bits:"
+            f" the n-gram costs {_more(difference(rows[best], switched))} than that."
+        )
     apart = [f"{span(row[key])} for a {words} bar" for key, words in (("new", "new"), ("repeated", "repeated"))]
     tighter = ""
     if "tighter" in row:
@@ -67,7 +97,7 @@ def _bits(scores: Mapping[str, Any], name: str) -> str:
     return (
         f"A bar of the {scores['songs']:,} held-out songs ({scores['bars']:,} bars) {cost} {span(row['bits_per_bar'])}"
         f" bits under the {name} ({', '.join(apart)}), and {span(rows[best]['bits_per_bar'])} under the best n-gram"
-        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{tighter}"
+        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{with_copies}{tighter}"
     )
 
 
@@ -91,20 +121,38 @@ def _memory(scores: Mapping[str, Any], name: str) -> list[str]:
             )
         else:
             lines.append(
-                f"The {name} has not been shown to learn anything about how bars follow each other: {baseline}, which"
-                " knows no other bar, predicts held-out songs as well."
+                f"It is not shown that the {name} has learnt how bars follow each other: {baseline}, which knows no"
+                f" other bar, costs {_more(more)} a bar."
             )
     return lines
 
 
 def _collapsed(scores: Mapping[str, Any], name: str) -> list[str]:
-    kl = scores["rows"][name].get("kl_nats", np.inf)
-    if kl >= COLLAPSED:
+    kl = scores["rows"][name].get("kl")
+    if kl is None or kl["interval"][1] >= COLLAPSED:
         return []
     return [
-        f"The VAE of the {name} has collapsed: its latents hold {kl:.2f} nats about a bar, so that songs made of them"
-        " are what its decoder writes by itself. Train it with a lower beta, or with a capacity."
+        f"The VAE of the {name} has collapsed: its latents hold {span(kl, '.2f')} nats about a bar, so that songs made"
+        " of them are what its decoder writes by itself. Train it with a lower beta, or with a capacity."
     ]
+
+
+def _music(report: Report) -> list[str]:
+    """How models go on after real bars, beside how the songs do, by what a musician asks."""
+    group = report["music"][0]
+    real = group["sets"][group["real"]]["figures"]
+    lines = []
+    for name in report["kinds"]["continued"]:
+        figures = group["sets"][name]["figures"]
+        shown = [figure for figure in figures if differs(figures[figure]["beyond"])]
+        told = [f"{figure} {percent(figures[figure], 1)}, real {percent(real[figure], 1)}" for figure in shown]
+        others = [figure for figure in figures if figure not in shown]
+        unsure = f" Not shown to differ: {', '.join(others)}." if others else ""
+        lines.append(
+            f"After {group['given']} bars of held-out songs, {name} differs from how these go on themselves in"
+            f" {len(shown)} of {len(figures)} figures{': ' if told else ''}{'; '.join(told)}.{unsure}"
+        )
+    return lines
 
 
 def _told_apart(report: Report) -> list[str]:
@@ -114,10 +162,13 @@ def _told_apart(report: Report) -> list[str]:
 
 def _told_by(report: Report, classifier: str, measure: str) -> str:
     shares = {name: each["distances"][measure] for name, each in report["sets"]["sets"].items()}
-    told = ", ".join(f"{name} in {_percent(shares[name])}" for name in report["kinds"]["models"])
+    told = ", ".join(
+        f"{name} in {percent(shares[name])}{'' if shares[name]['interval'][0] > CHANCE else ', not shown'}"
+        for name in report["kinds"]["models"]
+    )
     line = (
         f"A {classifier} classifier tells composed songs from real ones: {told} of the cases; chance is 50 %."
-        f" Its controls: {HALF} in {_percent(shares[HALF])}, {SHUFFLED} in {_percent(shares[SHUFFLED])}"
+        f" Its controls: {HALF} in {percent(shares[HALF])}, {SHUFFLED} in {percent(shares[SHUFFLED])}"
     )
     doubts = []
     if shares[HALF]["interval"][0] > CHANCE:
@@ -128,24 +179,37 @@ def _told_by(report: Report, classifier: str, measure: str) -> str:
 
 
 def _nearest(report: Report) -> str:
-    """By how many distances each composed set is the nearest of them."""
+    """By which distances a composed set is shown to be the nearest of them: its interval ends before all others."""
     distances = {name: report["sets"]["sets"][name]["distances"] for name in report["kinds"]["models"]}
-    measures = list(next(iter(distances.values())))
-    winners = [min(distances, key=lambda name: distances[name][measure]["value"]) for measure in measures]
-    told = ", ".join(f"{name} by {winners.count(name)}" for name in distances)
-    return f"Of the composed sets, nearest to held-out songs by {len(measures)} distances: {told}."
+    measures, shown = list(next(iter(distances.values()))), []
+    for measure in measures:
+        first, *others = sorted(distances, key=lambda name: distances[name][measure]["value"])
+        own = distances[first][measure]
+        if all(own["interval"][1] < distances[name][measure]["interval"][0] for name in others):
+            shown.append(f"{first} by {measure}, {span(own, '.2g')}")
+    rest = f"by {len(measures) - len(shown)} of {len(measures)} distances it is not shown which"
+    return f"Of the composed sets, nearest to held-out songs: {'; '.join([*shown, rest])}."
 
 
 def _lost(report: Report) -> list[str]:
-    """For each composed set, what it loses to controls that are no real music."""
-    lines = []
+    """For each composed set, what it loses to controls that are no real music: where their intervals lie apart."""
+    sets, lines = report["sets"]["sets"], []
     for model in report["kinds"]["models"]:
-        lost = [flag["measure"] for flag in report["flags"] if flag["model"] == model and flag["to"]]
+        lost = [flag for flag in report["flags"] if flag["model"] == model and flag["to"]]
+        shown, unsure = [], []
+        for flag in lost:
+            measure = flag["measure"]
+            own = sets[model]["distances"][measure]
+            best = min(flag["to"], key=lambda name: sets[name]["distances"][measure]["value"])
+            nearer = sets[best]["distances"][measure]
+            if nearer["interval"][1] < own["interval"][0]:
+                shown.append(f"{measure} {span(own, '.2g')}, {best} {span(nearer, '.2g')}")
+            else:
+                unsure.append(measure)
         if lost:
-            count = len(report["sets"]["sets"][model]["distances"])
-            lines.append(
-                f"{model} loses to a control that is no real music by {len(lost)} of {count}: {', '.join(lost)}."
-            )
+            told = [f"by {'; '.join(shown)}"] * bool(shown) + [f"not shown by {', '.join(unsure)}"] * bool(unsure)
+            farther = f"{model} is farther from held-out songs than a control that is no real music"
+            lines.append(f"{farther}: {'; '.join(told)}.")
     return lines
 
 
@@ -156,18 +220,30 @@ def _copies(report: Report) -> str:
         from_held_out = report["copies"][report["kinds"]["held_out"]][share]
         shares = {model: report["copies"][model][share] for model in models}
         copying |= {model for model in models if shares[model]["interval"][0] > from_held_out["interval"][1]}
-        each = ", ".join(f"{model} {_percent(figure)}" for model, figure in shares.items())
-        told.append(f"{what} (in any key): {each}; held-out songs {_percent(from_held_out)}")
+        each = ", ".join(f"{model} {percent(figure)}" for model, figure in shares.items())
+        told.append(f"{what} (in any key): {each}; held-out songs {percent(from_held_out)}")
     copiers = [model for model in models if model in copying]
     copied = f"copied from the training songs by {' and '.join(copiers)}"
-    verdict = copied if copiers else "no sign of copying"
+    verdict = copied if copiers else "copying is not shown"
     return f"Share of {'. Of '.join(told)}: {verdict}."
+
+
+def _bars(report: Report) -> str:
+    """How many bars of composed songs are bars of training songs, beside held-out songs."""
+    copies, kinds = report["copies"], report["kinds"]
+    sets = {kinds["held_out"]: kinds["models"]}
+    if kinds["continued"]:
+        sets[report["music"][0]["real"]] = kinds["continued"]
+    told = []
+    for real, names in sets.items():
+        known = copies[real]["written"]
+        told.append(f"{real} {percent(known)}")
+        for name in names:
+            share = copies[name]["written"]
+            fewer = "fewer" if share["value"] < known["value"] else "more"
+            told.append(f"{name} {percent(share)}, {fewer if apart(share, known) else 'not shown to differ'}")
+    return f"Bars that stand in training songs as written: {'; '.join(told)}."
 
 
 def _value(row: Mapping[str, Any]) -> float:
     return row["bits_per_bar"]["value"]
-
-
-def _percent(share: Mapping[str, Any]) -> str:
-    low, high = share["interval"]
-    return f"{100 * share['value']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"

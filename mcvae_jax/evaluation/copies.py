@@ -2,8 +2,9 @@
 
 Real songs share bars with other real songs, the more the plainer they are, so that every share means something only
 beside that of held-out songs. Bars in which no note begins are everywhere, and are not counted. A melody that is
-copied with a wrong note here and there, or moved against the bar lines, shows in its windows of notes: the measure that
-also decides which held-out songs are too similar to be scored. Letters: N bars, T tokens, S songs.
+copied with a wrong note here and there, or moved against the bar lines, shows in its windows of notes.
+
+Letters: N bars, T tokens, S songs.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mcvae_jax.corpus.clean import most_similar, note_shingles
+from mcvae_jax.corpus.alike import most_similar, note_shingles
 from mcvae_jax.music.tokens import NOTE_OFF
 
 PASSAGE = 4  # bars in a row: what two songs hardly share by chance
@@ -21,7 +22,8 @@ SHIFTS = 256  # of transposition, counted from SHIFTS // 2 semitones down
 class Copies(NamedTuple):
     """What each of some songs shares with the training songs; a song without notes shares nothing."""
 
-    bars: np.ndarray  # float64 (S,): share of its bars that stand in any training song, each in whatever key
+    written: np.ndarray  # float64 (S,): share of its bars that stand in any training song as they are written
+    bars: np.ndarray  # float64 (S,): the same, each in whatever key
     passages: np.ndarray  # float64 (S,): share within PASSAGE bars in a row that stand so in one, in one key
     nearest_share: np.ndarray  # float64 (S,): share of its bars that stand in the nearest one, all in one key
     nearest: np.ndarray  # int64 (S,): the index of that training song; -1 for none
@@ -32,6 +34,7 @@ class Copies(NamedTuple):
 class TrainingBars(NamedTuple):
     """The bars and passages of the training songs, to be looked up by their shapes."""
 
+    written: set[bytes]  # the bars as they are
     ids: dict[bytes, int]  # of the shapes of bars
     starts: np.ndarray  # int64 (ids + 1,): id i has rows starts[i] to starts[i + 1] of the next two
     song: np.ndarray  # int64: the training song
@@ -42,24 +45,27 @@ class TrainingBars(NamedTuple):
     @classmethod
     def of(cls, songs: Sequence[np.ndarray]) -> "TrainingBars":
         """Of training songs, each uint8 (n, steps)."""
-        shapes, lowest, sounds = bar_shapes(np.concatenate(songs))
+        bars = np.concatenate(songs)
+        shapes, lowest, sounds = bar_shapes(bars)
+        written = {bar.tobytes() for bar in bars[sounds]}
         song = np.repeat(np.arange(len(songs)), [len(each) for each in songs])[sounds]
         ids: dict[bytes, int] = {}
         rows = [ids.setdefault(shape.tobytes(), len(ids)) for shape in shapes[sounds]]
         entries = np.unique(np.stack([np.array(rows, np.int64), song, lowest[sounds]]), axis=1)
         starts = np.searchsorted(entries[0], np.arange(len(ids) + 1))
         passages = {passage for each in songs for passage in _passages(each) if passage}
-        return cls(ids, starts, entries[1], entries[2], passages, [note_shingles(each) for each in songs])
+        windows = [note_shingles(each) for each in songs]
+        return cls(written, ids, starts, entries[1], entries[2], passages, windows)
 
 
 def find_copies(songs: Sequence[np.ndarray], training: TrainingBars) -> Copies:
     """What songs, each uint8 (n, steps), share with the training songs."""
     found = [
-        (_copied_bars(song, training), _copied_passages(song, training), *_nearest(song, training)) for song in songs
+        (*_copied_bars(song, training), _copied_passages(song, training), *_nearest(song, training)) for song in songs
     ]
     windows, _ = most_similar([note_shingles(song) for song in songs], training.windows)
-    bars, passages, share, nearest, shift = (np.array(column) for column in zip(*found, strict=True))
-    return Copies(bars, passages, share, nearest, shift, windows)
+    written, bars, passages, share, nearest, shift = (np.array(column) for column in zip(*found, strict=True))
+    return Copies(written, bars, passages, share, nearest, shift, windows)
 
 
 def bar_shapes(bars: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,9 +98,12 @@ def _copied_passages(song: np.ndarray, training: TrainingBars) -> float:
     return float(np.sum(copied)) / max(1, np.sum(sounds))
 
 
-def _copied_bars(song: np.ndarray, training: TrainingBars) -> float:
+def _copied_bars(song: np.ndarray, training: TrainingBars) -> tuple[float, float]:
+    """The shares as written, and in any key."""
     shapes, _, sounds = bar_shapes(song)
-    return sum(shape.tobytes() in training.ids for shape in shapes[sounds]) / max(1, np.sum(sounds))
+    written = sum(bar.tobytes() in training.written for bar in song[sounds])
+    found = sum(shape.tobytes() in training.ids for shape in shapes[sounds])
+    return written / max(1, np.sum(sounds)), found / max(1, np.sum(sounds))
 
 
 def _nearest(song: np.ndarray, training: TrainingBars) -> tuple[float, int, int]:

@@ -14,9 +14,11 @@ from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
 from mcvae_jax.evaluation.classifiers import FOLDS
-from mcvae_jax.evaluation.controls import control_sets, halves
+from mcvae_jax.evaluation.controls import control_sets, copied, halves
 from mcvae_jax.evaluation.measures import MEASURES, Measure
-from mcvae_jax.evaluation.scores import CONTROL, MODEL, NGRAM, PART, fit_ngrams, score_models
+from mcvae_jax.evaluation.music import GIVEN, musical_figures
+from mcvae_jax.evaluation.scores import CONTROL, IN_KEYS, MODEL, NGRAM, PART, SWITCHED, fit_ngrams, score_models
+from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.models.settings import AS_TRAINED
 from mcvae_jax.models.song_model import MEMORY, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
@@ -28,6 +30,8 @@ Models = Mapping[str, SongModel]  # by name
 FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
 BITS = "bits per bar"
 HELD_OUT_SET = "held-out songs"
+GOING_ON = "held-out songs (as they go on)"  # after their first bars
+MOST_CONTINUED = 64  # bars
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +63,9 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
       encoder: the model whose latents the Frechet distance and MMD of all sets are measured in; None leaves these out.
 
     Returns: 'models' (`score_models`, and in 'baselines' whose each of these rows is), 'sets' (`compare_sets`),
-      'flags' (`lost_to`), 'copies' (`compare_copies`), and 'kinds' of sets: the names of 'models' and 'controls', and
-      the 'held_out' one of 'copies'.
+      'flags' (`lost_to`), 'copies' (`compare_copies`), 'music' (`musical_figures` of songs that go on after real bars,
+      then of songs from nothing), and 'kinds' of sets: the names of 'models', 'controls' and 'continued' ones, and the
+      'held_out' one of 'copies'.
 
     Raises:
       UserError: the corpus has too few songs of `plan.bars` bars.
@@ -76,31 +81,60 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         )
     untrained, _ = _merged({name: model.untrained(plan.seed) for name, model in models.items()})
     baselines, owners = _merged({name: model.baselines(training) for name, model in models.items()})
-    rows = {MODEL: models, PART: _kin(models), NGRAM: fit_ngrams(training), CONTROL: untrained | baselines}
+    kin = _kin(models)
+    names = [record["name"] for record in corpus.records()]
+    all_ids = corpus.songs(TRAIN)
+    all_training = [corpus.song(i) for i in all_ids]
+    say("n-grams and the copy switch")
+    switch, ngrams = corpus_switch(all_training, plan.seed), fit_ngrams(all_training)
+    rows: dict[str, Models] = {
+        MODEL: models,
+        PART: kin,
+        NGRAM: ngrams | with_switch({IN_KEYS: ngrams[IN_KEYS]}, switch),
+        SWITCHED: with_switch({**models, **kin}, switch),
+        CONTROL: untrained | baselines,
+    }
     scores = score_models(rows, held_out, plan.draws, plan.seed, say) | {"baselines": owners}
     rng = np.random.default_rng(plan.seed)
     reference, other = halves(excerpts, rng)
-    controls = control_sets(other, [corpus.song(i)[: plan.bars] for i in long_enough], plan.songs, rng)
+    size = min(plan.songs, len(other))
+    copies_of = copied(len(long_enough), size, rng)
+    controls = control_sets(other[:size], [corpus.song(i)[: plan.bars] for i in long_enough], copies_of, rng)
     composed = composed_sets(models, plan, say)
     controls |= {name: compose(model, plan, as_trained=True) for name, model in untrained.items()}
+    unseen = {long_enough[i] for i in copies_of}
     sets = compare.compare_sets(
-        reference, composed | controls, song_measures(training), _encoder(encoder, plan.bars), plan.seed, say
+        reference,
+        {name: songs[:size] for name, songs in (composed | controls).items()},
+        song_measures([corpus.song(i) for i in training_ids if i not in unseen] or training),
+        _encoder(encoder, plan.bars),
+        plan.seed,
+        say,
     )
+    whole = [song for song in held_out if len(song) > GIVEN][: plan.songs]
+    continued = {GOING_ON: whole} | continued_sets(models, whole, plan, say)
     say("what is copied from the training songs")
-    names = [record["name"] for record in corpus.records()]
-    all_training = corpus.songs(TRAIN)
     copies = compare.compare_copies(
-        {HELD_OUT_SET: excerpts} | composed | controls,
-        [corpus.song(i) for i in all_training],
-        [names[i] for i in all_training],
+        {HELD_OUT_SET: excerpts} | composed | {name: _after(songs) for name, songs in continued.items()} | controls,
+        all_training,
+        [names[i] for i in all_ids],
         plan.seed,
     )
     return {
-        "kinds": {"models": list(composed), "controls": list(controls), "held_out": HELD_OUT_SET},
+        "kinds": {
+            "models": list(composed),
+            "controls": list(controls),
+            "continued": [name for name in continued if name != GOING_ON],
+            "held_out": HELD_OUT_SET,
+        },
         "models": scores,
         "sets": sets,
         "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
         "copies": copies,
+        "music": [
+            musical_figures(GOING_ON, continued, GIVEN, plan.seed),
+            musical_figures(HELD_OUT_SET, {HELD_OUT_SET: excerpts} | composed, 0, plan.seed, ended=False),
+        ],
     }
 
 
@@ -123,6 +157,27 @@ def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
     settings = dataclasses.replace(AS_TRAINED if as_trained else model.defaults, seed=plan.seed)
     nothing = [np.empty((0, model.steps), np.uint8)] * plan.songs
     return model.go_on(nothing, song_keys(plan.seed, range(1, plan.songs + 1)), plan.bars, settings)
+
+
+def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: Say) -> dict[str, Songs]:
+    """How each model goes on after the first GIVEN bars of real songs, by its own defaults, until it ends them.
+
+    The given bars stand before the others. A model that ends no song is cut after MOST_CONTINUED bars.
+    """
+    given = [song[:GIVEN] for song in real]
+    keys, made = song_keys(plan.seed, range(1, len(real) + 1), given), {}
+    for name, model in models.items():
+        if MEMORY in model.abilities:
+            say(f"{name} goes on after {GIVEN} bars of {len(real)} held-out songs")
+            settings = dataclasses.replace(model.defaults, seed=plan.seed)
+            rest = model.go_on(given, keys, None, settings, MOST_CONTINUED)
+            made[f"{name} (continued)"] = [np.concatenate(parts) for parts in zip(given, rest, strict=True)]
+    return made
+
+
+def _after(songs: Songs) -> Songs:
+    """What follows the given bars."""
+    return [song[GIVEN:] for song in songs]
 
 
 def song_measures(training: Sequence[np.ndarray]) -> dict[str, Measure]:

@@ -6,12 +6,13 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from mcvae_jax.corpus.clean import SHINGLE_NOTES
+from mcvae_jax.corpus.alike import SHINGLE_NOTES
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES, STRONG
 from mcvae_jax.evaluation.conclusions import Report, conclusions, span
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.figures import LAGS
 from mcvae_jax.evaluation.measures import MEASURES
+from mcvae_jax.evaluation.music_page import music_section
 from mcvae_jax.evaluation.scores import MODEL
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import bullets, cell, definitions, details, paragraph, table, tag
@@ -25,7 +26,8 @@ CAPTIONS = {
     MMD: "Squared and without bias, RBF kernel with the median distance as its width; it is around 0 for like sets.",
 }
 SHARE_NAMES = {
-    "bars": "bars in any training song",
+    "written": "bars in any training song, as written",
+    "bars": "bars in any training song, in any key",
     "passages": f"bars in passages of {PASSAGE} or more",
     "nearest_share": "bars in the nearest training song, in one key",
     "windows": f"windows of {SHINGLE_NOTES} notes in one training song",
@@ -52,6 +54,11 @@ svg .grid { stroke: var(--line); }
 svg .dots { stroke-width: 4; stroke-linecap: round; opacity: .4; }
 svg .box { fill: none; stroke-width: 1.5; }
 svg .median { stroke-width: 3; }
+.lags { display: flex; flex-wrap: wrap; gap: 8px; }
+svg rect.model, svg rect.real { fill: currentColor; stroke: none; opacity: .75; }
+svg rect.model { color: var(--model); }
+svg rect.real { color: var(--real); }
+svg .mark { stroke: var(--real); stroke-width: 2.5; }
 svg .real { stroke: var(--real); }
 svg .model { stroke: var(--model); }
 svg .control { stroke: var(--control); }
@@ -69,6 +76,7 @@ def write_page(path: Path, report: Report) -> None:
         *_held_out(report["models"]),
         *_distances(report),
         *_plots(report),
+        *music_section(report),
         *_copies(report),
     ]
     path.write_text(document(f"Evaluation of {title}", "\n".join(body), STYLE), "utf-8")

@@ -15,9 +15,10 @@ import numpy as np
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.song_model import NO_LIKELIHOOD, SongModel, has_latents
+from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, SongModel, has_latents
 from mcvae_jax.music.bars import repeats
 from mcvae_jax.music.tokens import transpose
+from mcvae_jax.nn.gaussian import kl_to_standard
 
 Say = Callable[[str], None]
 Songs = Sequence[np.ndarray]  # uint8 (n, T) each
@@ -34,7 +35,8 @@ NGRAMS = {
 IN_KEYS = "Kneser-Ney 8-gram, 12 keys"  # every training song in each of KEYS, as models are trained by default
 KEYS = range(-5, 7)  # semitones
 PARTICLES = 8  # of the tighter bounds
-MODEL, PART, NGRAM, CONTROL = "model", "part", "n-gram", "control"  # roles of the rows; parts are of models
+# Roles of the rows; parts are of models, and SWITCHED are models and parts within the copy switch.
+MODEL, PART, NGRAM, SWITCHED, CONTROL = "model", "part", "n-gram", "with copy switch", "control"
 
 
 def fit_ngrams(training: Songs, names: Sequence[str] = tuple(NGRAMS)) -> dict[str, NGramComposer]:
@@ -53,15 +55,15 @@ def score_models(
     """Every model's bits on the held-out songs, as JSON.
 
     Args:
-      roles: by role (MODEL, PART, NGRAM, CONTROL) the models by name; the first of MODEL is the subject, with which the
-        others are compared. Those without a likelihood are left out.
+      roles: by role (MODEL, PART, NGRAM, SWITCHED, CONTROL) the models by name; the first of MODEL is the subject, with
+        which the others are compared. Those without a likelihood are left out.
 
     Returns: 'songs', 'bars', 'repeated_bars' (how many are the same as an earlier bar of their song), 'draws',
       'particles', 'subject', and 'rows' by name: 'role', 'likelihood', 'bits_per_bar' and 'bits_per_token' with their
       intervals over songs, 'new' and 'repeated' (bits per bar of such bars alone), 'beyond' (bits per bar more than the
       subject's, with the interval of the difference), 'bits_of_songs' and 'bars_of_songs'; for models with latents, in
-      nats per bar, 'reconstruction_nats', 'kl_nats' and 'rate_nats'; for those of MODEL also 'tighter', bits per bar of
-      the bound of `particles.py`.
+      nats per bar, 'reconstruction_nats', 'kl_nats', 'rate_nats' and 'kl' (the KL with its interval); for those of
+      MODEL also 'tighter', bits per bar of the bound of `particles.py`.
     """
     subject = next(iter(roles[MODEL]))
     is_repeat = [repeats(song) for song in held_out]
@@ -75,7 +77,7 @@ def score_models(
         found[name] = [nats / math.log(2) for nats in model.nats(held_out, draws, seed)]
         rows[name] = {"role": role, "likelihood": model.likelihood}
         if has_latents(model):
-            rows[name] |= model.bound_parts(held_out, draws, seed)
+            rows[name] |= model.bound_parts(held_out, draws, seed) | {"kl": _kl(model, held_out, bars, seed)}
             if role == MODEL:
                 say(f"a tighter bound of {name}, from {PARTICLES} particles")
                 tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)
@@ -108,6 +110,12 @@ def ratio(sums: np.ndarray, counts: np.ndarray, seed: int) -> dict[str, Any]:
         return {"value": None, "interval": None}
     low_high = interval(lambda i: sums[i].sum() / max(counts[i].sum(), 1), [len(counts)], seed)
     return {"value": float(sums.sum() / counts.sum()), "interval": low_high}
+
+
+def _kl(model: LatentModel, songs: Songs, bars: np.ndarray, seed: int) -> dict[str, Any]:
+    """Nats per bar that the latents hold about it: the KL of q to N(0, I), with its interval over songs."""
+    of_songs = [float(np.sum(kl_to_standard(*posterior))) for posterior in model.encode(songs)]
+    return ratio(np.array(of_songs), bars, seed)
 
 
 def _row(bits: Songs, subject: Songs, is_repeat: Sequence[np.ndarray], steps: int, seed: int) -> dict[str, Any]:

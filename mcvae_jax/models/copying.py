@@ -27,7 +27,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import optimize
 
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, log_weights
+from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.trained import Origin
@@ -54,21 +54,22 @@ class Matches(NamedTuple):
     """What a switch sees of bars."""
 
     matches: np.ndarray  # bool (N, L): the bar is the same as the one so many bars before
-    runs: np.ndarray  # bool (N, L, len(RUNS)): and so were the bars before it, each as the one so many bars before
+    runs: np.ndarray  # bool (len(RUNS), N, L): and so were the bars before it, each as the one so many bars before
     bar: np.ndarray  # int32 (N,): number of the bar in its song, from 0
 
 
 def find_matches(songs: Songs) -> Matches:
     """What the switch sees of every bar of songs, each uint8 (n, T), one song after the other."""
     found = [_of_song(song) for song in songs]
-    return Matches(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    matches, runs, bar = zip(*found, strict=True)
+    return Matches(np.concatenate(matches), np.concatenate(runs, axis=1), np.concatenate(bar))
 
 
 def switch_log_p(switch: Switch, runs: AnyArray, bar: AnyArray) -> tuple[Array, Array]:
-    """log p_new (N,) and log p_l (N, L), which sum to one, for runs bool (N, L, len(RUNS)) and bar (N,)."""
-    lags = switch.by_lag + runs.astype(jnp.float32) @ switch.by_run
+    """log p_new (N,) and log p_l (N, L), which sum to one, for runs bool (len(RUNS), N, L) and bar (N,)."""
+    lags = switch.by_lag + sum(jnp.where(run, weight, 0.0) for run, weight in zip(runs, switch.by_run, strict=True))
     lags = jnp.where(jnp.arange(1, LAGS + 1) <= bar[:, None], lags, FAR)
-    new = switch.of_new[bar % PHRASE] + jnp.any(runs, axis=1).astype(jnp.float32) @ switch.any_run
+    new = switch.of_new[bar % PHRASE] + switch.any_run @ jnp.any(runs, axis=2).astype(jnp.float32)
     log_p = jax.nn.log_softmax(jnp.concatenate([new[:, None], lags], axis=1), axis=1)
     return log_p[:, 0], log_p[:, 1:]
 
@@ -147,7 +148,7 @@ class Copying:
         of_draws = log_weights(self.model, songs, draws, seed)
         mixed = jnp.stack([_mixed(self.switch, found, jnp.asarray(each, jnp.float32)) for each in of_draws])
         cost = -np.asarray(mixed, np.float64).mean(axis=0)
-        return np.split(cost, np.cumsum([len(song) for song in songs])[:-1])
+        return bars_of(cost, songs)
 
     def go_on(
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
@@ -188,22 +189,22 @@ def _of_song(song: np.ndarray) -> Matches:
     bars = np.arange(len(ids))
     before = bars[:, None] - np.arange(1, LAGS + 1)
     matches = (before >= 0) & (ids[:, None] == ids[np.maximum(before, 0)])
-    return Matches(matches, _runs(matches)[:-1], bars.astype(np.int32))
+    return Matches(matches, _runs(matches)[:, :-1], bars.astype(np.int32))
 
 
 def _runs(matches: np.ndarray) -> np.ndarray:
-    """matches bool (n, L) -> runs before each bar and before the one that follows the last: (n + 1, L, len(RUNS))."""
+    """matches bool (n, L) -> runs before each bar and before the one that follows the last: (len(RUNS), n + 1, L)."""
     padded = np.concatenate([np.zeros((max(RUNS), LAGS), bool), matches])
     windows = [
         np.all([padded[max(RUNS) - back : len(padded) - back + 1] for back in range(1, run + 1)], axis=0)
         for run in RUNS
     ]
-    return np.stack(windows, axis=-1)
+    return np.stack(windows)
 
 
 def _last_runs(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """What the switch sees before the bar that follows each song: runs (S, L, len(RUNS)), its number (S,)."""
-    runs = np.stack([_runs(_of_song(song).matches)[-1] for song in songs])
+    """What the switch sees before the bar that follows each song: runs (len(RUNS), S, L), its number (S,)."""
+    runs = np.stack([_runs(_of_song(song).matches)[:, -1] for song in songs], axis=1)
     return runs, np.array([len(song) for song in songs], np.int32)
 
 

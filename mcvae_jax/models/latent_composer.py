@@ -27,6 +27,7 @@ from mcvae_jax.models.song_model import (
     Origin,
     SongModel,
     Songs,
+    bars_of,
 )
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import Purpose, bar_keys, for_purpose, normal
@@ -93,7 +94,7 @@ class LatentComposer(_OfCodec):
         for z, log_x in (drawn[draw] for draw in range(draws)):
             log_z = self.prior.log_densities(z, drawn.posteriors.lengths)
             cost -= (log_x.astype(np.float64) + log_z) / draws
-        return np.split(cost, np.cumsum(drawn.posteriors.lengths)[:-1])
+        return bars_of(cost, songs)
 
     def log_weights(self, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
         """See `song_model.log_weights`."""
@@ -190,11 +191,11 @@ class BarByBar(LatentComposer):
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`: the rate is the KL in closed form."""
         drawn = song_draws(self.codec, songs, seed)
-        mu, log_var, lengths = drawn.posteriors
+        mu, log_var, _ = drawn.posteriors
         cost = np.asarray(gaussian.kl_to_standard(mu, log_var), np.float64).sum(axis=-1)
         for draw in range(draws):
             cost -= drawn[draw].log_x.astype(np.float64) / draws
-        return np.split(cost, np.cumsum(lengths)[:-1])
+        return bars_of(cost, songs)
 
     def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
         """As for any composer, but that the rate is the KL, as in `nats`."""

@@ -24,7 +24,19 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models import prior
 from mcvae_jax.models.prior import Moments, Step
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.layers import LARGEST, Dense, LSTMLayer, applied, check_shares, check_sizes, operand_dtype
+from mcvae_jax.nn.dropout import kept
+from mcvae_jax.nn.layers import (
+    LARGEST,
+    Dense,
+    LSTMLayer,
+    States,
+    applied,
+    check_shares,
+    check_sizes,
+    fresh_states,
+    operand_dtype,
+    through,
+)
 from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
 
 Array = jax.Array
@@ -67,9 +79,6 @@ class Unrolled(NamedTuple):
     stop_logit: Array  # (B, T): of bar t being the last, given the bars up to t
 
 
-States = tuple[tuple[Array, Array], ...]
-
-
 class State(NamedTuple):
     """What the network remembers between the bars of a song that is being composed."""
 
@@ -108,11 +117,9 @@ class MDRNN(nn.Module):
     def unroll(self, z: Array, noise: Noise | None = None) -> Unrolled:
         """Mixtures and stop logits along z (B, T, Z)."""
         x = self._standardise(z)
-        zeros = jnp.zeros((z.shape[0], self.units))
         start = jnp.broadcast_to(self.start, x[:, :1].shape)
-        _, hidden = self._read(
-            ((zeros, zeros),) * self.layers, jnp.concatenate([start, x], axis=1).swapaxes(0, 1), noise
-        )
+        read = jnp.concatenate([start, x], axis=1).swapaxes(0, 1)
+        _, hidden = self._read(fresh_states(self.lstm, z.shape[0]), read, noise)
         hidden = hidden.swapaxes(0, 1)  # (B, T + 1, H)
         outputs = self.heads(hidden)
         recalled = lags = None
@@ -158,10 +165,9 @@ class MDRNN(nn.Module):
         return (z - jax.lax.stop_gradient(self.mean)) / jax.lax.stop_gradient(self.scale)
 
     def _first_state(self, songs: int) -> State:
-        zeros = jnp.zeros((songs, self.units))
         memory = self.memory if self.recall else 0
         return State(
-            layers=((zeros, zeros),) * self.layers,
+            layers=fresh_states(self.lstm, songs),
             key=jnp.zeros((songs, self.recall, RECALL_WIDTH)),
             keys=jnp.zeros((songs, memory, self.recall, RECALL_WIDTH)),
             bars=jnp.zeros((songs, memory, self.latent)),
@@ -172,14 +178,8 @@ class MDRNN(nn.Module):
         """The final (h, c) of each layer, and the last layer's outputs (T, B, H), for inputs x (T, B, Z)."""
         if noise is not None and noise.inputs is not None:
             x = x * noise.inputs.T[..., None]
-        finals = []
-        for n, (layer, (h, c)) in enumerate(zip(self.lstm, states, strict=True)):
-            mask = None if noise is None or noise.gates is None else noise.gates[:, n]
-            x, final = layer(layer.gates(x), h, c, mask)
-            if noise is not None and noise.hidden is not None:
-                x = x * noise.hidden[:, n].swapaxes(0, 1)
-            finals.append(final)
-        return tuple(finals), x
+        masks = (None, None) if noise is None else (noise.hidden, noise.gates)
+        return through(self.lstm, states, (x,), *masks)
 
     def _queries_and_keys(self, hidden: Array) -> tuple[Array, Array]:
         """(B, T, R, A) each."""
@@ -290,16 +290,13 @@ def draw_noise(mdrnn: MDRNN, keys: Array, bars: int, dropout: Dropout) -> Noise:
     What a song gets depends neither on the others nor on how many bars of padding follow it.
     """
 
-    def keep(key: Array, share: float, shape: tuple[int, ...]) -> Array | None:
-        return jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32) / (1 - share) if share else None
-
     def one(key: Array) -> Noise:
         inputs, hidden, gates = jax.random.split(key, 3)
-        by_bar = keep(hidden, dropout.hidden, (bars + 1, mdrnn.layers, mdrnn.units))
+        by_bar = kept(hidden, dropout.hidden, (bars + 1, mdrnn.layers, mdrnn.units))
         return Noise(
-            inputs=keep(inputs, dropout.inputs, (bars + 1,)),
+            inputs=kept(inputs, dropout.inputs, (bars + 1,)),
             hidden=None if by_bar is None else by_bar.swapaxes(0, 1),
-            gates=keep(gates, dropout.gates, (mdrnn.layers, mdrnn.units)),
+            gates=kept(gates, dropout.gates, (mdrnn.layers, mdrnn.units)),
         )
 
     return jax.vmap(one)(keys)

@@ -1,6 +1,7 @@
 """An n-gram model as a composer: exact costs, and songs drawn token by token (thesis 1.1.2)."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs
+from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs, bars_of, in_blocks
 from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY
 from mcvae_jax.nn.categorical import sample_tokens
 
@@ -39,20 +40,15 @@ class NGramComposer(Alone):
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`; exact, so that draws and seed do not count."""
         of_bars = self.ngrams.token_bits(songs).reshape(-1, self.steps).sum(axis=1) * np.log(2)
-        return np.split(of_bars, np.cumsum([len(song) for song in songs])[:-1])
+        return bars_of(of_bars, songs)
 
     def go_on(
         self, seeds: Songs, keys: jax.Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`; temperature, top_k and top_p count."""
-        made: list[np.ndarray] = []
-        for first in range(0, len(seeds), SONGS):
-            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
-            songs = self._draw([seeds[i] for i in chosen], keys[chosen], bars or max_bars, settings)
-            made += list(songs[: len(seeds) - first])
-        return made
+        return in_blocks(functools.partial(self._draw, bars or max_bars, settings), seeds, keys, SONGS)
 
-    def _draw(self, seeds: Songs, keys: jax.Array, bars: int, settings: Settings) -> np.ndarray:
+    def _draw(self, bars: int, settings: Settings, seeds: Songs, keys: jax.Array) -> np.ndarray:
         """uint8 (SONGS, bars, T)."""
         width = self.ngrams.order - 1
         tokens = np.full((len(seeds), width + bars * self.steps), START, np.int64)

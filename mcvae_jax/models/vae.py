@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.music.tokens import BAR, HIGHEST, NOTE_OFF, OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import Dense, LSTMLayer, check_shares, over_slots
 
 Array = jax.Array
@@ -213,20 +214,14 @@ def init(vae: VAE, key: Array) -> Any:
 def draw_noise(vae: VAE, keys: Array, steps: int, dropout: Dropout) -> Noise:
     """The noise of B bars of `steps` tokens from their keys (B,); what a bar gets does not depend on the others."""
 
-    def keep(key: Array, share: float, shape: tuple[int, ...], scale: bool = True) -> Array | None:
-        if not share:
-            return None
-        kept = jax.random.bernoulli(key, 1 - share, shape).astype(jnp.float32)
-        return kept / (1 - share) if scale else kept
-
     def one(key: Array) -> Noise:
         eps, inputs, words, encoder, decoder = jax.random.split(key, 5)
         return Noise(
             eps=jax.random.normal(eps, (vae.latent,)),
-            encoder_inputs=keep(inputs, dropout.inputs, (steps,)),
-            decoder_inputs=keep(words, dropout.words, (steps,), scale=False),
-            encoder_gates=keep(encoder, dropout.gates, (vae.layers, 2, vae.units)),
-            decoder_gates=keep(decoder, dropout.gates, (vae.layers, vae.units)),
+            encoder_inputs=kept(inputs, dropout.inputs, (steps,)),
+            decoder_inputs=kept(words, dropout.words, (steps,), scale=False),
+            encoder_gates=kept(encoder, dropout.gates, (vae.layers, 2, vae.units)),
+            decoder_gates=kept(decoder, dropout.gates, (vae.layers, vae.units)),
         )
 
     return jax.vmap(one)(keys)

@@ -12,10 +12,16 @@ from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models import vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.joint.composer import JointComposer
+from mcvae_jax.models.joint.composer import init as init_joint
+from mcvae_jax.models.joint.network import JointMCVAE
+from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
+from mcvae_jax.models.note_lstm import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
+from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
 
@@ -34,8 +40,8 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
       UserError: as `restore_model` does; or the VAE is gone, or is no longer the one that the prior was trained on.
     """
     prior = open_prior(kind, folder, which)
-    given = Path(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
-    codec = _codec_of(prior, [folder.parent / given.name, given])
+    given = fetched(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
+    codec = _codec_of(prior, [beside(folder, given.name), given])
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
 
 
@@ -60,6 +66,28 @@ def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> Lat
         return prior, functools.partial(prior.init, jax.random.key(0), moments)
 
     return LatentPrior(*restore_model(folder, which, make))
+
+
+def open_joint(kind: Kind, folder: Path, which: str | int) -> JointComposer:
+    """The model of a workdir of configs/joint.py."""
+    _check_task(folder, kind.name, "a joint MCVAE of configs/joint.py")
+
+    def make(config: dict, data: dict) -> tuple[JointMCVAE, Callable[[], Any]]:
+        network = make_joint(config["model"], data.get("steps_per_bar", BAR))
+        return network, functools.partial(init_joint, network, jax.random.key(0))
+
+    return JointComposer(*restore_model(folder, which, make))
+
+
+def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
+    """A model of the notes of whole songs."""
+    _check_task(folder, kind.name, f"a model of notes ({kind.label})")
+
+    def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
+        model = load(kind.make)(config, data.get("steps_per_bar", BAR))
+        return model, functools.partial(model.init, jax.random.key(0))
+
+    return NoteComposer(*restore_model(folder, which, make))
 
 
 def _check_task(folder: Path | str, wanted: str, what: str) -> None:

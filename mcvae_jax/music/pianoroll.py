@@ -14,6 +14,7 @@ def draw_pianoroll(
     pitches: tuple[int, int],
     compare: np.ndarray | None = None,
     steps_per_bar: int = BAR,
+    first_bar: int = 1,
 ) -> None:
     """Draws a monophonic melody: a bar of colour for each note, a line at each bar line.
 
@@ -22,6 +23,7 @@ def draw_pianoroll(
       tokens: uint8 (T,).
       pitches: the lowest and highest pitch to show.
       compare: uint8 (T,) or None; notes that do not stand there with the same pitch, start and end are red.
+      first_bar: the number of the first bar.
     """
     same = set() if compare is None else set(zip(*(part.tolist() for part in tokens_to_notes(compare)), strict=True))
     notes = list(zip(*(part.tolist() for part in tokens_to_notes(tokens)), strict=True))
@@ -32,6 +34,6 @@ def draw_pianoroll(
         axis.axvline(step, color="0.85", linewidth=0.6, zorder=0)
     axis.set_xlim(0, len(tokens))
     axis.set_ylim(pitches[0] - 1.5, pitches[1] + 1.5)
-    numbers = [str(bar) for bar in range(1, len(tokens) // steps_per_bar + 1)]
+    numbers = [str(first_bar + bar) for bar in range(len(tokens) // steps_per_bar)]
     axis.set_xticks(range(0, len(tokens), steps_per_bar), numbers, fontsize=6)
     axis.tick_params(axis="y", labelsize=6)

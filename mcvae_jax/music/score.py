@@ -53,6 +53,7 @@ class Reason(enum.StrEnum):
     METRE = "metre does not fill the bar"
     MIXED_METRES = "metre changes off the bar line"
     OFF_GRID = "too many onsets off the grid"
+    NO_PULSE = "a performance without a steady pulse"
     CRASHED = "crashed the reader"
     TOO_SLOW = "took too long to read"
     TOO_MUCH_MEMORY = "took too much memory to read"

@@ -3,6 +3,7 @@
 import enum
 import functools
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +25,24 @@ def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
 
 
-def song_keys(seed: int, numbers: Sequence[int]) -> jax.Array:
-    """A key for each song number, (S,); UserError for a number that is not from 0 to 2^32 - 1."""
+def song_keys(seed: int, numbers: Sequence[int], music: Sequence[np.ndarray] = ()) -> jax.Array:
+    """A key for each song number, (S,): fold_in(key(seed), number), and the music that the song starts from.
+
+    Without the music, song n would repeat its bars at the same places after whatever seed.
+
+    Args:
+      music: uint8 (n, T) for each song, whose hash is folded in where it has any bars; () is none for all.
+
+    Raises:
+      UserError: a number is not from 0 to 2^32 - 1.
+    """
     if min(numbers) < 0 or max(numbers) >= 1 << 32:
         raise UserError(f"songs have numbers from 0 to 2^32 - 1, not {min(numbers)} to {max(numbers)}; change first")
-    return _fold(jax.random.key(seed), np.asarray(numbers, np.uint32))
+    keys = _fold(jax.random.key(seed), np.asarray(numbers, np.uint32))
+    if not any(len(bars) for bars in music):
+        return keys
+    hashes = np.array([_music_hash(bars) for bars in music], np.uint32)
+    return _fold_music(keys, hashes, np.array([len(bars) > 0 for bars in music]))
 
 
 def for_purpose(keys: jax.Array, purpose: Purpose) -> jax.Array:
@@ -40,6 +54,12 @@ def bar_keys(keys: jax.Array, lengths: Sequence[int]) -> jax.Array:
     """The keys of the bars of all songs, one song after the other, from the songs' keys (S,) and lengths in bars."""
     bars = np.concatenate([np.arange(length, dtype=np.uint32) for length in lengths])
     return _fold_each(keys, np.repeat(np.arange(len(lengths)), lengths), bars)
+
+
+def _music_hash(bars: np.ndarray) -> int:
+    """32 bits of the tokens of some bars, uint8 (n, T), and of their shape."""
+    digest = blake2b(np.ascontiguousarray(bars).data, digest_size=4, person=str(bars.shape).encode()[:16])
+    return int.from_bytes(digest.digest(), "little")
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
@@ -57,6 +77,12 @@ def _fold_purpose(keys: jax.Array, purpose: jax.Array) -> jax.Array:
 @jax.jit
 def _fold(key: jax.Array, numbers: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
+
+
+@jax.jit
+def _fold_music(keys: jax.Array, hashes: jax.Array, has_music: jax.Array) -> jax.Array:
+    folded = jax.vmap(jax.random.fold_in)(keys, hashes)
+    return jax.vmap(jax.numpy.where)(has_music, folded, keys)
 
 
 @jax.jit

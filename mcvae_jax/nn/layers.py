@@ -4,7 +4,7 @@ Letters: B examples, T steps, H units, I inputs, O outputs.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import flax.linen as nn
@@ -17,6 +17,8 @@ from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, token_rows
 Array = jax.Array
 
 LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
+
+States = tuple[State, ...]  # of each layer
 
 Module = TypeVar("Module", bound=nn.Module)
 Arguments = ParamSpec("Arguments")
@@ -62,6 +64,33 @@ class LSTMLayer(nn.Module):
     ) -> tuple[Array, State]:
         """`mcvae_jax.nn.lstm.lstm` with this layer's weights."""
         return lstm(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask, reverse=reverse)
+
+
+def fresh_states(layers: Sequence[LSTMLayer], examples: int) -> States:
+    """The (h, c) with which layers begin, zeros (B, H) each."""
+    return tuple((jnp.zeros((examples, layer.units)),) * 2 for layer in layers)
+
+
+def through(
+    layers: Sequence[LSTMLayer],
+    states: States,
+    xs: tuple[Array, ...],
+    hidden: Array | None = None,
+    gates: Array | None = None,
+) -> tuple[States, Array]:
+    """One LSTM layer after the other: the final (h, c) of each, and what the last one gives, (T, B, H).
+
+    Args:
+      xs: the inputs of the first layer, see `LSTMLayer.gates`, (T, B) or (T, B, I) each.
+      hidden: (B, L, T, H), masks of what each of L layers gives to the next and of what the last gives.
+      gates: (B, L, H), masks of the squash gates.
+    """
+    finals = []
+    for n, (layer, (h, c)) in enumerate(zip(layers, states, strict=True)):
+        x, final = layer(layer.gates(*xs), h, c, None if gates is None else gates[:, n])
+        xs = (x if hidden is None else x * hidden[:, n].swapaxes(0, 1),)
+        finals.append(final)
+    return tuple(finals), xs[0]
 
 
 class Dense(nn.Module):

@@ -100,4 +100,4 @@ class Composer:
 
 def open_composer(workdir: str | os.PathLike, checkpoint: str = "best") -> Composer:
     """The model of a workdir; checkpoint: 'best', 'newest' or the number of a step."""
-    return Composer(open_model(Path(workdir), checkpoint))
+    return Composer(open_model(os.fspath(workdir), checkpoint))

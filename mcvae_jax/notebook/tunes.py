@@ -9,6 +9,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.readers import SUFFIXES
 from mcvae_jax.music.tokens import BAR
+from mcvae_jax.places import is_address
 from mcvae_jax.sampling.seeds import Seed, read_seed, seed_of_score
 
 
@@ -38,6 +39,8 @@ def read_tune(name: str | os.PathLike, bars: int, which: str, steps: int, **how:
     title = next((each for each in scores if each.casefold() == str(name).casefold()), "")
     if title and not how:
         return seed_of_score(scores[title], title, bars, which, steps)
+    if is_address(name):
+        return read_seed(name, bars, which, steps=steps, **how)  # type: ignore[arg-type]
     if not Path(name).exists():
         near = difflib.get_close_matches(str(name), scores, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "notebook.tunes() lists the titles"

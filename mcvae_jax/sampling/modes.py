@@ -5,8 +5,9 @@
     songs[0].save("song.mid")
     write_results("out", songs, "My songs", {}, print)
 
-Song number n has the key fold_in(key(settings.seed), n), so it is the same in every call with the same seed number,
-settings, model and machine: `first=437, songs=1` gives the song that was number 437 of a thousand.
+Song number n has the key fold_in(key(settings.seed), n), into which a hash of the bars that the model reads is folded
+(`song_keys`). So it is the same in every call with the same seed number, seed music, settings, model and machine:
+`first=437, songs=1` gives the song that was number 437 of a thousand. After other music it is another song.
 """
 
 import re
@@ -55,8 +56,9 @@ def continue_(
 ) -> Songs:
     """`songs` songs that go on from each seed.
 
-    The seed's bars stand before the `bars` composed ones, as they are. The MDRNN reads a draw of theirs from q, each
-    song its own. With bars=None the stop head ends the songs, as in `compose`.
+    The whole tune of the seed stands before the `bars` composed ones, as it is, also those of its bars that are too
+    many for the model to read. The MDRNN reads a draw of these from q, each song its own. With bars=None the stop head
+    ends the songs, as in `compose`.
     """
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
     return _go_on(model, "continue", each, bars, settings, first, max_bars, say)
@@ -83,10 +85,10 @@ def _go_on(
         group = seeds[start : start + GROUP]
         numbers = range(first + start, first + start + len(group))
         given = [nothing if seed is None else seed.bars for seed in group]
-        songs = model.go_on(given, song_keys(settings.seed, numbers), bars, settings, max_bars)
+        songs = model.go_on(given, song_keys(settings.seed, numbers, given), bars, settings, max_bars)
         for seed, n, composed in zip(group, numbers, songs, strict=True):
             title = f"Song {n}" if seed is None else f"{seed.title}, continued ({n})"
-            setting, own = (alone, nothing) if seed is None else (seed.setting, seed.bars)
+            setting, own = (alone, nothing) if seed is None else (seed.setting, seed.up_to_here)
             made.append(_song(mode, n, title, composed, setting, settings, own))
         _progress(say, len(made), len(seeds))
     return made
@@ -116,12 +118,13 @@ def reconstruct(model: SongModel, seeds: Seed | Sequence[Seed], settings: Settin
     seeds = _listed(seeds)
     numbers = range(first, first + len(seeds))
     latents = _with_latents(model, "reconstruct", seeds)
-    posteriors = latents.encode([seed.bars for seed in seeds])
+    given = [seed.bars for seed in seeds]
+    posteriors = latents.encode(given)
     made = Songs()
-    rendered = latents.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers), settings)
+    rendered = latents.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers, given), settings)
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
-        given = np.ones(len(bars), bool)
-        made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, given, seed.setting, {}))
+        own = np.ones(len(bars), bool)
+        made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, own, seed.setting, {}))
         song = _song("reconstruction", n, f"{seed.title}, reconstructed", bars, seed.setting, settings)
         song.notes["tokens as in the original"] = f"{np.mean(bars == seed.bars):.1%}"
         made.append(song)
@@ -148,7 +151,8 @@ def interpolate(
     numbers = range(1, len(ways) + 1)
     z = [np.asarray(way(start, end, share), np.float32) for _, way, share in ways]
     made = Songs()
-    rendered = latents.render(z, song_keys(settings.seed, numbers), settings)
+    both = np.concatenate([a.bars, b.bars])
+    rendered = latents.render(z, song_keys(settings.seed, numbers, [both] * len(ways)), settings)
     for n, (name, _, share), bars in zip(numbers, ways, rendered, strict=True):
         title = f"{a.title} to {b.title}: {share:.0%}, {name}"
         song = _song("interpolate", n, title, bars, a.setting, settings)
@@ -166,23 +170,26 @@ def infill(
     first: int = 1,
     say: Say = lambda line: None,
 ) -> Songs:
-    """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1.
+    """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1 in its tune.
 
-    The notes hold the effective sample size of the draws for each gap, see `LatentPrior.fill`.
+    The whole tune is kept; gaps are among those of its bars that the model reads. The notes hold the effective sample
+    size of the draws for each gap, see `LatentPrior.fill`.
     """
     if not can_fill(model):
         raise _lacking(model, "infill", FILL)
     check_seeds([seed], model)
-    gaps = parse_missing(missing, len(seed.bars))
-    given = np.ones(len(seed.bars), bool)
+    gaps = _gaps(seed, missing)
+    tune = np.concatenate([seed.before, seed.bars, seed.after])
+    given = np.ones(len(tune), bool)
     for start, end in gaps:
-        given[start:end] = False
+        given[len(seed.before) :][start:end] = False
     made = Songs()
     numbers = range(first, first + _positive("songs", songs))
-    keys = song_keys(settings.seed, numbers)
+    keys = song_keys(settings.seed, numbers, [seed.bars] * songs)
     for i, n in enumerate(numbers):
         (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
-        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", filled.bars, seed.setting, settings)
+        bars = np.concatenate([seed.before, filled.bars, seed.after])
+        song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", bars, seed.setting, settings)
         effective = [round(size, 1) for size in filled.effective]
         song.notes[f"effective sample size of {PARTICLES}"] = effective
         made.append(song._replace(given=given))
@@ -203,9 +210,10 @@ def vary(
         raise UserError(f"spread is {spread}; it must be 0 (the reconstruction) or more, 1 is a draw from q")
     each = [seed for seed in _listed(seeds) for _ in range(_positive("songs", songs))]
     latents = _with_latents(model, "vary", each)
-    posteriors = latents.encode([seed.bars for seed in each])
+    given = [seed.bars for seed in each]
+    posteriors = latents.encode(given)
     numbers = range(first, first + len(each))
-    keys = song_keys(settings.seed, numbers)
+    keys = song_keys(settings.seed, numbers, given)
     drawn = zip(posteriors, for_purpose(keys, Purpose.GIVEN), strict=True)
     z = [draw_near(posterior, key, spread) for posterior, key in drawn]
     made = Songs()
@@ -214,6 +222,18 @@ def vary(
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
         made.append(song)
     return made
+
+
+def _gaps(seed: Seed, missing: str) -> list[tuple[int, int]]:
+    """The missing bars of the seed's tune, counted from the first that the model reads."""
+    before, read = len(seed.before), len(seed.bars)
+    gaps = [(start - before, end - before) for start, end in parse_missing(missing, before + read + len(seed.after))]
+    if gaps[0][0] < 0 or gaps[-1][1] > read:
+        raise UserError(
+            f"missing={missing!r}: the model reads bars {before + 1} to {before + read} of the song and fills gaps"
+            " among these; read more of them with --seed_bars, or others with --seed_from"
+        )
+    return gaps
 
 
 def parse_missing(text: str, bars: int) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.tokens import NOTE_OFF
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
@@ -29,6 +30,7 @@ HEARD = 60  # songs with a preview, at most
 HEARD_SECONDS = 3600  # of previews, at most: 79 MB
 SEEN = 12  # songs in the picture
 SEEN_BARS = 64  # of a song in the picture
+SEEN_BEFORE = 16  # of these before the first composed one, at most
 _NAMES = re.compile(r"\d\d+-[a-z-]+\.(mid|wav)|songs\.(json|png)|index\.html")  # of all files
 _PROGRESS = 3.0  # seconds between lines
 
@@ -75,7 +77,7 @@ def write_results(
     Returns: what songs.json holds, `tokens` apart.
     Raises UserError where the folder cannot be written, or holds anything that no call wrote.
     """
-    folder = Path(folder).resolve()
+    folder = on_this_machine(folder).resolve()
     check_folder(folder)
     asked = len(songs)
     with stopping.held("Stopping after this song"), replacing(folder) as place:
@@ -111,7 +113,7 @@ def write_results(
 
 def check_folder(folder: str | os.PathLike, advice: str = "choose another --out") -> None:
     """UserError, ending with the advice, unless songs can be written there: absent, empty, or of an earlier call."""
-    folder = Path(folder).resolve()
+    folder = on_this_machine(folder).resolve()
     names = names_in(folder, advice)
     if foreign := sorted(names - _ours(folder, names)):
         raise UserError(f"{folder} holds {printable(foreign[0])!r}, which this program did not write there; {advice}")
@@ -184,20 +186,26 @@ def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
 
 
 def draw_songs(songs: Sequence[ComposedSong], file: Path | BinaryIO) -> None:
-    """A PNG: piano rolls of the first songs, one below the other, given bars shaded, up to SEEN_BARS of each."""
+    """A PNG: piano rolls of the first songs, one below the other, given bars shaded, up to SEEN_BARS of each.
+
+    Of longer songs these are the bars around the first that is composed.
+    """
     seen = [song for song in songs if len(song.bars)][:SEEN]
     figure = Figure(figsize=(14, 1.6 * max(len(seen), 1) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, song in zip(figure.subplots(max(len(seen), 1), 1, squeeze=False)[:, 0], seen, strict=False):
-        tokens = bars_to_tokens(song.bars[:SEEN_BARS])
+        first = max(0, min(int(np.argmin(song.given)) - SEEN_BEFORE, len(song.bars) - SEEN_BARS))
+        bars, given = (each[first : first + SEEN_BARS] for each in (song.bars, song.given))
+        tokens = bars_to_tokens(bars)
         pitches = tokens[tokens < NOTE_OFF]
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
-        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar)
-        for bar in np.flatnonzero(song.given[:SEEN_BARS]).tolist():
+        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar, first_bar=first + 1)
+        for bar in np.flatnonzero(given).tolist():
             axis.axvspan(
                 bar * song.grid.bar, (bar + 1) * song.grid.bar, color="moccasin", alpha=0.6, linewidth=0, zorder=-1
             )
-        more = f" (the first {SEEN_BARS} of {len(song.bars):,} bars)" if len(song.bars) > SEEN_BARS else ""
+        shown = f" (bars {first + 1} to {first + len(bars)} of {len(song.bars):,})"
+        more = shown if len(song.bars) > SEEN_BARS else ""
         axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""
     figure.supxlabel(f"bar; shaded: given, not composed{part}", fontsize=8)

@@ -20,6 +20,7 @@ from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
 from mcvae_jax.sampling.song import ComposedSong, Setting
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import brief, printable
 
 if TYPE_CHECKING:  # the child that reads a seed starts without jax
@@ -46,11 +47,27 @@ _ADVICE = {
 class Seed(NamedTuple):
     """The music that a song starts from."""
 
-    bars: np.ndarray  # uint8 (n, T), n >= 1
+    bars: np.ndarray  # uint8 (n, T), n >= 1, that the model reads
     setting: Setting
     title: str
     total: int  # bars of the whole tune
     notes: tuple[str, ...]  # what the user should know about how it was read
+    unread: tuple[np.ndarray, np.ndarray] | None = None  # its bars before and after those, (., T) each; None for none
+
+    @property
+    def before(self) -> np.ndarray:
+        """The bars of the tune before those that the model reads, uint8 (., T)."""
+        return self.unread[0] if self.unread else self.bars[:0]
+
+    @property
+    def after(self) -> np.ndarray:
+        """The bars of the tune after those that the model reads, uint8 (., T)."""
+        return self.unread[1] if self.unread else self.bars[:0]
+
+    @property
+    def up_to_here(self) -> np.ndarray:
+        """The tune up to the last bar that the model reads: what stands before composed bars."""
+        return np.concatenate([self.before, self.bars])
 
     def as_song(self) -> ComposedSong:
         """The music as a song of given bars alone, which can be heard, seen and saved."""
@@ -76,13 +93,13 @@ def read_seed(
     tune: int = 0,
     steps: int = BAR,
 ) -> Seed:
-    """Reads the first or last bars of a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
+    """Reads a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
 
     A child process reads it, within the limits of its format: whatever the file holds, it costs a line.
 
     Args:
-      bars: so many, or all where there are fewer.
-      which: 'last' or 'first'.
+      bars: that a model is to read, or all where there are fewer; the others of the tune are kept beside them.
+      which: the 'last' or the 'first' of the tune.
       melody: which track, see `choose_melody`.
       metre: '' takes the file's; '4/4' says it in its place.
       tune: of a book of several, from 1; 0 takes the first that can be used.
@@ -95,7 +112,7 @@ def read_seed(
     parse_how(melody)
     if metre:
         parse_metre(metre)
-    file = _file(Path(path))
+    file = _file(fetched(path))
     settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre, steps_per_bar=steps)
     seed = call(_read, _Asked(file, bars, which, settings, tune), file.limits())
     if isinstance(seed, Failure):
@@ -150,11 +167,12 @@ def seed_of_score(score: Score, title: str, bars: int, which: str = "first", ste
 
 def _cut(score: Score, song: Song, title: str, bars: int, which: str, settings: CorpusSettings) -> Seed:
     """The first or last bars of a song, and what is worth knowing about it."""
-    chosen = song.bars[-bars:] if which == "last" else song.bars[:bars]
+    first = max(0, len(song.bars) - bars) if which == "last" else 0
+    before, chosen, after = (part.copy() for part in np.split(song.bars, [first, first + bars]))
     track = choose_melody(score, settings.melody)
     notes = _notes(score, track, song.stats, len(song.bars), bars)
     setting = _setting(score, track, song.metre)
-    return Seed(chosen.copy(), setting, printable(title), len(song.bars), tuple(notes))
+    return Seed(chosen, setting, printable(title), len(song.bars), tuple(notes), (before, after))
 
 
 def check_seeds(seeds: Sequence[Seed], model: "SongModel") -> None:

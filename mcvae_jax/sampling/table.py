@@ -15,7 +15,7 @@ Seeds = Sequence[Seed]
 
 
 BARS = 25  # that are composed, where neither the call nor the model says how many
-SEED_BARS = 64  # of a seed that are used, where a mode does not say otherwise
+SEED_BARS = 64  # of a seed that the model reads, where a mode does not say otherwise
 OF_SEEDS = ("seed_file", "seed_bars", "seed_from", "melody", "metre", "tune")
 OF_DRAWS = ("tau_pi", "tau_sigma", "tau_recall", "repetition")
 
@@ -47,7 +47,7 @@ class Mode(NamedTuple):
     takes: tuple[str, ...]  # the options that are not for all modes and that it takes
     seeds: tuple[str, ...] = ()  # the options that name its music
     seed_bars: int = SEED_BARS
-    end: str = "first"  # which bars of a seed are used: 'first' or 'last'
+    end: str = "first"  # which bars of a seed are read: 'first' or 'last'
     must: Mapping[str, str] = {}  # other options that must be given, and what is said where they are not
 
 

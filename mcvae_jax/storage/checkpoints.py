@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo, PreservationContext
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.buckets import is_of_bucket
 from mcvae_jax.storage.disk import cannot_write, is_of_disk, refusal
 from mcvae_jax.storage.identity import (
     ITEM,
@@ -60,23 +62,30 @@ class Checkpoints:
     """The checkpoints in a folder. Use as a context manager: leaving it waits for the last save."""
 
     def __init__(self, folder: Path | str, read_only: bool = False, run: Mapping[str, Any] | None = None) -> None:
-        """run: what config.json holds, which every checkpoint keeps a copy of; it may be set anew."""
+        """run: what config.json holds, which every checkpoint keeps a copy of; it may be set anew.
+
+        Of several processes, all write into a folder that all see. In a bucket each has a folder of its own, where the
+        first one saves and the others read what it has saved (`reload`).
+        """
         self.folder, self.run, self._needs = Path(folder).absolute(), dict(run or {}), 0
+        self._is_own = is_of_bucket(self.folder) and jax.process_count() > 1
         if read_only and not self.folder.is_dir():
             raise UserError(f"{self.folder} holds no checkpoint; train there first.")
         options = ocp.CheckpointManagerOptions(
-            create=not read_only,
+            create=not read_only and not self._is_own,
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
             preservation_policy=_NewestAndBest(),
             enable_background_delete=not read_only,
-            multiprocessing_options=_readers() if read_only else ocp.options.MultiprocessingOptions(),
+            multiprocessing_options=_readers() if read_only or self._is_own else ocp.options.MultiprocessingOptions(),
         )
         handlers = {
             name: ocp.StandardCheckpointHandler(multiprocessing_options=options.multiprocessing_options)
             for name in ITEMS
         } | {ITEM: _AboutHandler()}
         try:
+            if self._is_own and not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = _Manager(self.folder, options=options, item_handlers=handlers)
         except OSError as error:
             raise cannot_write(self.folder, error) from error
@@ -154,6 +163,10 @@ class Checkpoints:
 
         Raises CannotWrite where this save or the one before it could not be written.
         """
+        if self._is_own:
+            if jax.process_index():
+                return
+            items = jax.tree.map(_own_copy, items)
         layouts = {name: check_of(_shapes(items[name])) for name in ITEMS}
         about = About(step, {}, layouts, metrics or {}, self.run)
         args = {name: ocp.args.StandardSave(items[name]) for name in ITEMS}
@@ -170,6 +183,11 @@ class Checkpoints:
             self._manager.wait_until_finished()
         except Exception as error:  # many kinds, as above
             self._not_written(error)
+
+    def reload(self) -> None:
+        """Looks again which checkpoints are there, where another process saves them."""
+        if self._is_own and jax.process_index():
+            self._manager.reload()
 
     def delete(self, step: int) -> None:
         """Removes a checkpoint (a damaged one, so that its step can be saved again)."""
@@ -245,6 +263,11 @@ def _readers() -> ocp.options.MultiprocessingOptions:
     return ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader_{here}"
     )
+
+
+def _own_copy(leaf: Any) -> Any:
+    """What this process has of an array that is the same on all devices of all processes."""
+    return np.asarray(leaf.addressable_data(0)) if isinstance(leaf, jax.Array) else leaf
 
 
 def target(tree: Any, sharding: jax.sharding.Sharding) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcvae_jax import stopping
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.storage.disk import CannotWrite, cannot_write, writing
 
 _PART = ".part"
@@ -26,6 +27,7 @@ def names_in(folder: Path, advice: str) -> set[str]:
 
     Tried by making a folder beside it, so that nobody waits for an hour for what then cannot be written.
     """
+    on_this_machine(folder)
     try:
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
         above = next((path for path in folder.parents if path.exists()), folder)
@@ -38,6 +40,7 @@ def names_in(folder: Path, advice: str) -> set[str]:
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A hidden folder beside `folder`, which takes its place when the block ends well, and else vanishes."""
+    on_this_machine(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_parts(folder)
@@ -69,6 +72,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 def adding(folder: Path) -> Iterator[Path]:
     """A hidden folder beside `folder`; its files are moved into that one by one when the block ends well, and else
     vanish. Raises CannotWrite where the disk refuses."""
+    on_this_machine(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         clear_parts(folder)
@@ -93,6 +97,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises CannotWrite where the disk refuses.
     """
+    on_this_machine(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_parts(path)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from mcvae_jax.storage.jsonfile import DamagedFile, Object, conform, parse, read_json, write_json
@@ -40,6 +39,8 @@ def tree_identity(tree: Any) -> str:
 
 def named_leaves(tree: Any) -> dict[str, Any]:
     """'a/b/kernel' -> leaf."""
+    import jax  # not above: a child that reads music needs none of it
+
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 

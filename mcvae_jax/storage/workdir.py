@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.disk import writing
 from mcvae_jax.storage.identity import recorded_run
 from mcvae_jax.storage.jsonfile import (
@@ -41,7 +42,8 @@ FREE_FIELDS = (
     "corpus_folder",
     "vae_workdir",
 )
-FREE_DATA = ("corpus", "vae_workdir")  # where the data lie is free, which they are is not
+# Where the data lie is free, and how their terms are worded; which they are is not.
+FREE_DATA = ("corpus", "vae_workdir", "licence", "citation")
 # Fields that came later, with the value that earlier runs were trained with.
 LATER_FIELDS = {
     "model.encoding": "steps",
@@ -50,7 +52,9 @@ LATER_FIELDS = {
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,
+    "corpus.min_pulse": 0.35,  # runs before it kept all; a corpus that stands is not built again for it
     "corpus.steps_per_bar": 16,
+    "corpus.alike": "windows",
 }
 
 
@@ -129,7 +133,7 @@ class Workdir:
     """The paths of a run's folder, and its record."""
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = fetched(folder)
         self.config = self.folder / "config.json"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics = self.folder / "metrics.jsonl"

@@ -19,12 +19,13 @@ from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.places import shown
 from mcvae_jax.sampling import demo
 from mcvae_jax.stages import Stage, Stopwatch, times
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.tasks.prior import choose_songs, read_settings
-from mcvae_jax.tasks.vae import default_folder
 from mcvae_jax.trained import LostCorpus, find_corpus
 from mcvae_jax.training import loop, processes
 from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields
@@ -84,7 +85,7 @@ class _Run:
         config = self.config[name].copy_and_resolve_references()
         if name == "mdrnn":
             with config.unlocked():
-                config.vae_workdir = str(self.folder / "vae")
+                config.vae_workdir = shown(self.folder / "vae")
         return config
 
     def check_model(self, name: str) -> None:

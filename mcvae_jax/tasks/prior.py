@@ -25,9 +25,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.batches.bars import Batch, check_shifts
-from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, usable_songs
+from mcvae_jax.batches.songs import (
+    LatentSettings,
+    Piece,
+    SongBatches,
+    choose_songs,
+    latent_maker,
+    scored_batches,
+    whole_songs,
+)
 from mcvae_jax.command import check_range
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
 from mcvae_jax.kinds import Kind, load
@@ -39,6 +47,9 @@ from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.nn.stop import stop_nats
+from mcvae_jax.places import shown
+from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.trained import DamagedModel, known_origin, open_corpus
 from mcvae_jax.training import processes
 from mcvae_jax.training.fields import INT, TEXT, fields_of
@@ -49,7 +60,7 @@ Say = Callable[[str], None]
 FIELDS = {
     "vae_workdir": TEXT,
     "corpus_folder": TEXT,
-    "data": fields_of(SongSettings, "batch_size", "seed"),
+    "data": fields_of(LatentSettings, "batch_size", "seed"),
     "held_out": {"draws": INT},
 }  # of the config of any prior, beside those of every model; the row of a kind says which its own are
 UNTRAINED_SEED = 1  # added to config.seed for the parameters of the untrained twin
@@ -79,7 +90,8 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     latents = processes.made_once("latents", lambda: encode(say), encode)
     one_gaussian = fit_training_bars(corpus, latents, songs)
     moments = Moments(one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2))
-    batches = SongBatches(corpus, latents, songs, settings)
+    make = latent_maker(corpus, latents)
+    batches = SongBatches(corpus, songs, settings, make)
 
     @functools.cache
     def held_out() -> Sequence[Batch]:
@@ -88,8 +100,13 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
             songs = [corpus.song(i) for i in scored]
             return whole_song_bounds(codec, {}, songs, seed=config.seed)["reconstruction_nats"].tolist()
 
-        nats = np.array(processes.by_first("reconstruction", reconstruct))
-        return tuple(held_out_batches(corpus, latents, scored, nats, settings.batch_size))
+        nats = dict(zip(scored.tolist(), processes.by_first("reconstruction", reconstruct), strict=True))
+
+        def make_scored(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
+            of_songs = np.array([nats[piece.song] for piece in pieces], np.float32)
+            return make(pieces, size, bars) | {"reconstruction": np.pad(of_songs, (0, size - len(pieces)))}
+
+        return tuple(scored_batches(whole_songs(corpus, scored), settings.batch_size, make_scored))
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
         untrained = prior.init(jax.random.key(config.seed + UNTRAINED_SEED), moments)
@@ -113,9 +130,9 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         held_out_batches=held_out,
         finish=finish,
         data={
-            "corpus": str(corpus.folder),
+            "corpus": shown(corpus.folder),
             "identity": corpus.identity,
-            "vae_workdir": str(origin.folder),
+            "vae_workdir": shown(origin.folder),
             "vae": origin.identity,
             "vae_step": origin.step,
             "latent": codec.latent,
@@ -124,10 +141,10 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     )
 
 
-def read_settings(config: Any) -> SongSettings:
+def read_settings(config: Any) -> LatentSettings:
     """What config.data says; UserError for a field that cannot work."""
     check_range("config.held_out.draws", config.held_out.draws, 1, 10_000)
-    return SongSettings(config.train.batch_size, config.seed, **config.data)
+    return LatentSettings(config.train.batch_size, config.seed, **config.data)
 
 
 def write_scores(scores: dict, name: str, folder: Path, say: Say) -> dict:
@@ -174,13 +191,6 @@ def _weighed_sum(weight: jax.Array, figure: jax.Array) -> jax.Array:
     return jnp.sum(weight * figure) if figure.ndim == 2 else jnp.einsum("bt,btk->k", weight, figure)
 
 
-def stop_nats(stop_logit: jax.Array, mask: jax.Array, ends: jax.Array) -> jax.Array:
-    """-log of the chance given to what is so, (B, T): the last bar of the mask ends the song where `ends`."""
-    following = jnp.pad(mask[:, 1:], ((0, 0), (0, 1)))
-    is_last = (mask > following) & (ends[:, None] > 0)
-    return -jax.nn.log_sigmoid(jnp.where(is_last, stop_logit, -stop_logit))
-
-
 def objective(sums: Sums, bars_per_batch: float, prior: TrainablePrior) -> tuple[jax.Array, Metrics]:
     """What training minimises, and the terms to log.
 
@@ -215,31 +225,8 @@ def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> di
     return fit_one_gaussian(latents.mu[rows], latents.log_var[rows], counts)
 
 
-def choose_songs(corpus: Corpus, settings: SongSettings, say: Say) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """The songs to train on and to score, int64 (S,) each, and how many held-out ones are left out of the scores.
-
-    Raises:
-      UserError: there are none to train on, or none to score.
-    """
-    train, _ = usable_songs(corpus, TRAIN, settings)
-    scored, left_out = usable_songs(corpus, HELD_OUT, settings)
-    limits = f"from {settings.min_bars} to {settings.max_bars or 'any number of'} bars"
-    for songs, side in ((train, "training"), (scored, "held-out")):
-        if not len(songs):
-            raise UserError(
-                f"the corpus {corpus.folder} has no {side} song {limits}; change config.data.min_bars and max_bars, or"
-                " train the VAE on more music: an MDRNN needs a song to learn from and one held out of such lengths"
-            )
-    short, long = left_out["too_short"], left_out["too_long"]
-    say(
-        f"corpus {corpus.folder}: {len(train)} training songs {limits}; {len(scored)} held-out songs are scored,"
-        f" {short} too short and {long} too long are not"
-    )
-    return train, scored, left_out
-
-
 def _open_codec(folder: str) -> BarCodec:
-    if not folder or not Path(folder).is_dir():
+    if not folder or not fetched(folder).is_dir():
         raise UserError(
             f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
             " --config=vae --workdir=DIR), or name another."

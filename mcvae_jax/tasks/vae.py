@@ -1,8 +1,6 @@
 """The bar VAE as a task: corpus -> batches of bars, ELBO sums and objective, held-out results."""
 
-import hashlib
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +11,6 @@ import numpy as np
 
 from mcvae_jax.batches.bars import BarBatches, DataSettings, check_shifts, distinct_batches
 from mcvae_jax.command import check_range
-from mcvae_jax.corpus.build import ensure_corpus
-from mcvae_jax.corpus.few import lacking
-from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
@@ -29,7 +24,7 @@ from mcvae_jax.models.vae import VAE, Dropout, draw_noise, init
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.layers import applied
-from mcvae_jax.training import processes
+from mcvae_jax.tasks.corpus import check_pitches, corpus_facts, training_corpus
 from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Placed, Sums, Task
 
@@ -85,21 +80,11 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
       UserError: a field of the config that cannot work, before any work.
     """
     settings = read_settings(config)
-    folder = config.corpus_folder or default_folder(settings.corpus)
-    corpus = processes.made_once(
-        "corpus", lambda: ensure_corpus(settings.corpus, folder, progress=say), lambda: Corpus.open(folder)
-    )
-    if missing := lacking(corpus.sides, corpus.settings):
-        raise UserError(f"no VAE can be trained on the corpus {corpus.folder}: {missing}")
+    corpus = training_corpus(kind, config, settings.corpus, say)
     vae = make_vae(config.model, corpus.steps_per_bar)
     held_out = len(corpus.bars(HELD_OUT))
-    _check_pitches(vae, corpus)
+    check_pitches(vae.pitches, corpus)
     size = min(1024, config.held_out.bars, held_out)
-    say(
-        f"corpus {corpus.folder}: {len(corpus.bars(TRAIN))} training bars, {held_out} held-out bars,"
-        f" identity {corpus.identity[:12]}"
-    )
-    data = {"corpus": str(corpus.folder), "identity": corpus.identity, "songs": len(corpus)} | bar_facts(corpus)
     return Task(
         init=lambda key: init(vae, key),
         sums=make_sums(vae, settings.dropout, settings.loss, settings.token_weights),
@@ -108,32 +93,8 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         batch=BarBatches(corpus, corpus.songs(TRAIN), settings.data),
         held_out_batches=lambda: distinct_batches(corpus, HELD_OUT, size, config.held_out.bars),
         finish=lambda params, folder, say: finish(BarCodec(vae, params), corpus, config.held_out, folder, say),
-        data=data,
+        data=corpus_facts(corpus),
     )
-
-
-def _check_pitches(vae: VAE, corpus: Corpus) -> None:
-    """UserError where a corpus holds a pitch to which the VAE gives no probability."""
-    pitches = corpus.distinct[corpus.distinct < NOTE_OFF]
-    low, high = int(pitches.min(initial=vae.max_pitch)), int(pitches.max(initial=vae.min_pitch))
-    if low < vae.min_pitch or high > vae.max_pitch:
-        raise UserError(
-            f"the corpus {corpus.folder} holds pitches from {low} to {high}, and config.model.min_pitch and max_pitch"
-            f" are {vae.min_pitch} and {vae.max_pitch}; give config.corpus.min_pitch and max_pitch the same bounds"
-        )
-
-
-def default_folder(settings: CorpusSettings) -> Path:
-    """Where a corpus is kept when the config does not say: corpora/, by its source and a hash of its settings.
-
-    A field that came later changes no name where it has its first default, so that earlier runs find their corpus.
-    """
-    name = re.sub(r"\W+", "-", Path(settings.source).name).strip("-") or "corpus"
-    text = repr(settings)
-    for later in (", max_moved=1.0", ", steps_per_bar=16"):
-        text = text.replace(later, "")
-    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-    return Path("corpora") / f"{name}-{digest}"
 
 
 def make_sums(

@@ -19,6 +19,7 @@ import numpy as np
 from mcvae_jax import stopping, versions
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import names_in
@@ -108,11 +109,16 @@ def train(
     Raises:
       UserError: the config, the workdir or its checkpoints do not fit, or an update was not finite.
     """
-    check_start(config, folder, init_from)
     first = processes.is_first()
-    workdir = Workdir(folder)
+    with mounted(folder, say, is_first=first) as place:
+        check_start(config, place, init_from)
+        return _train_in(place, task, config, say, Record(config.to_dict(), task.data, init_from, command, code))
+
+
+def _train_in(folder: Path, task: Task, config: Any, say: Say, record: Record) -> Outcome:
+    """The same in a folder of this machine."""
+    first, workdir = processes.is_first(), Workdir(folder)
     with stopping.watched(), workdir.locked() if first else contextlib.nullcontext():
-        record = Record(config.to_dict(), task.data, init_from, command, code)
         record = processes.made_once("record", lambda: workdir.claim(record, say), workdir.read)
         with Checkpoints(workdir.checkpoints, run=record._asdict()) as checkpoints, _going_on(checkpoints):
             layout = parallel.make_layout(config.train.parallel)

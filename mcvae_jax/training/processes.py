@@ -24,6 +24,7 @@ from jax.experimental import multihost_utils
 from mcvae_jax import stopping
 from mcvae_jax.command import end_now, platform_mistake
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage import buckets
 from mcvae_jax.training.peers import Peers, ProcessLost, say
 from mcvae_jax.training.rollcall import call, free_port, listen, roll_call
 
@@ -102,7 +103,19 @@ def joined(how: str, seconds: float = SECONDS, facts: dict[str, Any] | None = No
 def by_first(name: str, make: Callable[[], Any]) -> Any:
     """make() of the first process, as JSON, for all: the others wait for it. All must call it in the same order."""
     peers = _all()
-    return make() if peers is None else peers.by_first(name, make)
+    if peers is None:
+        return make()
+    made = peers.by_first(name, lambda: _pushed(make))
+    if not is_first():
+        buckets.refresh()
+    return made
+
+
+def _pushed(make: Callable[[], Made]) -> Made:
+    """make(), and what it wrote into a bucket is there."""
+    made = make()
+    buckets.flush()
+    return made
 
 
 def made_once(name: str, make: Callable[[], Made], read: Callable[[], Made]) -> Made:

@@ -29,6 +29,8 @@ def write_results(
     task: Task, layout: parallel.Layout, workdir: Workdir, checkpoints: Checkpoints, steps: int, say: Say
 ) -> None:
     """What the task says of its best parameters, the learning curve, and last of all the summary."""
+    processes.by_first("checkpoints", checkpoints.wait)
+    checkpoints.reload()
     wanted = jax.eval_shape(task.init, jax.random.key(0))
     best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
     processes.by_first("results", lambda: _write(task, workdir, best, steps, say))

@@ -5,7 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mcvae_jax.batches.songs import SongBatches, SongSettings, held_out_batches, padded_length, usable_songs
+from mcvae_jax.batches.songs import (
+    LatentSettings,
+    SongBatches,
+    SongSettings,
+    latent_maker,
+    padded_length,
+    scored_batches,
+    token_maker,
+    usable_songs,
+    whole_songs,
+)
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents
 from mcvae_jax.music.tokens import NO_EVENT
@@ -27,6 +37,7 @@ def make_corpus(lengths=LENGTHS):
         lengths=np.asarray(lengths),
         folder="corpus",
         songs=lambda side: np.flatnonzero(sides == side),
+        song=lambda i: tokens[offsets[i] : offsets[i + 1]],
     )
 
 
@@ -40,12 +51,13 @@ def make_latents(corpus):
     return Latents(mu, -mu, rows, LOWEST)
 
 
-def make_batches(lengths=LENGTHS, **fields):
+def make_batches(lengths=LENGTHS, make=None, **fields):
     corpus = make_corpus(lengths)
     settings = SongSettings(
         **{"batch_size": 8, "lowest_shift": LOWEST, "highest_shift": HIGHEST, "min_bars": 1} | fields
     )
-    return SongBatches(corpus, make_latents(corpus), np.arange(len(lengths)), settings)
+    maker = make(corpus) if make else latent_maker(corpus, make_latents(corpus))
+    return SongBatches(corpus, np.arange(len(lengths)), settings, maker)
 
 
 def songs_of(batch):
@@ -141,15 +153,30 @@ def test_whole_songs_end():
 
 def test_held_out_songs_are_whole_as_they_stand_and_each_once():
     corpus = make_corpus()
-    songs, nats = np.arange(5, 50), np.arange(45) * 10.0
-    batches = list(held_out_batches(corpus, make_latents(corpus), songs, nats, 8))
+    songs = np.arange(5, 50)
+    pieces = whole_songs(corpus, songs)
+    batches = list(scored_batches(pieces, 8, latent_maker(corpus, make_latents(corpus))))
     rows = [row for batch in batches for row in songs_of(batch)]
     assert sorted(rows) == [(i, 0, 0, LENGTHS[i]) for i in songs]
     assert sorted(np.concatenate([batch["index"] for batch in batches])) == list(range(48))
-    for batch in batches:
-        there = batch["weight"] > 0
-        np.testing.assert_array_equal(batch["reconstruction"][there], (batch["mu"][there, 0, 0] - 5) * 10)
+    assert [piece.bars for piece in pieces] == sorted(LENGTHS[songs])
     assert {batch["mask"].shape for batch in batches} <= {(8, n) for n in (32, 64, 128, 256)}
+
+
+def test_batches_of_tokens_hold_the_same_pieces():
+    """As those of latents do: the same songs, transposed and cut alike."""
+    latents, tokens = make_batches(window=20), make_batches(make=token_maker, window=20)
+    for step in (0, 7, 40):
+        batch = tokens(step)
+        assert batch["bars"].dtype == np.uint8 and batch["bars"].shape == (8, 20, 16)
+        rows = songs_of(latents(step))
+        for n, (song, shift, first, bars) in enumerate(rows):
+            expected = np.full((bars, 16), NO_EVENT)
+            expected[:, 0], expected[:, 1] = 3 + song % 100 + shift, 9 + song % 100 + shift
+            np.testing.assert_array_equal(batch["bars"][n, :bars], expected)
+            assert batch["first"][n] == first and not batch["bars"][n, bars:].any()
+        for name in ("mask", "ends", "weight", "index"):
+            np.testing.assert_array_equal(batch[name], latents(step)[name])
 
 
 def test_songs_too_short_or_too_long_are_left_out_and_counted():
@@ -177,4 +204,4 @@ def test_padded_lengths():
 )
 def test_settings_that_cannot_work_are_one_line(fields, said):
     with pytest.raises(UserError, match=said):
-        SongSettings(8, **fields)
+        LatentSettings(8, **fields)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mcvae_jax.corpus import clean as clean_module
-from mcvae_jax.corpus.clean import clean, content_hash, most_similar, note_shingles, song_content, split_side
+from mcvae_jax.corpus.clean import clean, content_hash, song_content, split_side
 from mcvae_jax.corpus.read import Song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
@@ -153,6 +153,34 @@ def test_no_key_is_preferred_among_copies():
     assert 10 < shifts.count("1") < 50
 
 
+def test_the_same_tune_at_another_speed_or_with_small_changes_is_one():
+    """Of each tune the shortest version stays; the changed ones are named apart from those that are the same."""
+    songs, twins = [], {}
+    for i, notes in enumerate(tunes(12, notes=60)):
+        changed = [(a, b, p + (n in (9, 31))) for n, (a, b, p) in enumerate(notes)]
+        versions = {"plain": notes, "slow": [(2 * a, 2 * b, p) for a, b, p in notes], "changed": changed}
+        twins |= {f"{i}.{name}": i for name in versions}
+        songs += [song(f"{i}.{name}", version, shift=n) for n, (name, version) in enumerate(versions.items())]
+    cleaned = clean(songs, SETTINGS)
+    assert sorted(twins[s.name] for s in cleaned.songs) == list(range(12))
+    assert not any(s.name.endswith("slow") for s in cleaned.songs)
+    assert {skip.reason for skip in cleaned.dropped} == {clean_module.NEAR_DUPLICATE} and len(cleaned.dropped) == 24
+    assert all(twins[skip.name] == twins[skip.detail.removeprefix("the same as ")] for skip in cleaned.dropped)
+    assert len(clean(songs, CorpusSettings("test", alike="windows")).songs) == 36
+
+
+def test_a_held_out_song_at_half_the_speed_of_a_training_song_is_not_scored():
+    notes = tunes(40, notes=60)
+    songs = [song(f"{i}.1", n) for i, n in enumerate(notes)]
+    songs += [song(f"{i}.2", [(2 * a, 2 * b, p) for a, b, p in n]) for i, n in enumerate(notes)]
+    for alike, excluded in (("edits", True), ("windows", False)):
+        cleaned = clean(songs, CorpusSettings("test", dedupe="file", held_out=0.3, alike=alike))
+        sides = sides_by_name(cleaned)
+        apart = [i for i in range(40) if TRAIN in (sides[f"{i}.1"], sides[f"{i}.2"]) != (TRAIN, TRAIN)]
+        assert len(apart) > 8
+        assert all((EXCLUDED in (sides[f"{i}.1"], sides[f"{i}.2"])) == excluded for i in apart)
+
+
 def test_a_book_of_tunes_is_no_duplicate_of_itself():
     songs = [song(f"book#{i}", notes, checksum="book") for i, notes in enumerate(tunes(5))]
     assert len(clean(songs, SETTINGS).songs) == 5
@@ -215,9 +243,9 @@ def test_the_song_that_fills_a_side_is_one_that_can_be_scored():
     """Five of six songs are the same tune but for a note, so that only the sixth can be held out."""
     notes, other = tunes(2)
     alike = [song(str(i), [*notes[:i], (*notes[i][:2], notes[i][2] + 1), *notes[i + 1 :]]) for i in range(5)]
-    cleaned = clean([*alike, song("other", other)], CorpusSettings("test", held_out=1e-6))
+    cleaned = clean([*alike, song("other", other)], CorpusSettings("test", held_out=1e-6, dedupe="file"))
     assert cleaned.songs[cleaned.moved].name == "other" and sorted(cleaned.sides.tolist()) == [TRAIN] * 5 + [HELD_OUT]
-    assert clean(alike, CorpusSettings("test", held_out=1e-6)).moved == -1
+    assert clean(alike, CorpusSettings("test", held_out=1e-6, dedupe="file")).moved == -1
 
 
 def test_copies_of_the_song_that_fills_a_side_go_with_it():
@@ -261,7 +289,7 @@ def related_tunes(seed=3):
 def test_similarity_against_a_loop():
     notes = related_tunes()
     songs = [song(f"{i:02d}", n) for i, n in enumerate(notes)]
-    cleaned = clean(songs, CorpusSettings("test", held_out=0.4, max_similarity=0.5))
+    cleaned = clean(songs, CorpusSettings("test", held_out=0.4, max_similarity=0.5, alike="windows"))
     by_name = dict(zip((s.name for s in songs), notes, strict=True))
     training = [s.name for s, side in zip(cleaned.songs, cleaned.sides, strict=True) if side == TRAIN]
     seen = set()
@@ -284,34 +312,16 @@ def test_exclusion_moves_no_song_into_or_out_of_training():
     np.testing.assert_array_equal(strict == TRAIN, loose == TRAIN)
 
 
-def test_a_copy_across_a_leaky_split_has_similarity_one():
+@pytest.mark.parametrize("alike", ["edits", "windows"])
+def test_a_copy_across_a_leaky_split_has_similarity_one(alike):
     songs = [song(f"{i}.{shift}", n, shift) for i, n in enumerate(tunes(20) + tunes(5, 9, 3)) for shift in (0, 4)]
-    cleaned = clean(songs, CorpusSettings("test", dedupe="none", split="name", held_out=0.5, max_similarity=0.9))
+    cleaned = clean(
+        songs, CorpusSettings("test", dedupe="none", split="name", held_out=0.5, max_similarity=0.9, alike=alike)
+    )
     for i in np.flatnonzero(cleaned.sides == EXCLUDED):
         assert cleaned.similarity[i] == 1
         assert cleaned.songs[cleaned.nearest[i]].name.split(".")[0] == cleaned.songs[i].name.split(".")[0]
     assert (cleaned.sides == EXCLUDED).sum() >= 5
-
-
-def test_a_window_of_very_many_songs_counts_nowhere(monkeypatch):
-    monkeypatch.setattr(clean_module, "COMMON_SHINGLE", 2)
-    everywhere, twice, once = np.array([1, 2, 3], np.uint64)
-    train = [np.array([everywhere, twice]), np.array([everywhere, twice]), np.array([everywhere, once])]
-    similarity, nearest = most_similar([np.array([everywhere, twice, 9], np.uint64), np.array([everywhere])], train)
-    np.testing.assert_array_equal(
-        similarity, [0.5, 0]
-    )  # of (twice, 9) the first song has one; nothing is left of the other
-    np.testing.assert_array_equal(nearest, [0, -1])
-
-
-def test_windows_ignore_key_and_bar_lines_and_see_rhythm():
-    notes = tunes(1)[0]
-    plain = note_shingles(notes_to_bars(notes))
-    assert len(plain) == len(shingles_by_loop(notes)) == 33
-    np.testing.assert_array_equal(note_shingles(notes_to_bars([(a, b, p - 7) for a, b, p in notes], delay=9)), plain)
-    stretched = note_shingles(notes_to_bars([(2 * a, 2 * b, p) for a, b, p in notes]))
-    assert not np.intersect1d(plain, stretched).size
-    assert len(note_shingles(np.full((1, 16), 129, np.uint8))) == 0
 
 
 def test_wrong_settings_are_named():

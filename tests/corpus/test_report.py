@@ -99,8 +99,9 @@ def test_quantisation_by_hand():
 def test_excluded_songs_are_named_with_their_training_song():
     tune = [bar(*np.random.default_rng(1).integers(60, 72, 16)) for _ in range(3)]
     songs = [song(f"{i}", [*tune, bar(50 + i)]) for i in range(12)]
-    cleaned = clean(songs, CorpusSettings("s", held_out=0.4))
-    report = make_report(songs, cleaned, [], CorpusSettings("s", held_out=0.4))
+    settings = CorpusSettings("s", held_out=0.4, dedupe="file")
+    cleaned = clean(songs, settings)
+    report = make_report(songs, cleaned, [], settings)
     assert len(report["excluded"]) == report["split"]["excluded"]["songs"] > 0
     training = {cleaned.songs[i].name for i in np.flatnonzero(cleaned.sides == 0)}
     for leak in report["excluded"]:

@@ -101,7 +101,7 @@ def test_copies_by_set_and_by_song():
     found = compare_copies(sets, training, ["a", "b", "c", "d"], seed=0)
     assert found["copies"]["passages"] == {"value": 1, "interval": (1, 1)}
     assert found["copies"]["songs"] == [
-        {"bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "c", "shift": -5},
-        {"bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "a", "shift": 0},
+        {"written": 0, "bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "c", "shift": -5},
+        {"written": 1, "bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "a", "shift": 0},
     ]
     assert found["own"]["bars"]["value"] == 0 and found["own"]["songs"][0]["nearest"] == ""

@@ -13,14 +13,17 @@ from matplotlib.cbook import boxplot_stats
 from scipy import stats
 
 from experiments import thesis
+from experiments.published import claims as claims_module
 from experiments.published import figures, musicvae
 from experiments.published.claims import (
     UNCLEANED,
     WORKDIR,
+    against,
     claims,
     cleaning,
     controls,
     halfway,
+    mean_of,
     overview,
     spread,
     summarise,
@@ -179,7 +182,8 @@ def test_error_11_silence_wins_in_thesis_mode_and_is_last_by_the_two_sided_measu
     real = np.concatenate([s.scores[PUBLISHED] for s in scored if (s.method, s.bars) == (REAL, 5)])
     (quiet,) = (s for s in scored if s.method == SILENCE)
     assert np.mean(quiet.scores[PUBLISHED].min() > real) > 0.95
-    assert quiet.scores[BITS].max() < np.min([s.scores[BITS] for s in scored if s.method == REAL and s.bars == 5])
+    of_real = np.concatenate([s.scores[BITS] for s in scored if s.method == REAL and s.bars == 5])
+    assert quiet.scores[BITS].max() < of_real.min() or quiet.scores[BITS].min() > of_real.max()
     rows = overview(scored, 0)
     assert rows[-1]["method"] == SILENCE
     (drawn_alike,) = (row["wasserstein"] for row in rows if row["method"] == VAE_CONDITIONAL)
@@ -254,21 +258,46 @@ def test_what_follows_depends_on_the_numbers(scored):
     def shifted(by):
         return said(lambda s, v: v + by * (s.method == VAE_CONDITIONAL))
 
-    assert "Thesis mode: higher than real" in shifted(0.5) and "score nearly as silence" in shifted(0.9)
-    assert "Thesis mode: lower than real" in shifted(-0.5) and "silence" not in shifted(-0.5)
+    higher, lower = shifted(0.5), shifted(-0.5)
+    assert re.search(r"Thesis mode: higher \(by [\d.]+% to [\d.]+%\) than real", higher)
+    assert re.search(r"Thesis mode: lower \(by [\d.]+% to [\d.]+%\) than real", lower) and "silence" not in lower
+    assert re.search(r"mean bits, and [\d.]+ \([\d.]+ to [\d.]+\) away, where A and B are [\d.]+ \([\d.]+ to", lower)
+    assert "score nearly as silence" in shifted(0.9)
     same = said(lambda s, v: np.full_like(v, 0.5))
-    assert "Thesis mode: no clear difference" in same
+    assert "Thesis mode: not shown to differ from (by 0.0% to 0.0%) real songs" in same
 
 
-def test_cleaned_beside_uncleaned_counts_outliers():
+def test_scores_are_put_beside_others_by_the_interval_of_a_paired_test():
+    rng = np.random.default_rng(1)
+    real = rng.normal(30, 5, (40, 2))
+    for shift in (-3.0, 0.0, 3.0):
+        values = real + shift + rng.normal(0, 4, real.shape)
+        test = stats.ttest_rel(values.mean(axis=1), real.mean(axis=1))
+        low, high = test.confidence_interval(0.95)
+        expected = f"not shown to differ from (by {low:.1f} to {high:.1f})"
+        if shift:
+            ends = sorted((abs(low), abs(high)))
+            expected = f"{'higher' if shift > 0 else 'lower'} (by {ends[0]:.1f} to {ends[1]:.1f}) than"
+        assert against(values, real, ".1f") == expected and (test.pvalue < 0.05) == bool(shift)
+    low, high = stats.t.interval(0.95, 39, real.mean(), stats.sem(real.mean(axis=1)))
+    assert mean_of(real, ".2f") == f"{real.mean():.2f} ({low:.2f} to {high:.2f})"
+    assert mean_of(np.ones((3, 2)), ".1f") == "1.0 (1.0 to 1.0)"
+
+
+def test_cleaned_beside_uncleaned_counts_outliers(monkeypatch):
+    monkeypatch.setattr(claims_module, "RESAMPLES", 1000)
+
     def of(model, extreme):
         values = np.array([*range(20), *extreme], float)
         return [Scored(model, MCVAE_FREE, 5, alpha, dict.fromkeys(MEASURES, values)) for alpha in ALPHAS]
 
-    found = cleaning(of(WORKDIR, [5, 6]) + of(UNCLEANED, [90, -90]))
+    found = cleaning(of(WORKDIR, [5, 6]) + of(UNCLEANED, [90, -90]), 0)
     assert "; uncleaned: mean 8.6, 10 outliers of 110" in found["corrected"]
     assert "cleaned: mean 9.1, 0 outliers of 110" in found["corrected"].split(";")[0]
-    assert "fewer outliers in thesis mode, fewer in bits" in found["follows"]
+    unsure = r"not shown to have more or fewer outliers \(-10, -\d+ to \+0\)"
+    assert re.search(f"in thesis mode {unsure}, in bits {unsure}", found["follows"])
+    many = cleaning(of(WORKDIR, [5, 6]) + of(UNCLEANED, [90, -90, 95, -95]), 0)["follows"]
+    assert re.search(r"in thesis mode fewer outliers \(-20, -\d+ to -\d+\)", many)
 
 
 def test_at_a_half_the_mcvae_is_put_beside_both_blends_and_the_vae():
@@ -280,9 +309,11 @@ def test_at_a_half_the_mcvae_is_put_beside_both_blends_and_the_vae():
         for alpha, value in ((0.3, 0.9), (0.5, at_half))
     ]
     found = halfway(sets, WORKDIR)
-    assert found["thesis mode"] == "MCVAE 40.0%, VAE 10.0%, published 20.0%, honest 40.0%"
-    assert "MCVAE: higher than the published, no clear difference from the honest" in found["follows"]
-    assert "; VAE: lower than the published, lower than the honest" in found["follows"]
+    means = re.findall(r"(\w+) ([\d.]+%) \(", found["thesis mode"])
+    assert means == [("MCVAE", "40.0%"), ("VAE", "10.0%"), ("published", "20.0%"), ("honest", "40.0%")]
+    higher, lower = (f"{way} (by {by} to {by}) than" for way, by in (("higher", "20.0%"), ("lower", "10.0%")))
+    assert f"MCVAE: {higher} the published, not shown to differ from (by 0.0% to 0.0%) the honest" in found["follows"]
+    assert f"; VAE: {lower} the published, lower (by 30.0% to 30.0%) than the honest" in found["follows"]
     assert halfway(sets, UNCLEANED)["thesis mode"] == "not measured"
 
 

@@ -6,8 +6,10 @@ import inspect
 import numpy as np
 import pytest
 
-from mcvae_jax.models import mdrnn
+from mcvae_jax.models import mdrnn, note_lstm
 from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch
+from mcvae_jax.models.joint import composer as joint_composer
+from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.latent_composer import BarByBar, FreeRun, LatentComposer
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
@@ -41,6 +43,16 @@ def an_ngram():
     return NGramComposer(NGrams.fit(tunes([12] * 6, seed=5), 3, "kneser_ney"), "Kneser-Ney 3-gram")
 
 
+def a_note_lstm():
+    model = note_lstm.NoteModel(note_lstm.NoteLSTM(units=6, layers=2))
+    return note_lstm.NoteComposer(model, random_params(model.init, 1.0))
+
+
+def a_joint():
+    network = JointMCVAE(latent=3, components=2, encoder_units=6, units=6, layers=1, decoder_units=6, memory=12)
+    return joint_composer.JointComposer(network, random_params(functools.partial(joint_composer.init, network), 0.8))
+
+
 def copying(model):
     """A switch that copies in about half of the bars."""
     of_new = np.full(PHRASE, 1.0, np.float32)
@@ -54,6 +66,8 @@ MODELS = {
     "bar by bar": lambda: BarByBar(a_codec()),
     "free run": lambda: FreeRun(a_codec()),
     "n-gram": an_ngram,
+    "note LSTM": a_note_lstm,
+    "joint": a_joint,
     "copying composer": lambda: copying(a_composer()),
     "copying n-gram": lambda: copying(an_ngram()),
 }
@@ -152,7 +166,10 @@ def test_without_a_number_of_bars_every_song_ends(model):
     songs = model.go_on(seeds, keys, None, WILD, max_bars=4)
     lengths = [len(song) for song in songs]
     assert min(lengths) >= 1 and max(lengths) <= 4 and all(song.shape[1:] == (16,) for song in songs)
-    if isinstance(model, LatentComposer) and MEMORY in model.abilities:  # the one that says where a song ends
+    says_so = isinstance(model, LatentComposer) and MEMORY in model.abilities
+    if isinstance(model, joint_composer.JointComposer):  # with a number of bars it composes others, towards its end
+        assert len(set(lengths)) > 1
+    elif says_so or isinstance(model, note_lstm.NoteComposer):  # those that say where a song ends
         assert len(set(lengths)) > 1
         whole = model.go_on(seeds, keys, 4, WILD)
         assert all(np.array_equal(song, long[: len(song)]) for song, long in zip(songs, whole, strict=True))

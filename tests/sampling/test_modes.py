@@ -1,10 +1,12 @@
 """Every mode of sampling on tiny models: shapes, what is given, determinism, and songs alone and among others."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -41,6 +43,12 @@ def composer(runs):
 def seed_of(bars, number=0):
     tokens = np.random.default_rng(number).integers(50, 130, (bars, 16)).astype(np.uint8)
     return Seed(tokens, Setting(90.0, (2, 4), "G"), f"Tune {number}", bars, ())
+
+
+def part_of(seed, first, bars):
+    """A seed of which the model reads so many bars from `first` on."""
+    before, read, after = np.split(seed.bars, [first, first + bars])
+    return seed._replace(bars=read, unread=(before, after))
 
 
 def same(a, b):
@@ -87,6 +95,50 @@ def test_continue_keeps_the_seed_and_its_setting(composer):
         assert song.given.tolist() == [True] * n + [False] * 5 and song.setting == seed.setting
     assert not np.array_equal(songs[0].bars, songs[1].bars)
     assert same(modes.continue_(composer, seeds[1], 5, 1, WILD, first=4), songs[3:])
+
+
+def test_the_whole_tune_stands_before_what_is_composed(composer):
+    tune = seed_of(60)
+    (song,) = modes.continue_(composer, part_of(tune, 28, 32), 25, 1, WILD)
+    assert np.array_equal(song.bars[:60], tune.bars) and song.given.tolist() == [True] * 60 + [False] * 25
+    (read_alone,) = modes.continue_(composer, tune._replace(bars=tune.bars[28:]), 25, 1, WILD)
+    assert np.array_equal(song.bars[60:], read_alone.bars[32:])  # what it does not read changes nothing
+    (from_the_start,) = modes.continue_(composer, part_of(tune, 0, 32), 25, 1, WILD)
+    assert np.array_equal(from_the_start.bars[:32], tune.bars[:32]) and len(from_the_start.bars) == 57
+
+
+def test_song_n_differs_between_tunes_and_is_the_same_after_the_same_tune(composer):
+    """A model whose repeats depend on the key alone: by chance half of the bars agree, and one song in 2^20 does."""
+    model = Tossing(composer)
+    songs = modes.continue_(model, [seed_of(4, number) for number in range(20)], 20, 1, WILD)
+    alone = [modes.continue_(model, seed_of(4, number), 20, 1, WILD)[0] for number in range(20)]
+    heads = np.array([song.bars[4:, 0] for song in alone])  # song number 1 after 20 tunes
+    assert len(set(map(bytes, heads))) == 20
+    agreement = np.mean([np.mean(a == b) for a, b in itertools.combinations(heads, 2)])
+    assert abs(agreement - 0.5) < 0.05
+    assert np.array_equal(modes.continue_(model, seed_of(4), 20, 1, WILD, first=7)[0].bars[4:], heads_of(model, 7))
+    assert not np.array_equal(songs[5].bars[4:], alone[5].bars[4:])  # another number after the same tune
+    same_tune = seed_of(4)._replace(title="under another name")
+    assert np.array_equal(modes.continue_(model, same_tune, 20, 1, WILD)[0].bars[4:, 0], heads[0])
+
+
+class Tossing:
+    """A composer of bars of one pitch, 0 or 1, that a coin of its key tells."""
+
+    def __init__(self, composer):
+        self.composer = composer
+
+    def __getattr__(self, name):
+        return getattr(self.composer, name)
+
+    def go_on(self, seeds, keys, bars, settings, max_bars=128):
+        tossed = [jax.random.bernoulli(key, 0.5, (bars, 1)) for key in keys]
+        return [np.asarray(np.broadcast_to(coins, (bars, 16)), np.uint8) for coins in tossed]
+
+
+def heads_of(model, number):
+    """What song `number` after tune 0 is, whatever else was asked for."""
+    return modes.continue_(model, [seed_of(4)], 20, 9, WILD)[number - 1].bars[4:]
 
 
 def test_the_seed_is_read_as_a_draw_from_q(composer):
@@ -145,6 +197,18 @@ def test_infill_changes_the_missing_bars_alone(composer):
     assert len({song.bars[missing].tobytes() for song in songs}) == 3
     again = modes.infill(composer, seed, "1,5-8,12", 1, WILD, first=3)
     assert same(again, songs[2:])
+
+
+def test_infill_keeps_the_bars_that_the_model_does_not_read(composer):
+    tune = seed_of(20)
+    (song,) = modes.infill(composer, part_of(tune, 6, 10), "8-9", 1, WILD)
+    assert np.flatnonzero(~song.given).tolist() == [7, 8] and len(song.bars) == 20
+    assert np.array_equal(song.bars[song.given], tune.bars[song.given])
+    (alone,) = modes.infill(composer, tune._replace(bars=tune.bars[6:16]), "2-3", 1, WILD)
+    assert np.array_equal(song.bars[7:9], alone.bars[1:3])
+    for missing in ("6", "16-17", "8,18"):
+        with pytest.raises(UserError, match=f"^missing='{missing}': the model reads bars 7 to 16 of the song"):
+            modes.infill(composer, part_of(tune, 6, 10), missing, 1, WILD)
 
 
 @pytest.mark.parametrize("text, gaps", [("5-8", [(4, 8)]), ("9-12,3", [(2, 3), (8, 12)]), (" 1 - 12 ", [(0, 12)])])

@@ -54,6 +54,11 @@ def test_the_last_and_the_first_bars(tmp_path):
     assert first.bars[:, ::4].ravel().tolist() == [60 + q for q in range(8)]
     assert np.all(np.delete(last.bars, np.s_[::4], axis=1) == NO_EVENT)
     assert (last.total, last.title, last.notes) == (6, "a", ())
+    whole = read_seed(path, 9).bars
+    for seed in (last, first):
+        assert np.array_equal(np.concatenate([seed.before, seed.bars, seed.after]), whole)
+    assert (len(last.before), len(first.before)) == (4, 0) and np.array_equal(last.up_to_here, whole)
+    assert np.array_equal(first.up_to_here, whole[:2])
 
 
 def test_tempo_metre_and_key_are_kept(tmp_path):

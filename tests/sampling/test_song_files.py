@@ -14,7 +14,7 @@ from mcvae_jax import versions
 from mcvae_jax.corpus.read import read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.bars import bars_to_score
+from mcvae_jax.music.bars import bars_to_score, bars_to_tokens
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.preview import render_wav
@@ -44,6 +44,16 @@ def starting_at(step):
     tokens = np.full(64, NO_EVENT, np.uint8)
     tokens[step::5] = 60 + np.arange(len(tokens[step::5])) % 9
     return tokens.reshape(-1, 16)
+
+
+def test_the_picture_of_a_long_song_shows_where_the_composed_bars_begin(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(results, "draw_pianoroll", lambda axis, tokens, *_, **told: seen.append((tokens, told)))
+    songs = [song_of(random_bars(n, bars), given=given) for n, bars, given in ((0, 90, 60), (2, 90, 0), (4, 70, 70))]
+    results.draw_songs(songs, tmp_path / "songs.png")
+    for (tokens, told), song, first in zip(seen, songs, (26, 0, 0), strict=True):
+        assert told["first_bar"] == first + 1
+        assert np.array_equal(tokens, bars_to_tokens(song.bars[first : first + results.SEEN_BARS]))
 
 
 def notes_of(bars):

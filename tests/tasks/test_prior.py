@@ -18,7 +18,6 @@ from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.mdrnn import MDRNN, Dropout
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.options import load_config
-from mcvae_jax.tasks.prior import stop_nats
 from mcvae_jax.training import loop
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
@@ -106,16 +105,6 @@ def test_the_terms_by_hand_for_a_mixture_that_is_known():
     np.testing.assert_allclose(sums["responsibility"], np.exp(by_component - logsumexp(by_component)), rtol=1e-4)
     np.testing.assert_allclose(sums["mixture_entropy"], np.log(2), rtol=1e-5)
     np.testing.assert_allclose(sums["stop"], -np.log(expit(0.7)), rtol=1e-5)
-
-
-def test_only_the_last_bar_of_a_song_that_ends_is_the_last():
-    logit = np.full((3, 4), 2.0, np.float32)
-    mask = np.array([[1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]], np.float32)
-    nats = stop_nats(logit, mask, np.array([1, 1, 0], np.float32))
-    last, other = -np.log(expit(2.0)), -np.log(expit(-2.0))
-    expected = [[other, last], [other] * 3 + [last], [other] * 4]
-    for row, wanted in zip(np.asarray(nats), expected, strict=True):
-        np.testing.assert_allclose(row[: len(wanted)], wanted, rtol=1e-6)
 
 
 def test_the_rate_is_the_kl_where_the_prior_is_forced_to_the_standard_normal():

@@ -8,17 +8,21 @@ import numpy as np
 import optax
 import pytest
 
+from mcvae_jax.corpus.build import what_changed
+from mcvae_jax.corpus.datasets import DATA_SETS
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.vae import Dropout
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.storage.workdir import Record, Workdir
-from mcvae_jax.tasks import vae as vae_task
+from mcvae_jax.tasks.corpus import check_pitches, default_folder
+from mcvae_jax.trained import find_corpus
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
-from tests.small_models import save_corpus
+from tests.small_models import edit_json, save_corpus
 from tests.vae_layouts import make_task
 
 CONFIG = Path(__file__).parents[2] / "configs" / "vae.py"
@@ -85,9 +89,9 @@ def test_pitches_that_a_model_cannot_say_are_refused(tmp_path):
     config.data.min_pitch, config.data.max_pitch = 50, 65
     corpus = save_corpus(tmp_path / "corpus")
     with pytest.raises(UserError, match="holds pitches from 50 to 70, and config.model.min_pitch .* are 50 and 65"):
-        vae_task._check_pitches(make_vae(config.model), corpus)
+        check_pitches(make_vae(config.model).pitches, corpus)
     config.model.max_pitch = 70
-    vae_task._check_pitches(make_vae(config.model), corpus)
+    check_pitches(make_vae(config.model).pitches, corpus)
 
 
 def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
@@ -106,8 +110,45 @@ def test_a_run_from_before_the_encodings_goes_on_as_what_it_was(tmp_path):
         workdir.check(old | {"corpus": old["corpus"] | {"steps_per_bar": 12}})
 
 
+def test_a_run_from_before_tunes_were_compared_at_any_speed_goes_on_as_it_was(tmp_path):
+    """Its command refuses the new default by name; its corpus says how it compared, also where it must be rebuilt."""
+    old, new = smoke_config().to_dict(), smoke_config().to_dict()
+    del old["corpus"]["alike"]
+    workdir = Workdir(tmp_path / "run")
+    workdir.claim(Record(old, {"corpus": str(tmp_path / "gone"), "identity": "0" * 32}, "", ""))
+    (workdir.checkpoints / "5").mkdir(parents=True)
+    with pytest.raises(UserError, match='corpus.alike: "windows" -> "edits"'):
+        workdir.check(new)
+    workdir.check(new | {"corpus": new["corpus"] | {"alike": "windows"}})
+    with pytest.raises(UserError, match="this builds it again: .* --alike=windows"):
+        find_corpus(workdir.read().data, tmp_path / "run")
+
+
+def test_a_corpus_from_before_is_opened_as_it_is_and_not_taken_for_a_new_one(tmp_path):
+    corpus = save_corpus(tmp_path / "corpus")
+    edit_json(tmp_path / "corpus" / "corpus.json", lambda header: header["settings"].pop("alike"))
+    opened = Corpus.open(tmp_path / "corpus")
+    assert opened.identity == corpus.identity and opened.settings.alike == "windows"
+    assert "alike was 'windows', is 'edits'" in what_changed(opened, corpus.settings)
+
+
 def test_corpora_keep_their_folders():
-    """Names that earlier versions gave; another width is another folder."""
-    assert str(vae_task.default_folder(CorpusSettings("tunes"))) == "corpora/tunes-f7d5ff47"
-    folders = {vae_task.default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
+    """Names that earlier versions gave; another width, or way to compare tunes, is another folder."""
+    assert str(default_folder(CorpusSettings("tunes", alike="windows"))) == "corpora/tunes-f7d5ff47"
+    assert default_folder(CorpusSettings("tunes")) != Path("corpora/tunes-f7d5ff47")
+    folders = {default_folder(CorpusSettings("tunes", steps_per_bar=steps)) for steps in (12, 16, 24)}
     assert len(folders) == 3
+
+
+def test_a_run_records_the_terms_of_its_collection(tmp_path):
+    """Whose the music is stands in config.json; a wording that changes later refuses no run."""
+    config = smoke_config(tmp_path / "corpus")
+    task = kind_of(config.task).make_task(config, print)
+    assert task.data["licence"] == DATA_SETS["tunes"].licence and "citation" not in task.data
+    workdir = Workdir(tmp_path / "run")
+    record = Record(config.to_dict(), task.data, "", "")
+    workdir.claim(record)
+    (workdir.checkpoints / "5").mkdir(parents=True)
+    workdir.claim(record._replace(data=task.data | {"licence": "as it is worded now", "citation": "Somebody"}))
+    with pytest.raises(UserError, match="identity"):
+        workdir.claim(record._replace(data=task.data | {"identity": "another"}))

@@ -1,0 +1,65 @@
+"""An LSTM over the notes of whole songs (thesis 1.1.5, 1.1.6): a rival of the MCVAE with an exact likelihood.
+
+    python -m mcvae_jax.main --config=configs/note_lstm.py                 built-in fiddle tunes, a laptop
+    python -m mcvae_jax.main --config=configs/note_lstm.py:smoke           our own 23 tunes, under a minute
+    python -m mcvae_jax.main --config=configs/note_lstm.py:accelerator     a GPU or TPU
+    python -m mcvae_jax.main --config=configs/note_lstm.py --config.corpus.source=FOLDER --workdir=DIR   your own music
+
+Every field can be changed on the command line: --config.model.units=512.
+"""
+
+import runpy
+from pathlib import Path
+
+import ml_collections
+
+COMMON = runpy.run_path(str(Path(__file__).with_name("common.py")))  # found wherever the program is started
+PRESETS = ("default", "smoke", "accelerator")
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The config of one of PRESETS; ValueError for any other name."""
+    if preset not in PRESETS:
+        raise ValueError(f"configs/note_lstm.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    config = ml_collections.ConfigDict()
+    config.task = "note_lstm"
+    config.seed = 0  # of parameters, batches and noise
+
+    config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
+    config.corpus = corpus = COMMON["corpus"]()
+    config.data = data = COMMON["songs"](window=32)
+
+    config.model = model = ml_collections.ConfigDict()
+    model.units = 256  # of every LSTM layer
+    model.layers = 2
+    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+
+    config.dropout = dropout = ml_collections.ConfigDict()
+    dropout.hidden = 0.2  # share of every layer's outputs that is dropped
+
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=4e-3, decay_steps=1500)
+    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+
+    if preset == "smoke":
+        corpus.source = "tunes"
+        data.lowest_shift = data.highest_shift = 0
+        data.window = 16
+        model.units = 64
+        dropout.hidden = 0.0
+        optimizer.learning_rate = 1e-2
+        optimizer.warmup_steps = 10
+        optimizer.decay_steps = 150
+        train.steps = 150
+        train.batch_size = 8
+        train.log_every = 25
+        train.eval_every = train.save_every = 50
+    elif preset == "accelerator":
+        data.window = 64
+        model.units = 512
+        model.matmul_dtype = "bfloat16"
+        optimizer.warmup_steps = 200
+        optimizer.decay_steps = 6000
+        train.steps = 6000
+        train.batch_size = 64
+        train.eval_every = train.save_every = 500
+    return config

@@ -1,0 +1,171 @@
+"""What a musician asks of songs, as shares with intervals: key, leaps, loops, what comes back, and how they end.
+
+Each figure counts something in the bars of a song that follow its given ones, uint8 (n, T) with 0 <= given < n, out of
+all that could be so. Letters: n bars of a song, T steps of a bar, S songs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mcvae_jax.evaluation.sets import interval
+from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.tokens import NOTE_OFF, tokens_to_notes
+
+Songs = Sequence[np.ndarray]
+
+GIVEN = 8  # bars of a real song after which models go on
+LAGS = 16  # bars
+FIFTH, OCTAVE = 7, 12  # semitones
+
+MAJOR_SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
+# How well each pitch class fits a key, C major and C minor: Krumhansl and Kessler 1982, as in Krumhansl 1990, p. 30.
+PROFILES = np.array(
+    [
+        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
+    ]
+)
+
+
+class Counted(NamedTuple):
+    """So many out of so many."""
+
+    hits: float
+    of: float
+
+
+def pitch_class_steps(bars: np.ndarray) -> np.ndarray:
+    """For how many steps each pitch class sounds: float64 (12,)."""
+    start, end, pitch = tokens_to_notes(bars.reshape(-1))
+    return np.bincount(pitch % 12, end - start, minlength=12)
+
+
+def key_correlations(steps: np.ndarray) -> np.ndarray:
+    """How well each key fits what sounds, (12,): float64 (2, 12), major and minor by their tonics from C.
+
+    The correlation with the profile of the key (Krumhansl and Schmuckler, in Krumhansl 1990); 0 where all sound alike.
+    """
+    if np.ptp(steps) == 0:
+        return np.zeros((2, 12))
+    return np.array([[np.corrcoef(steps, np.roll(profile, key))[0, 1] for key in range(12)] for profile in PROFILES])
+
+
+def scale_of(bars: np.ndarray) -> np.ndarray | None:
+    """The diatonic scale that bars fit best, bool (12,) by pitch classes; None where no note sounds.
+
+    It holds most of what sounds. Where few pitch classes fit several scales, that of the key with the best correlation
+    is taken, major or natural minor. Modes have the scale of the major key with the same signature.
+    """
+    steps = pitch_class_steps(bars)
+    if not steps.any():
+        return None
+    within = np.array([steps[np.roll(MAJOR_SCALE, key)].sum() for key in range(12)])
+    major, minor = key_correlations(steps)
+    best = max(range(12), key=lambda key: (within[key], max(major[key], minor[(key + 9) % 12])))
+    return np.roll(MAJOR_SCALE, best)
+
+
+def out_of_key(song: np.ndarray, given: int) -> Counted:
+    """Notes outside the scale of the given bars; where none is given, outside that of the song itself."""
+    scale, notes = scale_of(song[:given] if given else song), song[given:][song[given:] < NOTE_OFF]
+    return Counted(0, 0) if scale is None else Counted(float(np.sum(~scale[notes % 12])), len(notes))
+
+
+def leaps(song: np.ndarray, given: int, over: int) -> Counted:
+    """Notes that are more than `over` semitones from the note before."""
+    start, _, pitch = tokens_to_notes(song.reshape(-1))
+    steps = np.abs(np.diff(pitch))[start[1:] >= given * song.shape[1]]
+    return Counted(float(np.sum(steps > over)), len(steps))
+
+
+def loops(song: np.ndarray, given: int) -> Counted:
+    """Bars within A-B-A-B, of two different bars."""
+    bars, within = distinct_bars(song)[1], np.zeros(len(song), bool)
+    for i in range(len(song) - 3):
+        a, b, c, d = bars[i : i + 4]
+        within[i : i + 4] |= a == c and b == d and a != b
+    return Counted(float(np.sum(within[given:])), len(song) - given)
+
+
+def ending(song: np.ndarray, given: int) -> Counted:
+    """Whether the last note is in the scale, begins a bar or its second half, and lasts a quarter or longer."""
+    scale = scale_of(song[:given] if given else song)
+    start, end, pitch = tokens_to_notes(song.reshape(-1))
+    if scale is None or not len(start) or start[-1] < given * song.shape[1]:
+        return Counted(0, 1)
+    strong = start[-1] % song.shape[1] in (0, song.shape[1] / 2)
+    long = end[-1] - start[-1] >= grid_of(song.shape[1]).quarter
+    return Counted(float(strong and long and scale[pitch[-1] % 12]), 1)
+
+
+def comes_back(song: np.ndarray, given: int, lag: int) -> Counted:
+    """Bars that are the same, note for note, as the bar `lag` before."""
+    bars = distinct_bars(song)[1]
+    here = np.arange(max(given, lag), len(song))
+    return Counted(float(np.sum(bars[here] == bars[here - lag])), len(here))
+
+
+ENDING = "ends on a long tone of the scale"
+FIGURES: Mapping[str, Callable[[np.ndarray, int], Counted]] = {
+    "notes out of the key": out_of_key,
+    "leaps over a fifth": lambda song, given: leaps(song, given, FIFTH),
+    "leaps over an octave": lambda song, given: leaps(song, given, OCTAVE),
+    "bars in A-B-A-B loops": loops,
+    ENDING: ending,
+}
+
+
+def musical_figures(real: str, sets: Mapping[str, Songs], given: int, seed: int, ended: bool = True) -> dict[str, Any]:
+    """Every figure of every set beside the real songs, as JSON.
+
+    Args:
+      real: the name of the real songs among the sets.
+      sets: songs of more bars than `given`. Where bars are given, song i of every set has those of song i of the real
+        ones, and what they differ by is resampled in pairs.
+      ended: whether songs end where they do by themselves; else how they end is left out.
+
+    Returns: 'given', 'real', and by name 'sets', each with 'songs', 'figures' by name and 'lags' (of 1, 2, ... bars).
+      A figure has 'value' and 'interval', None where nothing could be counted, and 'beyond', the same of how much more
+      it is than that of the real songs.
+    """
+    asked = {name: count for name, count in FIGURES.items() if ended or name != ENDING}
+    counts = {name: {f: _counts(songs, given, count) for f, count in asked.items()} for name, songs in sets.items()}
+    by_lag = [lambda song, given, lag=lag: comes_back(song, given, lag) for lag in range(1, LAGS + 1)]
+    found = {}
+    for name, songs in sets.items():
+        figures = {}
+        for figure, own in counts[name].items():
+            beyond = _beyond(own, counts[real][figure], given > 0, seed)
+            figures[figure] = _share(own, seed) | {"beyond": beyond}
+        lags = [_share(_counts(songs, given, count), seed) for count in by_lag]
+        found[name] = {"songs": len(songs), "figures": figures, "lags": lags}
+    return {"given": given, "real": real, "sets": found}
+
+
+def _counts(songs: Songs, given: int, count: Callable[[np.ndarray, int], Counted]) -> np.ndarray:
+    """float64 (S, 2): `Counted` of each song."""
+    return np.array([count(song, given) for song in songs], np.float64)
+
+
+def _ratio(counts: np.ndarray) -> float:
+    hits, of = counts.sum(axis=0)
+    return float(hits / max(of, 1))
+
+
+def _share(counts: np.ndarray, seed: int) -> dict[str, Any]:
+    if not counts[:, 1].any():
+        return {"value": None, "interval": None}
+    return {"value": _ratio(counts), "interval": interval(lambda i: _ratio(counts[i]), [len(counts)], seed)}
+
+
+def _beyond(counts: np.ndarray, real: np.ndarray, paired: bool, seed: int) -> dict[str, Any]:
+    if not counts[:, 1].any() or not real[:, 1].any():
+        return {"value": None, "interval": None}
+    if paired:
+        low_high = interval(lambda i: _ratio(counts[i]) - _ratio(real[i]), [len(counts)], seed)
+    else:
+        low_high = interval(lambda i, j: _ratio(counts[i]) - _ratio(real[j]), [len(counts), len(real)], seed)
+    return {"value": _ratio(counts) - _ratio(real), "interval": low_high}

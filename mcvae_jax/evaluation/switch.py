@@ -1,0 +1,39 @@
+"""The copy switch of a corpus: fitted to its training songs under n-grams that have not seen them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mcvae_jax.models.copying import Copying, Switch, fit_switch
+from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.song_model import EXACT, SongModel, Weighed, bars_of
+
+ORDER, FOLDS = 5, 2
+
+
+def corpus_switch(training: Sequence[np.ndarray], seed: int = 0) -> Switch:
+    """A switch for any model of a corpus, from its training songs, uint8 (n, T) each; the same for the same seed.
+
+    Models know training songs better than others, so that a switch fitted under them would find too little to copy.
+    Here each half of the songs costs what a Kneser-Ney n-gram of the other half says. What a new bar costs then hardly
+    counts: where a bar repeats one, a copy costs a bit or two and a new bar twenty.
+    """
+    half = np.random.default_rng(seed).permutation(len(training)) % FOLDS
+    log_p: list[np.ndarray] = [np.empty(0)] * len(training)
+    for fold in range(FOLDS):
+        scored = [song for song, side in zip(training, half, strict=True) if side == fold]
+        others = [song for song, side in zip(training, half, strict=True) if side != fold]
+        model = NGrams.fit(others or scored, ORDER, "kneser_ney")
+        bits = model.token_bits(scored).reshape(-1, training[0].shape[1]).sum(axis=1)
+        of_songs = iter(bars_of(-bits * np.log(2), scored))
+        log_p = [next(of_songs) if side == fold else known for known, side in zip(log_p, half, strict=True)]
+    return fit_switch(training, log_p)
+
+
+def with_switch(models: Mapping[str, SongModel], switch: Switch) -> dict[str, SongModel]:
+    """Each model that can be mixed with copies, in the switch, by the name 'MODEL + copy'."""
+    return {
+        f"{name} + copy": Copying(model, switch)
+        for name, model in models.items()
+        if model.likelihood == EXACT or isinstance(model, Weighed)
+    }

@@ -1,0 +1,119 @@
+"""Bar encoder and bar decoder of the joint MCVAE.
+
+Letters: P bars, T steps of a bar, H units, E width of a bar's code, Z latent size, C width of the context, R heads that
+recall earlier bars, A the width of a recalled token, V outcomes (130).
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.arrays import AnyArray
+from mcvae_jax.nn.layers import Dense, LSTMLayer
+from mcvae_jax.nn.lstm import State
+
+Array = jax.Array
+
+LOWEST_LOG_VAR, HIGHEST_LOG_VAR = -8.0, 4.0
+
+
+class Encoded(NamedTuple):
+    """What the encoder makes of bars."""
+
+    code: Array  # (P, E), by which the composer knows a bar
+    mu: Array  # (P, Z), of q(z | bar)
+    log_var: Array  # (P, Z)
+
+
+class BarEncoder(nn.Module):
+    """One LSTM layer in each direction over the tokens of a bar."""
+
+    units: int  # of each direction; E, too
+    latent: int
+    dtype: jnp.dtype
+
+    def setup(self) -> None:
+        self.directions = [LSTMLayer(self.units, (VOCABULARY,), self.dtype) for _ in range(2)]
+        self.code = Dense(self.units, self.dtype)
+        self.mu = Dense(self.latent, self.dtype)
+        self.log_var = Dense(self.latent, self.dtype)
+
+    def __call__(self, bars: Array) -> Encoded:
+        """Of bars, integers (P, T)."""
+        tokens, zeros = bars.astype(jnp.int32).T, jnp.zeros((bars.shape[0], self.units))
+        ends = []
+        for n, layer in enumerate(self.directions):
+            _, final = layer(layer.gates(tokens), zeros, zeros, reverse=n == 1)
+            ends.append(final)
+        hidden = jnp.concatenate([h for h, _ in ends], axis=-1)
+        log_var = jnp.clip(self.log_var(hidden), LOWEST_LOG_VAR, HIGHEST_LOG_VAR)
+        return Encoded(jnp.tanh(self.code(hidden)), self.mu(hidden), log_var)
+
+
+class Given(NamedTuple):
+    """What the decoder has of a bar beside its tokens so far."""
+
+    z: Array  # (P, Z)
+    context: Array  # (P, C), what the composer knows before the bar
+    recalled: Array  # (P, R, T, A), tokens of the earlier bars that each head looks at, weighed by how much it does
+
+
+class BarDecoder(nn.Module):
+    """One LSTM layer that says token by token what a bar may be.
+
+    In every step it reads the token before, z, the context, and what stood at this step in the recalled bars: so it can
+    take steps of an earlier bar and vary others.
+    """
+
+    units: int
+    recalled_width: int  # A
+    dtype: jnp.dtype
+    latent: int
+    context: int  # C
+    heads: int  # R
+
+    def setup(self) -> None:
+        widths = (VOCABULARY, self.latent, self.context, self.heads * self.recalled_width)
+        self.lstm = LSTMLayer(self.units, widths, self.dtype)
+        self.first = Dense(2 * self.units, self.dtype)
+        self.logits = Dense(OUTCOMES, self.dtype)
+        self.embedding = self.param("embedding", nn.initializers.normal(0.3), (VOCABULARY, self.recalled_width))
+
+    def embed(self, bars: AnyArray) -> Array:
+        """Bars, integers (..., T), as heads recall them: (..., T, A)."""
+        return self.embedding[bars.astype(jnp.int32)]
+
+    def log_p(self, bars: Array, given: Given, hidden: Array | None = None, words: Array | None = None) -> Array:
+        """log p of the tokens of bars (P, T), by teacher forcing, in nats.
+
+        hidden, (P, T, H), and words, (P, T), are masks of dropout, of outputs and of the tokens before.
+        """
+        tokens = bars.astype(jnp.int32)
+        before = jnp.concatenate([jnp.full_like(tokens[:, :1], START), tokens[:, :-1]], axis=1)
+        masks = (None if words is None else words.T, None, None, None)
+        gates = self.lstm.gates(before.T, given.z, given.context, self._at_steps(given.recalled), masks=masks)
+        found, _ = self.lstm(gates, *self.begin(given))
+        if hidden is not None:
+            found = found * hidden.swapaxes(0, 1)
+        logits = jax.nn.log_softmax(self.logits(found), axis=-1)
+        return jnp.take_along_axis(logits.swapaxes(0, 1), tokens[..., None], axis=-1)[..., 0]
+
+    def begin(self, given: Given) -> State:
+        """The first (h, c), (P, H) each."""
+        h, c = jnp.split(jnp.tanh(self.first(jnp.concatenate([given.z, given.context], axis=-1))), 2, axis=-1)
+        return h, c
+
+    def step(self, state: State, before: Array, place: Array, given: Given) -> tuple[State, Array]:
+        """One token: from the one before, (P,), at step `place` () to the next state and logits (P, V)."""
+        recalled = self._at_steps(given.recalled)[place][None]
+        gates = self.lstm.gates(before[None], given.z[None], given.context[None], recalled)
+        found, state = self.lstm(gates, *state)
+        return state, self.logits(found[0])
+
+    def _at_steps(self, recalled: Array) -> Array:
+        """(P, R, T, A) -> (T, P, R * A)."""
+        steps = jnp.moveaxis(recalled, 2, 0)
+        return steps.reshape(*steps.shape[:2], -1)

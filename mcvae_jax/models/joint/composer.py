@@ -1,0 +1,252 @@
+"""A trained joint MCVAE as a song model: bounds of songs, and songs drawn bar by bar with exact copies.
+
+A bar x_t that appears for the first time costs at most
+
+    -log(p_new 1/K sum_k p(x_t | z_k, x_<t) p(z_k | x_<t) / q(z_k | x_t)),  z_k ~ q(z | x_t),
+
+in the mean over draws (Burda et al. 2016, arXiv:1509.00519; K = 1 is the usual bound). One that repeats costs at most
+-log p_copy; the little that p_new would add is left out. All models are given the number of bars: this one is told
+how many are left.
+
+Letters: S songs, B songs of a block, n bars of a song, T steps of a bar, M distinct bars, Z latent size, K draws.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcvae_jax.models.joint.arrays import Noise, Scored, Songs
+from mcvae_jax.models.joint.network import JointMCVAE
+from mcvae_jax.models.joint.sampling import Call, compose_block
+from mcvae_jax.models.joint.tables import first_appearances, song_tables
+from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, Alone, FilledSong, Gaps, SongModel
+from mcvae_jax.models.song_model import Songs as ListOfSongs
+from mcvae_jax.music.tokens import HIGHEST
+from mcvae_jax.nn import gaussian
+from mcvae_jax.nn.keys import normal, song_keys
+from mcvae_jax.nn.layers import applied
+from mcvae_jax.nn.padding import padded_length
+from mcvae_jax.trained import Origin
+
+Array = jax.Array
+
+SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
+CHUNK = 1024  # bars, padding included, that are scored in one call
+PARTICLES = 64  # drawn for a gap
+FOLLOWING = 8  # bars after a gap that weigh them
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class JointComposer(Alone):
+    """See the module."""
+
+    network: JointMCVAE
+    params: Any
+    origin: Origin | None = None
+    name: str = "joint MCVAE"
+
+    likelihood = BOUND
+    abilities = frozenset({MEMORY, FILL, LATENTS})
+    pitches = (0, HIGHEST)
+    defaults = Settings(temperature=1.0, tau_sigma=1.0)
+    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.network.steps
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Its checkpoint."""
+        return {self.name: self.origin} if self.origin else {}
+
+    def nats(self, songs: ListOfSongs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
+        """See `SongModel`: the bound of one draw, averaged over `draws`."""
+        return [_cost(song, parts, parts.log_w.mean(axis=0)) for song, parts in self._parts(songs, draws, seed)]
+
+    def tighter_nats(self, songs: ListOfSongs, particles: int, seed: int = 0) -> np.ndarray:
+        """The bound of each song from so many draws of each bar, float64 (S,) nats."""
+        found = []
+        for song, parts in self._parts(songs, particles, seed):
+            log_w = np.logaddexp.reduce(parts.log_w, axis=0) - np.log(particles)
+            found.append(_cost(song, parts, log_w).sum())
+        return np.array(found)
+
+    def bound_parts(self, songs: ListOfSongs, draws: int = 1, seed: int = 0) -> dict[str, float]:
+        """Nats per bar, of which a copied one has no latents; what is no rate counts as reconstruction."""
+        parts = self._parts(songs, draws, seed)
+        bars = sum(len(song) for song in songs)
+        total = sum(_cost(song, of_song, of_song.log_w.mean(axis=0)).sum() for song, of_song in parts)
+        rate = sum(of_song.rate.mean(axis=0).sum() for _, of_song in parts)
+        posteriors = [self.encode([song[first_appearances(song)[0]]])[0] for song in songs]
+        kl = sum(float(np.sum(gaussian.kl_to_standard(*posterior))) for posterior in posteriors)
+        return {"reconstruction_nats": (total - rate) / bars, "kl_nats": kl / bars, "rate_nats": rate / bars}
+
+    def encode(self, songs: ListOfSongs) -> list[tuple[np.ndarray, np.ndarray]]:
+        """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
+        bars = np.concatenate(songs)
+        padded = np.zeros((-(-len(bars) // CHUNK) * CHUNK, self.steps), np.uint8)
+        padded[: len(bars)] = bars
+        found = [_encode(self.network, self.params, block) for block in np.split(padded, len(padded) // CHUNK)]
+        ends = np.cumsum([len(song) for song in songs])[:-1]
+        mu, log_var = (np.concatenate([np.asarray(block[n]) for block in found])[: len(bars)] for n in (1, 2))
+        return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
+
+    def go_on(
+        self, seeds: ListOfSongs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
+    ) -> list[np.ndarray]:
+        """See `SongModel`; temperature, top_k, top_p, tau_pi, tau_sigma and repetition count.
+
+        With a number of bars it composes towards an end after them.
+        """
+        return self._go_on(seeds, keys, bars or max_bars, settings, may_end=bars is None)
+
+    def render(self, z: Sequence[np.ndarray], keys: Array, settings: Settings) -> list[np.ndarray]:
+        """The bars, uint8 (n, T), of each song's z (n, Z): each as a new bar after those before it."""
+        most = max(len(each) for each in z)
+        padded = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in z]
+        nothing = [np.empty((0, self.steps), np.uint8)] * len(z)
+        songs = self._go_on(nothing, keys, most, settings, lengths=[len(each) for each in z], z=np.stack(padded))
+        return [song[: len(each)] for song, each in zip(songs, z, strict=True)]
+
+    def fill(self, song: np.ndarray, gaps: Gaps, keys: Array, settings: Settings) -> list[FilledSong]:
+        """Songs of the bars of `song`, uint8 (n, T), with others composed in its gaps, one for each key (S,).
+
+        Sampling importance resampling (Rubin 1988), as `LatentPrior.fill` does it, on bars: of PARTICLES ways through a
+        gap one is drawn, by the bound that it gives the FOLLOWING bars after the gap.
+        """
+        made = []
+        for key in keys:
+            bars, effective = song.copy(), []
+            for n, (start, end) in enumerate(gaps):
+                of_ways, of_choice = jax.random.split(jax.random.fold_in(key, start))
+                ways = self._go_on(
+                    [bars[:start]] * PARTICLES,
+                    jax.random.split(of_ways, PARTICLES),
+                    end - start,
+                    settings,
+                    lengths=[len(song) - start] * PARTICLES,
+                )
+                until = gaps[n + 1][0] if n + 1 < len(gaps) else len(song)
+                after = bars[end:until][:FOLLOWING]
+                costs = self.nats([np.concatenate([bars[:start], way, after]) for way in ways])
+                log_weights = -np.array([cost[end:].sum() for cost in costs])
+                weights = np.exp(log_weights - log_weights.max())
+                chosen = int(jax.random.categorical(of_choice, jnp.asarray(log_weights, jnp.float32)))
+                bars[start:end] = ways[chosen]
+                effective.append(float(weights.sum() ** 2 / np.sum(weights**2)))
+            made.append(FilledSong(bars, effective))
+        return made
+
+    def untrained(self, seed: int) -> dict[str, SongModel]:
+        """The same with fresh parameters."""
+        fresh = jax.jit(init, static_argnums=0)(self.network, jax.random.key(seed))
+        twin = JointComposer(self.network, fresh, name=f"untrained {self.name}")
+        return {twin.name: twin}
+
+    def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[tuple[np.ndarray, _Parts]]":
+        """Each song with its parts, of `draws` draws; songs of like lengths go together, in few shapes."""
+        keys = song_keys(seed, range(len(songs)))
+        padded = np.array([padded_length(len(song)) for song in songs])
+        found: dict[int, _Parts] = {}
+        for size in np.unique(padded):
+            rows, chosen = max(1, CHUNK // int(size)), np.flatnonzero(padded == size)
+            for chunk in np.split(chosen, np.arange(rows, len(chosen), rows)):
+                block = [songs[i] for i in chunk]
+                table = song_tables(block, [0] * len(block), [True] * len(block), rows, int(size))
+                of_songs = keys[np.resize(chunk, rows)]
+                scored = [
+                    jax.device_get(_score(self.network, self.params, table, of_songs, draw)) for draw in range(draws)
+                ]
+                for row, i in enumerate(chunk):
+                    found[int(i)] = _parts_of(scored, row, len(songs[i]), len(first_appearances(songs[i])[0]))
+        return [(song, found[i]) for i, song in enumerate(songs)]
+
+    def _go_on(
+        self,
+        seeds: ListOfSongs,
+        keys: Array,
+        bars: int,
+        settings: Settings,
+        may_end: bool = False,
+        lengths: Sequence[int] | None = None,
+        z: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """lengths: of each song after its seed, where that is not `bars`; z (S, bars, Z) of new bars, else drawn."""
+        made: list[np.ndarray] = []
+        beyond = np.zeros(len(seeds), int) if lengths is None else np.array(lengths) - bars
+        for first in range(0, len(seeds), SONGS):
+            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+            of_block = None if z is None else z[chosen]
+            songs = self._compose(
+                [seeds[i] for i in chosen], keys[chosen], bars, settings, may_end, beyond[chosen], of_block
+            )
+            made += songs[: len(seeds) - first]
+        return made
+
+    def _compose(
+        self,
+        seeds: ListOfSongs,
+        keys: Array,
+        bars: int,
+        settings: Settings,
+        may_end: bool,
+        beyond: np.ndarray,
+        z: np.ndarray | None,
+    ) -> list[np.ndarray]:
+        call = Call(self.network, self.params, keys, settings, may_end, beyond, z)
+        return compose_block(call, seeds, bars)
+
+
+@dataclasses.dataclass
+class _Parts:
+    """Of one song, in nats: K draws, M distinct bars, n bars."""
+
+    log_new: np.ndarray  # (M,)
+    log_w: np.ndarray  # (K, M)
+    rate: np.ndarray  # (K, M)
+    log_copy: np.ndarray  # (n,)
+
+
+def _parts_of(scored: Sequence[Scored], row: int, bars: int, distinct: int) -> _Parts:
+    """Of one row of a block."""
+
+    def of_draws(name: str, count: int) -> np.ndarray:
+        return np.stack([np.asarray(getattr(each, name)[row, :count], np.float64) for each in scored])
+
+    rate = of_draws("log_q", distinct) - of_draws("log_prior", distinct)
+    log_new, log_copy = of_draws("log_new", distinct)[0], of_draws("log_copy", bars)[0]
+    return _Parts(log_new, of_draws("log_x", distinct) - rate, rate, log_copy)
+
+
+def _cost(song: np.ndarray, parts: _Parts, log_w: np.ndarray) -> np.ndarray:
+    """Nats of each bar of a song, (n,), whose new bars weigh log_w (M,)."""
+    cost = -parts.log_copy
+    cost[first_appearances(song)[0]] = -(parts.log_new + log_w)
+    return cost
+
+
+def init(network: JointMCVAE, key: Array) -> Any:
+    """Fresh parameters."""
+    zeros = jnp.zeros((1, 1), jnp.int32)
+    songs = Songs(jnp.zeros((1, 1, network.steps), jnp.int32), zeros, zeros, zeros[0], zeros)
+    return network.init(key, songs, Noise(jnp.zeros((1, 1, network.latent))), method="score")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _score(network: JointMCVAE, params: Any, table: Songs, keys: Array, draw: Array) -> Scored:
+    of_draw = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, draw)
+    eps = jax.vmap(lambda key: normal(key, table.bars.shape[1], network.latent))(of_draw)
+    return applied(network, JointMCVAE.score, params, table, Noise(eps))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(network: JointMCVAE, params: Any, bars: Array) -> Any:
+    return applied(network, JointMCVAE.encode, params, bars)

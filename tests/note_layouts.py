@@ -1,0 +1,34 @@
+"""The note LSTM as a task on random songs, without a corpus: for the test that all layouts agree."""
+
+import numpy as np
+
+from mcvae_jax.models.note_lstm import Dropout, NoteLSTM, NoteModel
+from mcvae_jax.music.tokens import OUTCOMES
+from mcvae_jax.tasks.notes import held_out_objective, make_sums, objective
+from mcvae_jax.training.task import Task
+from tests.mdrnn_layouts import random_batch
+
+STEPS = 4
+
+
+def make_task(dropout: float = 0.3, units: int = 8, layers: int = 1, songs: int = 16, bars: int = 5) -> Task:
+    """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
+    model = NoteModel(NoteLSTM(units=units, layers=layers, steps=STEPS), Dropout(dropout))
+
+    def batch(step):
+        rng = np.random.default_rng(step)
+        made = {name: random_batch(rng, songs, bars, 1)[name] for name in ("mask", "ends", "index")}
+        weight = rng.integers(1, 4, songs).astype(np.float32)
+        weight[2:4] = 0.0  # all that one of eight devices gets
+        tokens = rng.integers(0, OUTCOMES, (songs, bars, STEPS)).astype(np.uint8)
+        return made | {"bars": tokens, "first": rng.integers(0, 20, songs).astype(np.int32), "weight": weight}
+
+    return Task(
+        init=model.init,
+        sums=make_sums(model),
+        objective=lambda sums, step: objective(sums, 40.0),
+        held_out_objective=held_out_objective,
+        batch=batch,
+        held_out_batches=lambda: [batch(99)],
+        finish=lambda params, folder, say: {},
+    )

@@ -1,0 +1,95 @@
+"""The note LSTM under the training loop: layouts, what its sums mean, that it learns, and what a workdir then holds."""
+
+import json
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.evaluation.switch import corpus_switch
+from mcvae_jax.kinds import kind_of, open_model
+from mcvae_jax.models.copying import Copying
+from mcvae_jax.nn.stop import stop_nats
+from mcvae_jax.options import load_config
+from mcvae_jax.training import loop
+from mcvae_jax.training.update import init_state, make_update
+from tests.layouts import check_layouts_agree
+from tests.note_layouts import make_task
+
+
+def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
+    check_layouts_agree("tests.note_layouts:make_task", {}, steps=3)
+
+
+def test_padding_counts_for_nothing_and_weights_count():
+    """Other tokens behind the mask change no sum, and a song of weight 2 is two songs."""
+    task = make_task()
+    params, batch = jax.jit(task.init)(jax.random.key(0)), task.batch(0)
+    sums = jax.jit(lambda batch: task.sums(params, batch, jax.random.key(1), False))
+    found = sums(batch)
+    changed = np.where(batch["mask"][..., None] > 0, batch["bars"], (batch["bars"] + 1) % 130).astype(np.uint8)
+    assert not np.array_equal(changed, batch["bars"])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, sums(batch | {"bars": changed}))
+    doubled = sums(batch | {"weight": 2 * batch["weight"]})
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(2 * a, b, rtol=1e-5), found, doubled)
+    assert found["weight"] == np.sum(batch["weight"][:, None] * batch["mask"])
+
+
+def test_the_objective_counts_what_it_costs_which_bar_is_the_last():
+    task = make_task()
+    params, batch = jax.jit(task.init)(jax.random.key(0)), task.batch(0)
+    found = task.sums(params, batch, jax.random.key(1), False)
+    zeros = np.zeros(batch["mask"].shape, np.float32)
+    expected = np.sum(batch["weight"][:, None] * batch["mask"] * stop_nats(zeros, batch["mask"], batch["ends"]))
+    assert float(found["stop"]) == pytest.approx(float(expected), rel=0.5)  # near a chance of a half at the start
+    value, terms = task.held_out_objective(found)
+    assert float(value) == pytest.approx(float((found["nll"] + found["stop"]) / found["weight"]))
+    assert float(terms["bits"]) == pytest.approx(float(found["nll"] / found["weight"] / np.log(2)))
+
+
+def test_a_few_songs_are_learnt_by_heart():
+    """From 4 log(130) = 19.5 nats a bar to below 2 when 16 songs are all there is."""
+    task = make_task(dropout=0.0, units=64)
+    batch, optimizer = task.batch(0) | {"weight": np.ones(16, np.float32)}, optax.adam(0.02)
+    update = jax.jit(make_update(task, optimizer, 0), static_argnums=2)
+    state = init_state(task, optimizer, 0)
+    for _ in range(300):
+        state, _ = update(state, batch, _whole_batch)
+    assert float(task.held_out_objective(task.sums(state.params, batch, jax.random.key(0), False))[1]["nll"]) < 2
+
+
+def _whole_batch(sums):
+    return sums
+
+
+@pytest.fixture(scope="module")
+def trained_run(tmp_path_factory):
+    """Corpus and workdir of a short training on our own tunes, and what it said."""
+    folder = tmp_path_factory.mktemp("notes")
+    config = load_config("configs/note_lstm.py:smoke")
+    config.corpus_folder = str(folder / "corpus")
+    config.model.units = 6
+    config.train.update({"steps": 4, "batch_size": 2, "log_every": 2, "eval_every": 2, "save_every": 2})
+    said: list[str] = []
+    loop.train(kind_of("note_lstm").make_task(config, said.append), config, folder / "run", said.append)
+    return Corpus.open(folder / "corpus"), folder / "run", said
+
+
+def test_training_ends_with_figures_alone_and_with_the_copy_switch(trained_run):
+    corpus, folder, said = trained_run
+    scores = json.loads((folder / "results" / "held_out.json").read_text())
+    assert list(scores["rows"]) == ["note LSTM", "note LSTM + copy"] and scores["songs"] == 2
+    held_out = [corpus.song(i) for i in corpus.songs(HELD_OUT)]
+    model = open_model(folder)
+    assert model.name == "note LSTM" and model.origins["note LSTM"].folder == folder
+    switch = corpus_switch([corpus.song(i) for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16])
+    for row, of in (("note LSTM", model), ("note LSTM + copy", Copying(model, switch))):
+        bits = np.concatenate(of.nats(held_out)).mean() / np.log(2)
+        assert scores["rows"][row]["bits_per_bar"]["value"] == pytest.approx(bits, rel=1e-5)
+        assert any(line.startswith(f"{row}: {bits:.2f} (") for line in said)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["split"] == "held_out"][-1]
+    alone = scores["rows"]["note LSTM"]["bits_per_bar"]["value"]
+    assert last["bits"] == pytest.approx(alone, rel=1e-4), "the loop and the evaluation see the same bars"
