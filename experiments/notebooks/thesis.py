@@ -14,7 +14,7 @@
 # # The thesis' figures
 #
 # The thesis' own evaluation (6.4.2 to 6.6): melodies between songs of set A and set B, by its Algorithms 1 to 4, scored by a
-# 5-gram model. Each figure comes as published, and corrected. Run all cells; at smoke scale on a CPU that takes about four
+# 5-gram model. Each figure comes as published (5-gram score), and corrected (bits per bar). Run all cells; at smoke scale on a CPU that takes about three
 # minutes, and what it shows holds for a toy. `docs/results.md` has the numbers of real runs.
 
 # %%
@@ -63,7 +63,7 @@ composer
 
 # %%
 # @title The evaluation { display-mode: "form" }
-SONGS = 12  # @param {type: "slider", min: 2, max: 100, step: 1}
+SONGS = 20  # @param {type: "slider", min: 2, max: 100, step: 1}
 SONGS_FROM = "held_out"  # @param ["held_out", "all"]
 from experiments import thesis
 
@@ -72,7 +72,7 @@ thesis.main([f"--workdir={composer.folder}", "--out=thesis", f"--songs={SONGS}",
 # %% [markdown]
 # ## Fig 6.6: true data interpolation
 #
-# Eq 6.3 mixes the tokens of two songs. As published (left) it is B below 0.5 and A above, so that only 0.5 is a mixture;
+# Eq 6.3 mixes the tokens of two songs. As published (the upper figure, and its first panel) it is B below 0.5 and A above, so that only 0.5 is a mixture;
 # "honest" draws each step from A with probability α.
 
 # %%

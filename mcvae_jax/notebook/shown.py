@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image  # matplotlib needs it
@@ -21,6 +22,7 @@ from mcvae_jax.pages.elements import definitions
 from mcvae_jax.text import for_html
 
 DPI = 100
+WIDTH = 1000  # pixels that an output has at least on a common screen
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -39,13 +41,15 @@ class Picture:
 
     @classmethod
     def read(cls, *paths: str | os.PathLike) -> "Picture":
-        """Of a file, or of several side by side."""
+        """Of a file, or of several: side by side where there is room, else below each other."""
         pictures = [Image.open(path).convert("RGB") for path in paths]
-        width, height = sum(each.width for each in pictures), max(each.height for each in pictures)
-        joined, left, file = Image.new("RGB", (width, height), "white"), 0, io.BytesIO()
-        for each in pictures:
-            joined.paste(each, (left, 0))
-            left += each.width
+        beside = sum(each.width for each in pictures) <= WIDTH
+        ends = np.cumsum([0, *(each.width if beside else each.height for each in pictures)]).tolist()
+        widest, highest = (max(sizes) for sizes in zip(*(each.size for each in pictures), strict=True))
+        joined = Image.new("RGB", (ends[-1], highest) if beside else (widest, ends[-1]), "white")
+        for each, start in zip(pictures, ends, strict=False):
+            joined.paste(each, (start, 0) if beside else (0, start))
+        file = io.BytesIO()
         joined.save(file, "png", optimize=True)
         return cls(file.getvalue())
 
