@@ -31,10 +31,11 @@ ROOT = Path(__file__).parents[2]
 CELL_SECONDS = 900
 
 
-def execute(name: str, folder: Path) -> tuple[NotebookNode, dict[str, float]]:
+def execute(name: str, folder: Path, out: Path) -> tuple[NotebookNode, dict[str, float]]:
     """NAME run from top to bottom in a folder of its own, and its seconds; UserError where a cell fails.
 
-    Beside the seconds by the clock stand those of the CPU, by which a busy machine can be judged.
+    It is written to `out`, also where a cell fails. Beside the seconds by the clock stand those of the CPU, which tell
+    what they would be on a machine with nothing else to do.
     """
     notebook = form.source(name)
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -44,7 +45,9 @@ def execute(name: str, folder: Path) -> tuple[NotebookNode, dict[str, float]]:
     try:
         client.execute(env=os.environ | {"PYTHONPATH": path})
     except CellExecutionError as error:
-        raise UserError(f"{name}: a cell fails: {str(error).strip().splitlines()[-1]}\n{error}") from error
+        raise UserError(f"{name}: a cell fails with {error.ename}: {error.evalue}; {out} shows where") from error
+    finally:
+        nbformat.write(notebook, out)
     seconds = {"seconds": time.perf_counter() - started, "cpu_seconds": _cpu_seconds() - computed}
     return notebook, {kind: round(value, 1) for kind, value in seconds.items()}
 
@@ -59,8 +62,7 @@ def run(name: str, out: Path, keep: bool) -> dict[str, str | float]:
     """Executes a notebook, writes it, and says how long it took."""
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
         folder = Path(place).resolve()
-        notebook, seconds = execute(name, folder)
-        nbformat.write(notebook, out / f"{name}.ipynb")
+        notebook, seconds = execute(name, folder, out / f"{name}.ipynb")
         clean = form.cleaned(notebook, str(folder))
     if found := form.problems(clean):
         raise UserError(f"{name} would be kept with what no notebook may have: {'; '.join(found[:5])}")

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mcvae_jax import notebook
 from mcvae_jax.corpus.build import build_corpus
@@ -187,3 +189,14 @@ def test_a_mistake_in_a_cell_is_a_line_and_no_stack_trace(tmp_path):
     )
     assert done.stdout.startswith("Runs on python 3.") and "devices: " in done.stdout
     assert "Error: nowhere" in done.stderr and "Traceback" not in done.stdout + done.stderr
+
+
+def test_pictures_are_joined_where_there_is_room(tmp_path):
+    for name, size in (("a", (600, 20)), ("b", (300, 40)), ("c", (500, 10))):
+        Image.new("RGB", size, name == "b" and "red" or "blue").save(tmp_path / f"{name}.png")
+
+    def joined(*names):
+        return Image.open(io.BytesIO(notebook.Picture.read(*(tmp_path / f"{name}.png" for name in names)).png))
+
+    assert (joined("a").size, joined("a", "b").size, joined("a", "c").size) == ((600, 20), (900, 40), (600, 30))
+    assert joined("a", "b").getpixel((600, 39)) == (255, 0, 0) and joined("a", "b").getpixel((0, 39)) == (255, 255, 255)

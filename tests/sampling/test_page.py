@@ -206,3 +206,23 @@ def test_rolls_of_odd_songs():
     (path,) = re.findall(r'class="note" d="([^"]*)"', drawn)
     tops = [int(y) for y in re.findall(r"M\S+ (\d+)", path)]
     assert len(tops) == 32 and np.unique(np.diff(tops)).tolist() == [-28]  # four semitones up each
+
+
+def test_songs_within_the_output_of_a_cell(browser, tmp_path):
+    """The frame is as high as what it shows, its players are ready, and no title gets out of it."""
+    songs = [make_song(1), make_song(2, bars=3, title="Short", given=0)]
+    output = f"<!DOCTYPE html><style>.song {{ display: none }}</style><body>{page.inline(songs)}</body>"
+    (tmp_path / "cell.html").write_text(output, "utf-8")
+    browser.get((tmp_path / "cell.html").as_uri())
+    inside = "const page = document.querySelector('iframe').contentDocument;"
+    wait(browser, f"{inside} return [...page.querySelectorAll('audio')].filter(a => a.readyState > 0).length == 2")
+    assert browser.execute_script(f"{inside} return [...page.querySelectorAll('h2')].map(h => h.textContent)") == [
+        HOSTILE,
+        "Short",
+    ]
+    wait(browser, f"{inside} return page.documentElement.scrollHeight <= document.querySelector('iframe').clientHeight")
+    heights = "return [page.documentElement.offsetHeight, document.querySelector('iframe').clientHeight]"
+    content, frame = browser.execute_script(inside + heights)
+    assert content <= frame <= content + 10
+    links = browser.execute_script(f"{inside} return [...page.querySelectorAll('.files a')].map(a => a.download)")
+    assert links == ["01 a#b.mid", "02 a#b.mid"]
