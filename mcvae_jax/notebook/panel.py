@@ -81,4 +81,4 @@ class Panel:
 
 
 def _named(description: str) -> dict[str, Any]:
-    return {"description": description, "style": {"description_width": "150px"}}
+    return {"description": description, "style": {"description_width": "150px"}, "layout": {"width": "460px"}}
