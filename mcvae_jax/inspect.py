@@ -34,9 +34,10 @@ def main(argv: list[str]) -> int:
     """Prints the report on the one workdir named, or compares the two."""
     parser = Parser("python -m mcvae_jax.inspect", description=__doc__)
     parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="one, or two to compare")
+    parser.add_argument("--workdir", default=[], action="append", metavar="DIR", help="the same, as in other commands")
     parser.add_argument("--out", default="", metavar="CURVES.png", help="of two: a picture of their learning curves")
     flags = parser.parse_args(argv)
-    folders = [Path(folder) for folder in flags.workdirs]
+    folders = [Path(folder) for folder in [*flags.workdirs, *flags.workdir]]
     if len(folders) not in (1, 2):
         raise UserError("Give one workdir, or two to compare: python -m mcvae_jax.inspect runs/vae-default")
     if len(folders) == 1:

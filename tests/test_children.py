@@ -63,7 +63,7 @@ EXPECTED = {
     "hang": (How.TOO_SLOW, "over 2 s"),
     "spin": (How.TOO_SLOW, "over 1 s of processor time"),
     "spin in C": (How.TOO_SLOW, "over 1 s of processor time"),
-    "overflow the stack": (How.CRASHED, "SIGSEGV"),
+    "overflow the stack": (How.CRASHED, "SIGSEGV" if sys.version_info < (3, 12) else "RecursionError"),
     "take memory": (How.TOO_MUCH_MEMORY, "over 300 MiB"),
     "take memory at once": (How.TOO_MUCH_MEMORY, "over 300 MiB"),
     "answer too much": (How.TOO_LARGE, "over 64 MiB"),

@@ -65,12 +65,15 @@ def make_task(kind, config, say):
         ("--config=toy.py:shrot", "there is no preset 'shrot'; there are default and short"),
         ("--config=toy.py:", "there is no preset ''; there are default and short"),
         ("--config=gs://b/x.py", "--config=gs://b/x.py is an address; a config file is code"),
-        ("--config=nowhere.py", "There is no config file nowhere.py, .*: there are mcvae, mdrnn, vae"),
+        (
+            "--config=nowhere.py",
+            "There is no config file nowhere.py, .*: there are joint, mcvae, mdrnn, note_lstm, vae",
+        ),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", r"Give --config=mcvae\|mdrnn\|vae"),
-        ("--config", r"Give --config=mcvae\|mdrnn\|vae"),
-        ("--config.model.units=3", r"Give --config=mcvae\|mdrnn\|vae"),
+        ("", r"Give --config=joint\|mcvae\|mdrnn\|note_lstm\|vae"),
+        ("--config", r"Give --config=joint\|mcvae\|mdrnn\|note_lstm\|vae"),
+        ("--config.model.units=3", r"Give --config=joint\|mcvae\|mdrnn\|note_lstm\|vae"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(config, arguments, message):
@@ -100,9 +103,8 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 
 def test_unknown_tasks_are_named(config):
-    with pytest.raises(
-        UserError, match="config.task is 'vea'; it must be one of mcvae, mdrnn, toy, vae, or 'MODULE:KIND'"
-    ):
+    known = "joint, mcvae, mdrnn, note_lstm, toy, vae"
+    with pytest.raises(UserError, match=f"config.task is 'vea'; it must be one of {known}, or 'MODULE:KIND'"):
         main.main(["--config=toy.py", "--config.task=vea"])
 
 

@@ -203,8 +203,8 @@ TRIES = {
     ],
     "inspect": [
         ("inspect", "", "Give one workdir"),
-        ("inspect", "vae vae", "Give one workdir"),
-        ("inspect", "--workdir=vae", "Give one workdir"),
+        ("inspect", "vae vae vae", "Give one workdir"),
+        ("inspect", "--workdir=nowhere", "nowhere does not exist"),
         ("inspect", "nowhere", "nowhere does not exist"),
         ("inspect", "file", "file is a file, and no workdir"),
         ("inspect", "music", "so it is no workdir"),

@@ -16,6 +16,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from tarfile import InvalidHeaderError, ReadError, TruncatedHeaderError  # type: ignore[attr-defined]  # typeshed
 from typing import BinaryIO, NamedTuple, Protocol
 
 from mcvae_jax.children import Limits
@@ -132,7 +133,7 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, suffix: str, left
 def _tar(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | None]:
     with open(source, "rb") as file, _decompressed(file, source) as stream:
         bounded = _Bounded(stream, limit)
-        with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2) as archive:
+        with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2, tarinfo=_Header) as archive:
             number = 0
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all; typeshed lacks it
@@ -142,6 +143,17 @@ def _tar(source: str, limit: int, only: re.Pattern[str]) -> Iterator[Member | No
                 found = _tar_member(archive, member) if only.search(member.name) else None
                 if found or number % _SIGN_OF_LIFE == 1:
                     yield found
+
+
+class _Header(tarfile.TarInfo):
+    """A header that is an error where it is damaged, which to Python is the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> "_Header":
+        try:
+            return super().fromtarfile(tarfile)
+        except (InvalidHeaderError, TruncatedHeaderError) as error:
+            raise ReadError(str(error)) from None
 
 
 def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Member | None:

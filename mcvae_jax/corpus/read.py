@@ -103,7 +103,7 @@ def score_to_song(score: Score | Skip, name: str, checksum: bytes, settings: Cor
         if isinstance(score, Skip):
             raise score
         melody = choose_melody(score, settings.melody)
-        pulse = pulse_of(score, melody)
+        pulse = pulse_of(score, melody, grid_of(settings.steps_per_bar).quarter)
         if pulse < settings.min_pulse:
             raise Skip(Reason.NO_PULSE, f"its onsets agree on a grid to {pulse:.2f} of 1; min_pulse=0 keeps it")
         bars, stats = melody_to_bars(score, melody, settings)

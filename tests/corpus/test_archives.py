@@ -76,6 +76,18 @@ def test_what_is_no_archive_is_refused_in_one_line(name):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("end", ["damaged", "cut"])
+def test_members_behind_a_damaged_header_are_not_lost_in_silence(tmp_path, end):
+    """Python's module takes such a header for the end of the archive."""
+    data = tar_bytes([(f"{name}.mid", MUSIC) for name in "abc"])
+    second = 512 + -(-len(MUSIC) // 512) * 512
+    assert data[second : second + 5] == b"b.mid"
+    if end == "damaged":
+        data = data[: second + 100] + b"\xff" + data[second + 101 :]
+    (tmp_path / "x.tar").write_bytes(data if end == "damaged" else data[: second + 100])
+    assert listed(tmp_path / "x.tar") == [("a.mid", "music"), ("x.tar", Reason.DAMAGED)]
+
+
 def test_a_member_longer_than_the_archive_does_not_loop():
     started = time.monotonic()
     found = read(CASES / "paxsize2.tar")

@@ -182,7 +182,8 @@ def test_error_11_silence_wins_in_thesis_mode_and_is_last_by_the_two_sided_measu
     real = np.concatenate([s.scores[PUBLISHED] for s in scored if (s.method, s.bars) == (REAL, 5)])
     (quiet,) = (s for s in scored if s.method == SILENCE)
     assert np.mean(quiet.scores[PUBLISHED].min() > real) > 0.95
-    assert quiet.scores[BITS].max() < np.min([s.scores[BITS] for s in scored if s.method == REAL and s.bars == 5])
+    of_real = np.concatenate([s.scores[BITS] for s in scored if s.method == REAL and s.bars == 5])
+    assert quiet.scores[BITS].max() < of_real.min() or quiet.scores[BITS].min() > of_real.max()
     rows = overview(scored, 0)
     assert rows[-1]["method"] == SILENCE
     (drawn_alike,) = (row["wasserstein"] for row in rows if row["method"] == VAE_CONDITIONAL)
