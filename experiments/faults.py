@@ -30,6 +30,7 @@ from experiments.breaking.runs import WORKDIR, bits, run
 from experiments.results import write_csv
 from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.stages import Times
 from mcvae_jax.storage.files import names_in
 from mcvae_jax.storage.jsonfile import read_json, read_json_lines
@@ -76,7 +77,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Breaks runs until as many as asked for are broken, then prints the table."""
     flags = parse(argv)
-    out = flags.out.absolute()
+    out = on_this_machine(flags.out).absolute()
     if foreign := sorted(names_in(out, "choose another --out") - OURS):
         raise UserError(f"{out} holds {foreign[0]!r}, which is none of this experiment; choose another --out")
     with Workdir(out).locked():

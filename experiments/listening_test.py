@@ -28,6 +28,7 @@ from mcvae_jax.command import Parser, add_settings, add_whole, run_command, say,
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.grid import grid_of
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.sampling.preview import seconds_of
 from mcvae_jax.sampling.song import FASTEST, SLOWEST, ComposedSong, Setting, write_song
 from mcvae_jax.storage.files import names_in, replacing
@@ -60,7 +61,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def make(flags: argparse.Namespace, command: str) -> None:
     """Composes the clips and writes the page, its key and the songs; UserError where the flags cannot be followed."""
     texts, settings = _check(flags)
-    out = Path(flags.out).resolve()
+    out = on_this_machine(flags.out).resolve()
     if names_in(out, "choose another --out"):
         raise UserError(f"{out} is not empty; the key of an earlier test may be needed, so choose another --out")
     models = clips.open_models(texts, [name.strip() for name in flags.names.split(",")] if flags.names else [])

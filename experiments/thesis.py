@@ -39,6 +39,7 @@ from mcvae_jax.kinds import open_model
 from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS, MOST_SEED, Settings
 from mcvae_jax.models.song_model import LATENTS, MEMORY, main_origin
+from mcvae_jax.places import on_this_machine
 from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.storage.jsonfile import DamagedFile
 from mcvae_jax.storage.workdir import Record, Workdir
@@ -79,7 +80,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
 def main(argv: list[str]) -> None:
     """Composes, scores, writes, and says what follows."""
     flags = parse(argv)
-    out = Path(flags.out).resolve()
+    out = on_this_machine(flags.out).resolve()
     if names_in(out, "choose another --out") - FILES:
         raise UserError(f"{out} holds more than results of this command; choose another --out")
     models = {WORKDIR: open_latents(flags.workdir, flags.checkpoint)}

@@ -193,7 +193,7 @@ def clock(seconds: float) -> str:
 
 
 def _quiet() -> None:
-    """Only errors of absl, Orbax and JAX are shown."""
+    """Only errors of absl, Orbax, JAX and the libraries of Google's buckets are shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for name in ("absl", "jax", "orbax"):
+    for name in ("absl", "jax", "orbax", "google"):
         logging.getLogger(name).setLevel(logging.ERROR)

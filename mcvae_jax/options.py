@@ -20,6 +20,7 @@ from ml_collections import ConfigDict, config_flags
 
 from mcvae_jax.command import hint
 from mcvae_jax.errors import UserError
+from mcvae_jax.places import is_address
 
 
 class Options(NamedTuple):
@@ -72,6 +73,8 @@ def load_config(chosen: str) -> ConfigDict:
     Args:
       chosen: 'FILE.py' or the name of one of our own configs, as 'vae', with ':PRESET' behind it or not.
     """
+    if is_address(chosen):
+        raise UserError(f"--config={chosen} is an address; a config file is code, so give one of this machine.")
     name, colon, preset = chosen.partition(":")
     path = find_config(name)
     get_config = _call(path, chosen, lambda: runpy.run_path(path)).get("get_config")

@@ -64,6 +64,7 @@ def make_task(kind, config, say):
         ("--config=toy.py --config.model.units", "Missing value for flag --config.model.units"),
         ("--config=toy.py:shrot", "there is no preset 'shrot'; there are default and short"),
         ("--config=toy.py:", "there is no preset ''; there are default and short"),
+        ("--config=gs://b/x.py", "--config=gs://b/x.py is an address; a config file is code"),
         (
             "--config=nowhere.py",
             "There is no config file nowhere.py, .*: there are joint, mcvae, mdrnn, note_lstm, vae",
