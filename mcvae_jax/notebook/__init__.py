@@ -13,10 +13,10 @@ it is a short way to the same functions. experiments/notebooks/ has four noteboo
 
 from mcvae_jax.notebook.colab import download, drive, upload
 from mcvae_jax.notebook.composer import Composer, open_composer
+from mcvae_jax.notebook.music import tunes
 from mcvae_jax.notebook.run import Run, open_or_train
 from mcvae_jax.notebook.shown import Picture, start
 from mcvae_jax.notebook.space import LatentSpace
-from mcvae_jax.notebook.tunes import tunes
 from mcvae_jax.sampling.song import Songs
 
 __all__ = [

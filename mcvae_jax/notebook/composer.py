@@ -10,8 +10,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import SongModel, main_origin
+from mcvae_jax.notebook.music import read_tune
 from mcvae_jax.notebook.shown import Facts
-from mcvae_jax.notebook.tunes import read_tune
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.demo import held_out_seeds
 from mcvae_jax.sampling.seeds import Seed
