@@ -23,6 +23,8 @@ def corpus_switch(training: Sequence[np.ndarray], seed: int = 0) -> Switch:
     log_p: dict[int, np.ndarray] = {}
     for fold in range(FOLDS):
         scored, others = (np.flatnonzero(chosen).tolist() for chosen in (half == fold, half != fold))
+        if not scored:  # of one song
+            continue
         ngrams = NGrams.fit([training[i] for i in others or scored], ORDER, "kneser_ney")
         model = NGramComposer(ngrams, "of the other half", training[0].shape[1])
         log_p |= {i: -nats for i, nats in zip(scored, model.nats([training[i] for i in scored]), strict=True)}
