@@ -73,3 +73,10 @@ def train(**different: Any) -> ml_collections.ConfigDict:
     train.tensorboard = False  # needs tensorboardX: pip install mcvae_jax[tensorboard]
     train.update(different)
     return train
+
+
+def smoke_songs(config: Any) -> None:
+    """What the presets `smoke` of all models of songs have in common: no transposition, and few steps of few songs."""
+    config.data.lowest_shift = config.data.highest_shift = 0
+    config.optimizer.update(learning_rate=1e-2, warmup_steps=10, decay_steps=150)
+    config.train.update(steps=150, batch_size=8, log_every=25, eval_every=50, save_every=50)

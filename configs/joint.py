@@ -58,19 +58,12 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     if preset == "smoke":
         corpus.source = "tunes"
-        data.lowest_shift = data.highest_shift = 0
+        COMMON["smoke_songs"](config)
         data.window = 32
         model.encoder_units = 32
         model.units = model.decoder_units = 64
         model.latent = 8
         dropout.codes = dropout.composer = dropout.decoder = 0.0
-        optimizer.learning_rate = 1e-2
-        optimizer.warmup_steps = 10
-        optimizer.decay_steps = 150
-        train.steps = 150
-        train.batch_size = 8
-        train.log_every = 25
-        train.eval_every = train.save_every = 50
     elif preset == "accelerator":
         data.window = 128
         model.units = model.decoder_units = 512

@@ -66,17 +66,10 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         train.batch_size = 64
         train.eval_every = train.save_every = 1000
     elif preset == "smoke":
-        data.lowest_shift = data.highest_shift = 0
+        COMMON["smoke_songs"](config)
         model.units = 64
         model.components = 5
         model.recall = 2
-        optimizer.learning_rate = 1e-2
-        optimizer.warmup_steps = 10
-        optimizer.decay_steps = 150
-        train.steps = 150
-        train.batch_size = 8
-        train.log_every = 25
-        train.eval_every = train.save_every = 50
     elif preset == "accelerator":
         model.units = 512
         model.matmul_dtype = "bfloat16"

@@ -35,6 +35,15 @@ def real_midi() -> Path:
     return Path(folder)
 
 
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Other machines that share a bucket, one after the other: `with elsewhere():`."""
+    from tests.emulators import another_machine
+
+    numbers = iter(range(100))
+    return lambda: another_machine(monkeypatch, tmp_path / f"machine {next(numbers)}")
+
+
 @pytest.fixture(scope="module")
 def compilation_cache(tmp_path_factory):
     """Where many runs compile the same programs, here and in processes started here, they are compiled once."""

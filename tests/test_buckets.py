@@ -28,7 +28,7 @@ from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.objects import open_objects
 from mcvae_jax.storage.workdir import Workdir
 from tests import emulators
-from tests.emulators import BUCKET, another_machine
+from tests.emulators import BUCKET
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 from tests.training import test_loop
 from tests.training.test_loop import assert_same_bits, load, log_of, start, start_two, train
@@ -41,13 +41,6 @@ def bucket(compilation_cache):
     with pytest.MonkeyPatch.context() as patch, emulators.google(patch):
         patch.setenv("MCVAE_PUSH_SECONDS", "0.1")
         yield f"gs://{BUCKET}"
-
-
-@pytest.fixture
-def elsewhere(monkeypatch, tmp_path):
-    """Other machines, one after the other: `with elsewhere():`."""
-    numbers = iter(range(100))
-    return lambda: another_machine(monkeypatch, tmp_path / f"machine {next(numbers)}")
 
 
 def names_of(place):

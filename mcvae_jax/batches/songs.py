@@ -174,6 +174,11 @@ def scored_batches(pieces: Sequence[Piece], size: int, make: Make) -> Iterator[B
         yield batch | {"index": batch["index"] + np.int32(first)}
 
 
+def tokens_of(corpus: Corpus, piece: Piece) -> np.ndarray:
+    """The bars of a piece, uint8 (n, T)."""
+    return transpose(corpus.song(piece.song)[piece.first : piece.first + piece.bars], piece.shift)
+
+
 def token_maker(corpus: Corpus) -> Make:
     """Pieces as tokens: a batch holds
 
@@ -184,7 +189,7 @@ def token_maker(corpus: Corpus) -> Make:
     """
 
     def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
-        songs = [transpose(corpus.song(p.song)[p.first : p.first + p.bars], p.shift) for p in pieces]
+        songs = [tokens_of(corpus, piece) for piece in pieces]
         first = np.array([p.first for p in pieces], np.int32)
         return padded_batch({"bars": songs}, pieces, size, bars) | {"first": np.pad(first, (0, size - len(pieces)))}
 

@@ -2,11 +2,10 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import metre_text
 from mcvae_jax.places import is_address
 from mcvae_jax.storage.buckets import fetched, mounted
+from mcvae_jax.storage.files import in_turn
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
@@ -111,7 +111,7 @@ def ensure_corpus(
         corpus, _ = _as_asked(settings, fetched(folder), say)
         if corpus:
             return corpus
-    with mounted(folder, say, wait=True) as place, locked(place):
+    with mounted(folder, say, wait=True) as place, in_turn(place.resolve().parent / f".{place.name}.lock"):
         corpus, reason = _as_asked(settings, place, say)
         if reason:
             say(f"building the corpus {place} again: {reason}")
@@ -134,24 +134,6 @@ def _as_asked(settings: CorpusSettings, folder: Path, say: Say) -> tuple[Corpus 
     if line := warning(corpus.sides, settings):
         say(f"warning: {line}")
     return corpus, ""
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Others that want to build `folder` wait here, and then find it built; the lock ends with the process.
-
-    A place that cannot be written to needs no lock: a corpus there can only be opened.
-    """
-    lock = folder.resolve().parent / f".{folder.name}.lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("w")
-    except OSError:
-        yield
-        return
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def what_changed(corpus: Corpus, settings: CorpusSettings) -> str:

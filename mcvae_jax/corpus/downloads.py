@@ -10,13 +10,11 @@ pooch, the usual library for this, downloads into a random temporary file, so th
 """
 
 import contextlib
-import fcntl
 import gzip
 import hashlib
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 from urllib.parse import urlsplit
@@ -25,6 +23,7 @@ from mcvae_jax.corpus.archives import MAX_EXPANSION
 from mcvae_jax.corpus.transfer import Lost, Refused, Say, Wanted, forget, megabytes, receive, size_of
 from mcvae_jax.errors import UserError
 from mcvae_jax.storage.disk import writing
+from mcvae_jax.storage.files import in_turn
 from mcvae_jax.storage.jsonfile import read_json, read_or_none, write_json
 
 
@@ -61,7 +60,7 @@ def fetch(name: str, remote: Remote, folder: Path, say: Say, intro: str = "") ->
     path = folder / remote.file
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, name, say):
+    with in_turn(folder / ".lock", lambda: say(f"{name} is being fetched by another process; waiting for it")):
         if path.exists() and (record := _kept(name, remote, path, say)):
             return record
         if intro:
@@ -79,23 +78,6 @@ def known(remote: Remote, folder: Path) -> Record | None:
 
 def _record_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, name: str, say: Say) -> Iterator[None]:
-    """Waits until no other process fetches into the folder; a lock ends with its process."""
-    try:
-        handle = (folder / ".lock").open("w")
-    except OSError:  # a cache that can only be read
-        yield
-        return
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{name} is being fetched by another process; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _kept(name: str, remote: Remote, path: Path, say: Say) -> Record | None:

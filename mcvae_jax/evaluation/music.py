@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcvae_jax.evaluation.scores import ratio
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.music.grid import grid_of
@@ -156,9 +157,8 @@ def _ratio(counts: np.ndarray) -> float:
 
 
 def _share(counts: np.ndarray, seed: int) -> dict[str, Any]:
-    if not counts[:, 1].any():
-        return {"value": None, "interval": None}
-    return {"value": _ratio(counts), "interval": interval(lambda i: _ratio(counts[i]), [len(counts)], seed)}
+    hits, of = counts.T
+    return ratio(hits, of, seed)
 
 
 def _beyond(counts: np.ndarray, real: np.ndarray, paired: bool, seed: int) -> dict[str, Any]:

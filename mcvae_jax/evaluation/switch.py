@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mcvae_jax.models.copying import Copying, Switch, fit_switch
+from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.song_model import EXACT, SongModel, Weighed, bars_of
+from mcvae_jax.models.song_model import EXACT, SongModel, Weighed
 
 ORDER, FOLDS = 5, 2
 
@@ -19,15 +20,15 @@ def corpus_switch(training: Sequence[np.ndarray], seed: int = 0) -> Switch:
     counts: where a bar repeats one, a copy costs a bit or two and a new bar twenty.
     """
     half = np.random.default_rng(seed).permutation(len(training)) % FOLDS
-    log_p: list[np.ndarray] = [np.empty(0)] * len(training)
+    log_p: dict[int, np.ndarray] = {}
     for fold in range(FOLDS):
-        scored = [song for song, side in zip(training, half, strict=True) if side == fold]
-        others = [song for song, side in zip(training, half, strict=True) if side != fold]
-        model = NGrams.fit(others or scored, ORDER, "kneser_ney")
-        bits = model.token_bits(scored).reshape(-1, training[0].shape[1]).sum(axis=1)
-        of_songs = iter(bars_of(-bits * np.log(2), scored))
-        log_p = [next(of_songs) if side == fold else known for known, side in zip(log_p, half, strict=True)]
-    return fit_switch(training, log_p)
+        scored, others = (np.flatnonzero(chosen).tolist() for chosen in (half == fold, half != fold))
+        if not scored:  # of one song
+            continue
+        ngrams = NGrams.fit([training[i] for i in others or scored], ORDER, "kneser_ney")
+        model = NGramComposer(ngrams, "of the other half", training[0].shape[1])
+        log_p |= {i: -nats for i, nats in zip(scored, model.nats([training[i] for i in scored]), strict=True)}
+    return fit_switch(training, [log_p[i] for i in range(len(training))])
 
 
 def with_switch(models: Mapping[str, SongModel], switch: Switch) -> dict[str, SongModel]:

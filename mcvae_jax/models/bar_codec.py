@@ -116,7 +116,7 @@ class BarCodec:
 
         def render(z: np.ndarray, keys: Array) -> Array:
             first = _first(self.vae, self.params, z)
-            return _one_bar(self.vae, self.params, first, z, keys, 0, _token_settings(settings))[1]
+            return _one_bar(self.vae, self.params, first, z, keys, 0, settings.cuts)[1]
 
         return _in_chunks(render, DECODE_CHUNK, z, keys)
 
@@ -130,7 +130,7 @@ class BarCodec:
         def run(z: np.ndarray, keys: Array) -> np.ndarray:
             carry, tokens = _first(self.vae, self.params, z), []
             for bar in range(bars):
-                carry, rendered = _one_bar(self.vae, self.params, carry, z, keys, bar, _token_settings(settings))
+                carry, rendered = _one_bar(self.vae, self.params, carry, z, keys, bar, settings.cuts)
                 tokens.append(rendered)
             return np.stack(tokens, axis=1)
 
@@ -145,21 +145,16 @@ def _first(vae: VAE, params: Any, z: Array) -> Decoder:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _one_bar(
-    vae: VAE, params: Any, carry: Decoder, z: Array, keys: Array, bar: Array, settings: tuple[Array, Array, Array]
+    vae: VAE, params: Any, carry: Decoder, z: Array, keys: Array, bar: Array, cuts: tuple[Array, Array, Array]
 ) -> tuple[Decoder, Array]:
     """The decoder after bar number `bar`, and the bar, uint8 (C, T)."""
 
     def choose(logits: Array, choice: Array) -> Array:
         of_choice = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, bar * vae.choices + choice)
-        return sample_tokens(logits, of_choice, *settings)
+        return sample_tokens(logits, of_choice, *cuts)
 
     carry, tokens = applied(vae, VAE.render, params, carry, z, choose)
     return carry, tokens.astype(jnp.uint8)
-
-
-def _token_settings(settings: Settings) -> tuple[Array, Array, Array]:
-    """As arrays, so that other values need no other program."""
-    return jnp.float32(settings.temperature), jnp.int32(settings.top_k), jnp.float32(settings.top_p)
 
 
 def _in_chunks(run: Callable[[np.ndarray, Array], AnyArray], size: int, z: np.ndarray, keys: Array) -> np.ndarray:

@@ -1,7 +1,6 @@
 """An n-gram model as a composer: exact costs, and songs drawn token by token (thesis 1.1.2)."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 import jax
@@ -10,9 +9,10 @@ import numpy as np
 
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs, bars_of, in_blocks
+from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY
 from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.padding import in_blocks
 
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
 
@@ -46,9 +46,13 @@ class NGramComposer(Alone):
         self, seeds: Songs, keys: jax.Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`; temperature, top_k and top_p count."""
-        return in_blocks(functools.partial(self._draw, bars or max_bars, settings), seeds, keys, SONGS)
 
-    def _draw(self, bars: int, settings: Settings, seeds: Songs, keys: jax.Array) -> np.ndarray:
+        def block(chosen: np.ndarray) -> np.ndarray:
+            return self._draw([seeds[i] for i in chosen], keys[chosen], bars or max_bars, settings)
+
+        return in_blocks(len(seeds), SONGS, block)
+
+    def _draw(self, seeds: Songs, keys: jax.Array, bars: int, settings: Settings) -> np.ndarray:
         """uint8 (SONGS, bars, T)."""
         width = self.ngrams.order - 1
         tokens = np.full((len(seeds), width + bars * self.steps), START, np.int64)
@@ -56,7 +60,7 @@ class NGramComposer(Alone):
             last = seed.reshape(-1)[-width:] if width else seed[:0].reshape(-1)
             row[width - len(last) : width] = last
         places = VOCABULARY ** np.arange(width - 1, -1, -1)
-        cuts = jnp.float32(settings.temperature), jnp.int32(settings.top_k), jnp.float32(settings.top_p)
+        cuts = settings.cuts
         for step in range(bars * self.steps):
             p = self.ngrams.next_p(tokens[:, step : step + width] @ places)
             of_step = _fold(keys, step)

@@ -19,7 +19,7 @@ import numpy as np
 
 from mcvae_jax.models.bar_by_bar import Turn, compose
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of, in_blocks
+from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.dropout import kept
@@ -34,7 +34,7 @@ from mcvae_jax.nn.layers import (
     operand_dtype,
     through,
 )
-from mcvae_jax.nn.padding import in_padded_chunks
+from mcvae_jax.nn.padding import in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -187,16 +187,16 @@ class NoteComposer(Alone):
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`; temperature, top_k and top_p count."""
-        block = functools.partial(self._compose, bars or max_bars, bars is None, settings)
-        return in_blocks(block, seeds, keys, SONGS)
+        network = self.model.network
 
-    def _compose(self, bars: int, may_end: bool, settings: Settings, seeds: Songs, keys: Array) -> list[np.ndarray]:
-        network, cuts = self.model.network, (settings.temperature, settings.top_k, settings.top_p)
+        def block(chosen: np.ndarray) -> list[np.ndarray]:
+            def next_bar(state: State, turn: Turn) -> tuple[State, Array, Array]:
+                return _next_bar(network, self.params, state, turn, keys[chosen], settings.cuts)
 
-        def next_bar(state: State, turn: Turn) -> tuple[State, Array, Array]:
-            return _next_bar(network, self.params, state, turn, keys, cuts)
+            first = _begin(network, self.params, len(chosen))
+            return compose(first, next_bar, [seeds[i] for i in chosen], bars or max_bars, bars is None)
 
-        return compose(_begin(network, self.params, len(seeds)), next_bar, seeds, bars, may_end)
+        return in_blocks(len(seeds), SONGS, block)
 
     def untrained(self, seed: int) -> dict[str, SongModel]:
         """The same with fresh parameters."""

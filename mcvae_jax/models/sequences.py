@@ -18,7 +18,7 @@ import numpy as np
 from mcvae_jax.models.prior import Prior, Step, TrainablePrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.padding import in_padded_chunks
+from mcvae_jax.nn.padding import in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -85,14 +85,14 @@ class LatentPrior:
           bars: of every song; None lets the stop head end each, after one bar at least and `max_bars` at most.
           settings: tau_pi, tau_sigma and tau_recall count.
         """
-        songs: list[np.ndarray] = []
-        for first in range(0, len(seeds), SONGS):
-            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+
+        def block(chosen: np.ndarray) -> list[np.ndarray]:
             carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [seeds[i] for i in chosen])
             _, z, stops = _draw(self.prior, self.params, carry, keys[chosen], bars or max_bars, settings, bars is None)
             lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
-            songs += [z[i, : lengths[i]] for i in range(min(SONGS, len(seeds) - first))]
-        return songs
+            return [of_song[:length] for of_song, length in zip(z, lengths, strict=True)]
+
+        return in_blocks(len(seeds), SONGS, block)
 
     def fill(self, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings) -> Filled:
         """Draws the `bars` missing between before (n, Z) and after (m, Z); either may be empty.

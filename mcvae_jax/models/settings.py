@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
 
@@ -22,6 +24,11 @@ class Settings:
     tau_recall: float = option("where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says", 0.0)
     repetition: float = option("multiplies the odds that a bar repeats an earlier one, of models that copy", 1.0)
     seed: int = option("of the random numbers: the same seed gives the same songs", 0)
+
+    @property
+    def cuts(self) -> tuple[np.float32, np.int32, np.float32]:
+        """What `sample_tokens` asks, as arrays, so that other values need no other program."""
+        return np.float32(self.temperature), np.int32(self.top_k), np.float32(self.top_p)
 
     def __post_init__(self) -> None:
         for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall", "repetition"):

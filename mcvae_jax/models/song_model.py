@@ -6,7 +6,7 @@ works in latents, in tokens or in counted n-grams is its own affair.
 Letters: S songs, n bars of a song, T steps of a bar.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import jax
@@ -164,17 +164,6 @@ def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -
     if not isinstance(model, Weighed):
         raise ValueError(f"the {model.name} has a bound and no `log_weights` to mix with")
     return model.log_weights(songs, draws, seed)
-
-
-def in_blocks(
-    compose: Callable[[Songs, jax.Array], Iterable[np.ndarray]], seeds: Songs, keys: jax.Array, size: int
-) -> list[np.ndarray]:
-    """What `compose` makes of seeds and their keys (S,), `size` at a time: one shape, whatever else is in the call."""
-    made: list[np.ndarray] = []
-    for first in range(0, len(seeds), size):
-        chosen = np.minimum(np.arange(first, first + size), len(seeds) - 1)
-        made += list(compose([seeds[i] for i in chosen], keys[chosen]))[: len(seeds) - first]
-    return made
 
 
 def bars_of(of_bars: np.ndarray, songs: Songs) -> list[np.ndarray]:

@@ -1,11 +1,13 @@
 """Sequences of any lengths in few shapes, since each shape is compiled once. S sequences, N items of all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import jax
 import numpy as np
 
 Array = jax.Array
+Item = TypeVar("Item")
 
 SHORTEST = 32  # items, of padded sequences
 
@@ -13,6 +15,28 @@ SHORTEST = 32  # items, of padded sequences
 def padded_length(bars: int) -> int:
     """The smallest of 32, 64, 128, ... that is not below `bars`: each length of sequences is compiled, so few exist."""
     return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
+
+
+def in_blocks(count: int, size: int, make: Callable[[np.ndarray], Iterable[Item]]) -> list[Item]:
+    """What `make` makes of each of `count` rows, `size` of them at a time: one shape, whatever else is in the call.
+
+    make: takes the indices of the rows of a block, int (size,), the last one filled up with the last row, and gives an
+      item for each.
+    """
+    made: list[Item] = []
+    for first in range(0, count, size):
+        rows = np.minimum(np.arange(first, first + size), count - 1)
+        made += list(make(rows))[: count - first]
+    return made
+
+
+def padded_groups(lengths: np.ndarray, together: Callable[[int], int]) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Songs of like lengths (S,): their padded length, how many go into one call at that length, and their indices."""
+    padded = np.array([padded_length(int(n)) for n in lengths])
+    for size in np.unique(padded).tolist():
+        rows, songs = together(size), np.flatnonzero(padded == size)
+        for chunk in np.split(songs, np.arange(rows, len(songs), rows)):
+            yield size, rows, chunk
 
 
 def in_padded_chunks(
@@ -33,19 +57,16 @@ def in_padded_chunks(
     Returns: float32 (N,).
     """
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    padded = np.array([padded_length(int(n)) for n in lengths])
     result = np.empty(offsets[-1], np.float32)
-    for size in np.unique(padded):
-        rows, songs = together(size), np.flatnonzero(padded == size)
-        for chunk in np.split(songs, np.arange(rows, len(songs), rows)):
-            batches = [np.zeros((rows, size, *array.shape[1:]), np.float32) for array in arrays]
-            places = [slice(offsets[song], offsets[song + 1]) for song in chunk]
-            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
-                for batch, array in zip(batches, arrays, strict=True):
-                    batch[row, : lengths[song]] = array[bars]
-            found = np.asarray(function(*batches, chunk))
-            for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
-                result[bars] = found[row, : lengths[song]]
+    for size, rows, chunk in padded_groups(lengths, together):
+        batches = [np.zeros((rows, size, *array.shape[1:]), np.float32) for array in arrays]
+        places = [slice(offsets[song], offsets[song + 1]) for song in chunk]
+        for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
+            for batch, array in zip(batches, arrays, strict=True):
+                batch[row, : lengths[song]] = array[bars]
+        found = np.asarray(function(*batches, chunk))
+        for row, (song, bars) in enumerate(zip(chunk, places, strict=True)):
+            result[bars] = found[row, : lengths[song]]
     return result
 
 

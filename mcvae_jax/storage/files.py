@@ -114,6 +114,30 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+@contextlib.contextmanager
+def in_turn(lock: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Others that ask for the same lock wait here; it ends with the process, however that ends.
+
+    Where the lock cannot be written nothing else can, so that none is needed.
+
+    Args:
+      waiting: is called where another process has it.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("w")
+    except OSError:
+        yield
+        return
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def clear_parts(place: Path) -> None:
     """Removes what killed makers of `place` have left beside it, and puts back what one of them had taken away."""
     ours = re.compile(rf"\.{re.escape(place.name)}\.[a-z0-9_]{{8}}{re.escape(_PART)}")

@@ -12,7 +12,6 @@ Letters: B songs, N bars, M distinct bars of a song, T steps of a bar, Z latent 
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,38 +23,38 @@ import numpy as np
 
 from mcvae_jax.batches.bars import Batch
 from mcvae_jax.batches.songs import (
+    Make,
     Piece,
     SongBatches,
     SongSettings,
     choose_songs,
     padded_batch,
     scored_batches,
+    tokens_of,
     whole_songs,
 )
 from mcvae_jax.command import check_range
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.conclusions import span
-from mcvae_jax.evaluation.scores import MODEL, score_models
 from mcvae_jax.kinds import Kind
 from mcvae_jax.models.joint.arrays import UNKNOWN, Songs
 from mcvae_jax.models.joint.composer import JointComposer, init
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.settings import Dropout, draw_noise, make_joint
 from mcvae_jax.models.joint.tables import song_tables
-from mcvae_jax.music.tokens import transpose
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.layers import applied
-from mcvae_jax.nn.padding import padded_length
 from mcvae_jax.nn.stop import stop_nats
 from mcvae_jax.tasks.corpus import corpus_facts, training_corpus
+from mcvae_jax.tasks.held_out import write_held_out
 from mcvae_jax.training.fields import FLOAT, INT, TEXT, fields_of
 from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
 Array = jax.Array
 Say = Callable[[str], None]
 
+DRAWS = 4  # over which the held-out bound at the end is averaged
 ACTIVE = 0.01  # share of the variance of z in that of the means of q from which on a unit is active (Burda et al. 2016)
 
 
@@ -116,6 +115,12 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     songs, scored, left_out = choose_songs(corpus, data, say)
     make = table_maker(corpus)
     batches = SongBatches(corpus, songs, data, make)
+
+    def finish(params: Any, folder: Path, say: Say) -> dict:
+        composer = JointComposer(network, params)
+        held_out = [corpus.song(i) for i in scored]
+        return write_held_out({composer.name: composer}, held_out, DRAWS, left_out, folder, say)
+
     return Task(
         init=lambda key: init(network, key),
         sums=make_sums(network, dropout, loss.told),
@@ -123,24 +128,21 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         held_out_objective=held_out_objective,
         batch=batches,
         held_out_batches=lambda: scored_batches(whole_songs(corpus, scored), data.batch_size, make),
-        finish=lambda params, folder, say: finish(
-            JointComposer(network, params), [corpus.song(i) for i in scored], left_out, folder, say
-        ),
+        finish=finish,
         data=corpus_facts(corpus),
     )
 
 
-def table_maker(corpus: Corpus) -> Callable[[Sequence[Piece], int, int], Batch]:
+def table_maker(corpus: Corpus) -> Make:
     """Pieces as tables of their distinct bars: a batch holds the fields of `Songs`, 'known', float32 (B, M), 1 for the
     bars of these tables, and 'mask' and 'ends' as for tokens."""
 
     def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
-        songs = [transpose(corpus.song(p.song)[p.first : p.first + p.bars], p.shift) for p in pieces]
-        bars = bars or padded_length(max(p.bars for p in pieces))
-        table = song_tables(songs, [p.first for p in pieces], [p.ends for p in pieces], size, bars)
-        counts = np.pad([len(np.unique(song, axis=0)) for song in songs], (0, size - len(songs)))
-        known = (np.arange(table.bars.shape[1]) < counts[:, None]).astype(np.float32)
-        return padded_batch({}, pieces, size, bars) | table._asdict() | {"known": known}
+        songs = [tokens_of(corpus, piece) for piece in pieces]
+        batch = padded_batch({}, pieces, size, bars)
+        table = song_tables(songs, [p.first for p in pieces], [p.ends for p in pieces], size, batch["mask"].shape[1])
+        known = np.arange(table.bars.shape[1]) <= table.of.max(axis=1)[:, None]
+        return batch | table._asdict() | {"known": known * batch["weight"][:, None]}
 
     return make
 
@@ -215,18 +217,3 @@ def terms(sums: Sums) -> Metrics:
         "active": jnp.sum(share > ACTIVE).astype(jnp.float32),
         "stop": sums["stop"] / sums["weight"],
     }
-
-
-def finish(
-    composer: JointComposer, held_out: list[np.ndarray], left_out: dict[str, int], folder: Path, say: Say
-) -> dict:
-    """Held-out results of the best parameters: held_out.json."""
-    scores = score_models({MODEL: {composer.name: composer}}, held_out, 4, 0, say) | {"left_out": left_out}
-    (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
-    row = scores["rows"][composer.name]
-    say(
-        f"{composer.name}: at most {span(row['bits_per_bar'], '.2f')} bits per bar of {scores['songs']} held-out songs"
-        f" (new bars {row['new']['value']:.2f}, repeated ones {row['repeated']['value'] or 0:.2f});"
-        f" {span(row['tighter'], '.2f')} from {scores['particles']} draws"
-    )
-    return scores

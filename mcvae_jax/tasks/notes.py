@@ -6,7 +6,6 @@ objective is -log p of all tokens, and what it costs which bar is the last; figu
 Letters: B songs, N bars, T steps of a bar.
 """
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +23,13 @@ from mcvae_jax.batches.songs import (
     whole_songs,
 )
 from mcvae_jax.corpus.settings import CorpusSettings
-from mcvae_jax.corpus.store import Corpus
-from mcvae_jax.evaluation.conclusions import span
-from mcvae_jax.evaluation.scores import MODEL, score_models
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models.note_lstm import NoteComposer, Unrolled
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.stop import stop_nats
 from mcvae_jax.tasks.corpus import corpus_facts, training_corpus
+from mcvae_jax.tasks.held_out import write_held_out
 from mcvae_jax.training.fields import TEXT, fields_of
 from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
@@ -76,10 +73,18 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     """
     settings = read_settings(config)
     corpus = training_corpus(kind, config, CorpusSettings(**config.corpus), say)
-    model: TrainableNotes = load(kind.make)(config, corpus.steps_per_bar)
+    model = load(kind.make)(config, corpus.steps_per_bar)
     songs, scored, left_out = choose_songs(corpus, settings, say)
     make = token_maker(corpus)
     batches = SongBatches(corpus, songs, settings, make)
+
+    def finish(params: Any, folder: Path, say: Say) -> dict:
+        """Alone and with the copy switch."""
+        training, held_out = ([corpus.song(i) for i in side] for side in (songs, scored))
+        composer = NoteComposer(model, params)
+        models = {composer.name: composer} | with_switch({composer.name: composer}, corpus_switch(training))
+        return write_held_out(models, held_out, 1, left_out, folder, say)
+
     return Task(
         init=model.init,
         sums=make_sums(model),
@@ -87,7 +92,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         held_out_objective=held_out_objective,
         batch=batches,
         held_out_batches=lambda: scored_batches(whole_songs(corpus, scored), settings.batch_size, make),
-        finish=lambda params, folder, say: finish(model, params, corpus, (songs, scored), left_out, folder, say),
+        finish=finish,
         data=corpus_facts(corpus),
     )
 
@@ -127,23 +132,3 @@ def _terms(sums: Sums) -> Metrics:
     """Means over bars."""
     nll, stop = (sums[name] / sums["weight"] for name in ("nll", "stop"))
     return {"nll": nll, "bits": nll / math.log(2), "stop": stop}
-
-
-def finish(
-    model: Any, params: Any, corpus: Corpus, songs: tuple[Any, Any], left_out: dict[str, int], folder: Path, say: Say
-) -> dict:
-    """Held-out results of the best parameters, alone and with the copy switch: held_out.json.
-
-    songs: indices of the training and the held-out songs.
-    """
-    training, held_out = ([corpus.song(i) for i in side] for side in songs)
-    composer = NoteComposer(model, params)
-    models = {composer.name: composer} | with_switch({composer.name: composer}, corpus_switch(training))
-    scores = score_models({MODEL: models}, held_out, 1, 0, say) | {"left_out": left_out}
-    (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
-    for name, row in scores["rows"].items():
-        say(
-            f"{name}: {span(row['bits_per_bar'], '.2f')} bits per bar of {scores['songs']} held-out songs"
-            f" (new bars {row['new']['value']:.2f}, repeated ones {row['repeated']['value'] or 0:.2f})"
-        )
-    return scores

@@ -141,6 +141,11 @@ def test_the_switch_of_a_corpus_has_not_seen_what_its_n_grams_score():
     assert np.all(np.exp(log_new[:8]) > 0.9) and np.all(np.exp(log_lags[9:16, 7]) > 0.9)
 
 
+def test_a_corpus_of_one_training_song_has_a_switch():
+    (song,) = some_songs([12], steps=4)
+    assert all(np.isfinite(part).all() for part in corpus_switch([song]))
+
+
 def test_models_without_a_likelihood_have_no_switch():
     models = {"free run": FreeRun(a_codec()), "n-gram": a_model()}
     assert list(with_switch(models, some_switch())) == ["n-gram + copy"]

@@ -37,13 +37,6 @@ def root(scheme, request, monkeypatch, tmp_path):
         yield f"{scheme}://{BUCKET}/{name}"
 
 
-@pytest.fixture
-def elsewhere(monkeypatch, tmp_path):
-    """Other machines, one after the other: `with elsewhere():`."""
-    numbers = iter(range(100))
-    return lambda: another_machine(monkeypatch, tmp_path / f"machine {next(numbers)}")
-
-
 def names_of(root):
     address = parse_address(root)
     return sorted(name.removeprefix(f"{address.path}/") for name in open_objects(address).list(f"{address.path}/"))

@@ -6,7 +6,6 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from mcvae_jax.batches.songs import whole_songs
@@ -20,9 +19,9 @@ from mcvae_jax.models.joint.tables import first_appearances
 from mcvae_jax.options import load_config
 from mcvae_jax.tasks.joint import Loss, objective, table_maker, terms
 from mcvae_jax.training import loop
-from mcvae_jax.training.update import init_state, make_update
 from tests.joint_layouts import MODEL, make_task, random_batch
 from tests.layouts import check_layouts_agree
+from tests.learning import learnt
 
 TASK = make_task()
 
@@ -112,17 +111,10 @@ def test_a_few_songs_are_learnt_by_heart():
         latent=2, components=2, encoder_units=16, units=32, layers=1, decoder_units=32, memory=6, steps=3
     )
     task = make_task(Dropout(), model, 8, Loss(free_nats=0.0, told=0.0))
-    batch, optimizer = random_batch(np.random.default_rng(0), 8, tokens=6), optax.adam(0.02)
-    update = jax.jit(make_update(task, optimizer, 0), static_argnums=2)
-    state = init_state(task, optimizer, 0)
-    for _ in range(250):
-        state, _ = update(state, batch, _whole_batch)
+    batch = random_batch(np.random.default_rng(0), 8, tokens=6)
+    state, _ = learnt(task, batch, 250)
     found = jax.device_get(terms(task.sums(state.params, batch, jax.random.key(0), False)))
     assert found["new_bits"] < 4 and found["repeated_bits"] < 3
-
-
-def _whole_batch(sums):
-    return sums
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from mcvae_jax.options import load_config
 from mcvae_jax.training import loop
 from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
+from tests.learning import learnt, whole_batch
 from tests.mdrnn_layouts import MODEL, make_task, random_batch, standard_normal_params
 from tests.small_models import MDRNN_MODEL, VAE_MODEL, save_corpus, save_vae
 from tests.vae_layouts import far_from_the_start
@@ -134,19 +135,12 @@ def test_a_few_songs_are_learnt_by_heart():
         "ends": np.ones(4, np.float32),
     }
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.02))
-    update = jax.jit(make_update(task, optimizer, 0), static_argnums=2)
-    state = init_state(task, optimizer, 0)
     scores = jax.jit(lambda params: task.held_out_objective(task.sums(params, batch, jax.random.key(1), False))[1])
-    start = scores(state.params)
-    for _ in range(400):
-        state, report = update(state, batch, _whole_batch)
+    start = scores(init_state(task, optimizer, 0).params)
+    state, reports = learnt(task, batch, 400, optimizer)
     end = scores(state.params)
-    assert report.finite and start["rate"] > 5 and end["rate"] < 2 and end["stop"] < 0.1 < start["stop"]
+    assert reports[-1].finite and start["rate"] > 5 and end["rate"] < 2 and end["stop"] < 0.1 < start["stop"]
     np.testing.assert_array_equal(state.params["params"]["standard_scale"], np.full(3, 1.3, np.float32))
-
-
-def _whole_batch(tree):
-    return tree
 
 
 # ---- from a VAE's workdir
@@ -230,7 +224,7 @@ def test_windows_of_the_thesis_train_too(vae_folder):
     batch = task.batch(0)
     assert batch["mu"].shape == (2, 16, 3)
     state, report = jax.jit(make_update(task, optimizer, 0), static_argnums=2)(
-        init_state(task, optimizer, 0), batch, _whole_batch
+        init_state(task, optimizer, 0), batch, whole_batch
     )
     assert report.finite and state.step == 1
 

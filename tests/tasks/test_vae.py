@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from mcvae_jax.corpus.build import what_changed
@@ -20,8 +19,8 @@ from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.storage.workdir import Record, Workdir
 from mcvae_jax.tasks.corpus import check_pitches, default_folder
 from mcvae_jax.trained import find_corpus
-from mcvae_jax.training.update import init_state, make_update
 from tests.layouts import check_layouts_agree
+from tests.learning import learnt
 from tests.small_models import edit_json, save_corpus
 from tests.vae_layouts import make_task
 
@@ -59,19 +58,9 @@ def test_a_few_bars_are_learnt_by_heart():
     """From 16 log(130) = 77.9 nats to below 5 when 16 bars are all there is."""
     task = make_task(Dropout(), beta=0.01)
     batch = task.batch(0) | {"weight": np.ones(16, np.float32)}
-    optimizer = optax.adam(0.02)
-    update = jax.jit(make_update(task, optimizer, 0), static_argnums=2)
-    state = init_state(task, optimizer, 0)
-    losses = []
-    for _ in range(300):
-        state, report = update(state, batch, _whole_batch)
-        losses.append(float(report.loss))
+    state, reports = learnt(task, batch, 300)
     sums = jax.jit(task.sums, static_argnums=3)(state.params, batch, jax.random.key(0), False)
-    assert losses[0] > 60 and float(task.held_out_objective(sums)[1]["reconstruction"]) < 5
-
-
-def _whole_batch(tree):
-    return tree
+    assert float(reports[0].loss) > 60 and float(task.held_out_objective(sums)[1]["reconstruction"]) < 5
 
 
 def smoke_config(folder=""):

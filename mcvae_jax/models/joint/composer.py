@@ -14,7 +14,7 @@ Letters: S songs, B songs of a block, n bars of a song, T steps of a bar, M dist
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from mcvae_jax.music.tokens import HIGHEST
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import normal, song_keys
 from mcvae_jax.nn.layers import applied
-from mcvae_jax.nn.padding import padded_length
+from mcvae_jax.nn.padding import in_blocks, padded_groups
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -69,24 +69,19 @@ class JointComposer(Alone):
 
     def nats(self, songs: ListOfSongs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`: the bound of one draw, averaged over `draws`."""
-        return [_cost(song, parts, parts.log_w.mean(axis=0)) for song, parts in self._parts(songs, draws, seed)]
+        return [parts.cost(parts.log_w.mean(axis=0)) for parts in self._parts(songs, draws, seed)]
 
     def tighter_nats(self, songs: ListOfSongs, particles: int, seed: int = 0) -> np.ndarray:
         """The bound of each song from so many draws of each bar, float64 (S,) nats."""
-        found = []
-        for song, parts in self._parts(songs, particles, seed):
-            log_w = np.logaddexp.reduce(parts.log_w, axis=0) - np.log(particles)
-            found.append(_cost(song, parts, log_w).sum())
-        return np.array(found)
+        found = self._parts(songs, particles, seed)
+        log_w = [np.logaddexp.reduce(parts.log_w, axis=0) - np.log(particles) for parts in found]
+        return np.array([parts.cost(each).sum() for parts, each in zip(found, log_w, strict=True)])
 
     def bound_parts(self, songs: ListOfSongs, draws: int = 1, seed: int = 0) -> dict[str, float]:
         """Nats per bar, of which a copied one has no latents; what is no rate counts as reconstruction."""
-        parts = self._parts(songs, draws, seed)
-        bars = sum(len(song) for song in songs)
-        total = sum(_cost(song, of_song, of_song.log_w.mean(axis=0)).sum() for song, of_song in parts)
-        rate = sum(of_song.rate.mean(axis=0).sum() for _, of_song in parts)
-        posteriors = [self.encode([song[first_appearances(song)[0]]])[0] for song in songs]
-        kl = sum(float(np.sum(gaussian.kl_to_standard(*posterior))) for posterior in posteriors)
+        found, bars = self._parts(songs, draws, seed), sum(len(song) for song in songs)
+        total = sum(parts.cost(parts.log_w.mean(axis=0)).sum() for parts in found)
+        rate, kl = sum(parts.rate.mean(axis=0).sum() for parts in found), sum(parts.kl for parts in found)
         return {"reconstruction_nats": (total - rate) / bars, "kl_nats": kl / bars, "rate_nats": rate / bars}
 
     def encode(self, songs: ListOfSongs) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -151,23 +146,18 @@ class JointComposer(Alone):
         twin = JointComposer(self.network, fresh, name=f"untrained {self.name}")
         return {twin.name: twin}
 
-    def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[tuple[np.ndarray, _Parts]]":
-        """Each song with its parts, of `draws` draws; songs of like lengths go together, in few shapes."""
-        keys = song_keys(seed, range(len(songs)))
-        padded = np.array([padded_length(len(song)) for song in songs])
+    def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
+        """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
+        keys, lengths = song_keys(seed, range(len(songs))), np.array([len(song) for song in songs])
         found: dict[int, _Parts] = {}
-        for size in np.unique(padded):
-            rows, chosen = max(1, CHUNK // int(size)), np.flatnonzero(padded == size)
-            for chunk in np.split(chosen, np.arange(rows, len(chosen), rows)):
-                block = [songs[i] for i in chunk]
-                table = song_tables(block, [0] * len(block), [True] * len(block), rows, int(size))
-                of_songs = keys[np.resize(chunk, rows)]
-                scored = [
-                    jax.device_get(_score(self.network, self.params, table, of_songs, draw)) for draw in range(draws)
-                ]
-                for row, i in enumerate(chunk):
-                    found[int(i)] = _parts_of(scored, row, len(songs[i]), len(first_appearances(songs[i])[0]))
-        return [(song, found[i]) for i, song in enumerate(songs)]
+        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, CHUNK // size)):
+            block = [songs[i] for i in chunk]
+            table = song_tables(block, [0] * len(block), [True] * len(block), rows, size)
+            of_songs = keys[np.resize(chunk, rows)]
+            scored = [jax.device_get(_score(self.network, self.params, table, of_songs, draw)) for draw in range(draws)]
+            for row, (i, song) in enumerate(zip(chunk.tolist(), block, strict=True)):
+                found[i] = _parts_of(scored, row, song)
+        return [found[i] for i in range(len(songs))]
 
     def _go_on(
         self,
@@ -180,57 +170,45 @@ class JointComposer(Alone):
         z: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """lengths: of each song after its seed, where that is not `bars`; z (S, bars, Z) of new bars, else drawn."""
-        made: list[np.ndarray] = []
         beyond = np.zeros(len(seeds), int) if lengths is None else np.array(lengths) - bars
-        for first in range(0, len(seeds), SONGS):
-            chosen = np.minimum(np.arange(first, first + SONGS), len(seeds) - 1)
+
+        def block(chosen: np.ndarray) -> list[np.ndarray]:
             of_block = None if z is None else z[chosen]
-            songs = self._compose(
-                [seeds[i] for i in chosen], keys[chosen], bars, settings, may_end, beyond[chosen], of_block
-            )
-            made += songs[: len(seeds) - first]
-        return made
+            call = Call(self.network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block)
+            return compose_block(call, [seeds[i] for i in chosen], bars)
 
-    def _compose(
-        self,
-        seeds: ListOfSongs,
-        keys: Array,
-        bars: int,
-        settings: Settings,
-        may_end: bool,
-        beyond: np.ndarray,
-        z: np.ndarray | None,
-    ) -> list[np.ndarray]:
-        call = Call(self.network, self.params, keys, settings, may_end, beyond, z)
-        return compose_block(call, seeds, bars)
+        return in_blocks(len(seeds), SONGS, block)
 
 
-@dataclasses.dataclass
-class _Parts:
+class _Parts(NamedTuple):
     """Of one song, in nats: K draws, M distinct bars, n bars."""
 
+    place: np.ndarray  # (M,): the numbers of the new bars
     log_new: np.ndarray  # (M,)
     log_w: np.ndarray  # (K, M)
     rate: np.ndarray  # (K, M)
     log_copy: np.ndarray  # (n,)
+    kl: float  # under N(0, I), of all new bars
+
+    def cost(self, log_w: np.ndarray) -> np.ndarray:
+        """Of each bar, (n,), where the new ones weigh log_w (M,)."""
+        cost = -self.log_copy
+        cost[self.place] = -(self.log_new + log_w)
+        return cost
 
 
-def _parts_of(scored: Sequence[Scored], row: int, bars: int, distinct: int) -> _Parts:
-    """Of one row of a block."""
+def _parts_of(scored: Sequence[Scored], row: int, song: np.ndarray) -> _Parts:
+    """Of the song in one row of a block."""
+    place, _ = first_appearances(song)
 
     def of_draws(name: str, count: int) -> np.ndarray:
         return np.stack([np.asarray(getattr(each, name)[row, :count], np.float64) for each in scored])
 
-    rate = of_draws("log_q", distinct) - of_draws("log_prior", distinct)
-    log_new, log_copy = of_draws("log_new", distinct)[0], of_draws("log_copy", bars)[0]
-    return _Parts(log_new, of_draws("log_x", distinct) - rate, rate, log_copy)
-
-
-def _cost(song: np.ndarray, parts: _Parts, log_w: np.ndarray) -> np.ndarray:
-    """Nats of each bar of a song, (n,), whose new bars weigh log_w (M,)."""
-    cost = -parts.log_copy
-    cost[first_appearances(song)[0]] = -(parts.log_new + log_w)
-    return cost
+    new = len(place)
+    rate = of_draws("log_q", new) - of_draws("log_prior", new)
+    log_new, log_copy = of_draws("log_new", new)[0], of_draws("log_copy", len(song))[0]
+    kl = float(np.sum(gaussian.kl_to_standard(of_draws("mu", new)[0], of_draws("log_var", new)[0])))
+    return _Parts(place, log_new, of_draws("log_x", new) - rate, rate, log_copy, kl)
 
 
 def init(network: JointMCVAE, key: Array) -> Any:

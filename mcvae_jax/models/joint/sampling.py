@@ -41,7 +41,6 @@ def compose_block(call: Call, seeds: Songs, bars: int) -> list[np.ndarray]:
     """The `bars` bars after each seed, uint8 (bars, T); fewer where a song may end and does."""
     given, settings = np.array([len(seed) for seed in seeds]), call.settings
     taus = settings.tau_pi, settings.tau_sigma, settings.repetition
-    cuts = settings.temperature, settings.top_k, settings.top_p
 
     def ahead(number: int, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How many bars are left from bar `number` on, and whether it may be drawn to be the last."""
@@ -52,7 +51,7 @@ def compose_block(call: Call, seeds: Songs, bars: int) -> list[np.ndarray]:
     def next_bar(known: Any, turn: Turn) -> tuple[Any, Array, Array]:
         of_bar = None if call.z is None else call.z[:, min(turn.number, call.z.shape[1] - 1)]
         coming = ahead(turn.number + 1, turn.left)
-        return _next_bar(call.network, call.params, known, turn, coming, call.keys, taus, cuts, of_bar)
+        return _next_bar(call.network, call.params, known, turn, coming, call.keys, taus, settings.cuts, of_bar)
 
     first = _begin(call.network, call.params, ahead(0, given + bars), call.keys)
     return compose(first, next_bar, seeds, bars, call.may_end)
