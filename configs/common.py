@@ -36,6 +36,7 @@ def songs(**different: Any) -> ml_collections.ConfigDict:
     data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
     data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
     data.highest_shift = 6
+    data.as_written = 0.0  # share of the songs that are not transposed, others in each epoch
     data.min_pitch = 0  # no shift takes a song out of these bounds
     data.max_pitch = 127
     data.update(different)

@@ -27,7 +27,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
     config.corpus = corpus = COMMON["corpus"]()
-    config.data = data = COMMON["songs"](window=64)
+    config.data = data = COMMON["songs"](window=64, as_written=0.5)
 
     config.model = model = ml_collections.ConfigDict()
     model.latent = 16  # dimensions of z

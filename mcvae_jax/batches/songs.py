@@ -19,6 +19,7 @@ from mcvae_jax.music.tokens import transpose
 from mcvae_jax.nn.padding import padded_length
 
 GROUP = 16  # batches whose songs are sorted by length together
+PARTS = 1 << 20  # of which shares of songs are drawn
 SHORTEST, LONGEST = 16, 339  # bars of the songs that are scored
 
 
@@ -28,6 +29,7 @@ class SongSettings(BatchSettings):
 
     min_bars: int = 16  # shorter songs are left out (thesis 3.2.2)
     max_bars: int = 339  # and longer ones (thesis 7.1.1); 0 is no limit
+    as_written: float = 0.0  # share of the songs that are not transposed, others in each epoch
     window: int = 0  # 0: whole songs; N: of each song and epoch N bars that follow each other (thesis notebooks: 16)
 
     def __post_init__(self) -> None:
@@ -38,6 +40,8 @@ class SongSettings(BatchSettings):
                 f" {self.min_bars} and {self.max_bars}"
             )
         check_range("config.data.window", self.window, 0, 100_000)
+        if not 0 <= self.as_written <= 1:
+            raise UserError(f"config.data.as_written is {self.as_written}; it must be a share from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +148,10 @@ class SongBatches:
         last, seed = self._last_start[chosen], self.settings.seed
         shift = draw_between(self.low[chosen], self.high[chosen], seed, epochs, song)
         start = draw_between(np.zeros_like(last), last, seed, epochs, song, np.ones_like(last))  # one number more
+        share = draw_between(
+            np.zeros_like(last), np.full_like(last, PARTS - 1), seed, epochs, song, np.full_like(last, 2)
+        )
+        shift = np.where(share < self.settings.as_written * PARTS, 0, shift)
         columns = (song, start, self.lengths[chosen], shift, start == last)
         return [Piece(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 

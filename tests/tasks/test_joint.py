@@ -142,7 +142,7 @@ def test_training_ends_with_a_song_model_and_its_figures(trained_run):
     assert row["tighter"]["value"] < row["bits_per_bar"]["value"]
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     last = [line for line in lines if line["split"] == "held_out"][-1]
-    assert last["bound_bits"] == pytest.approx(bits, rel=0.02) and {"rate", "active", "stop"} <= set(last)
+    assert last["bound_bits"] == pytest.approx(bits, rel=0.05) and {"rate", "active", "stop"} <= set(last)
     assert any(f"at most {bits:.2f}" in line for line in said)
 
 

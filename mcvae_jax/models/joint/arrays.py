@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 
+from mcvae_jax.models.joint.pitches import Heard
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.layers import States
 from mcvae_jax.nn.mixture import Mixture
@@ -71,7 +72,8 @@ class State(NamedTuple):
     keys: Array  # (B, L, R, A)
     bars: Array  # int32 (B, L, T)
     runs: Array  # int32 (B, L): how many bars in a row, up to the last one, were as those so many bars before
-    heard: Array  # int32 (B,)
+    count: Array  # int32 (B,): of the bars read
+    heard: Heard  # (B,) each: the last notes
 
 
 class Ahead(NamedTuple):

@@ -10,10 +10,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mcvae_jax.models.joint.pitches import (
+    INTERVALS,
+    PITCHES,
+    WIDEST,
+    Heard,
+    hear,
+    heard_along,
+    intervals_within,
+    scores_of_tokens,
+)
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.layers import Dense, LSTMLayer
-from mcvae_jax.nn.lstm import State
+from mcvae_jax.nn.lstm import Gates, State
 
 Array = jax.Array
 
@@ -29,24 +39,25 @@ class Encoded(NamedTuple):
 
 
 class BarEncoder(nn.Module):
-    """One LSTM layer in each direction over the tokens of a bar."""
+    """One LSTM layer in each direction over the tokens of a bar and the intervals between its notes."""
 
     units: int  # of each direction; E, too
     latent: int
     dtype: jnp.dtype
 
     def setup(self) -> None:
-        self.directions = [LSTMLayer(self.units, (VOCABULARY,), self.dtype) for _ in range(2)]
+        self.directions = [LSTMLayer(self.units, (VOCABULARY, INTERVALS), self.dtype) for _ in range(2)]
         self.code = Dense(self.units, self.dtype)
         self.mu = Dense(self.latent, self.dtype)
         self.log_var = Dense(self.latent, self.dtype)
 
     def __call__(self, bars: Array) -> Encoded:
         """Of bars, integers (P, T)."""
-        tokens, zeros = bars.astype(jnp.int32).T, jnp.zeros((bars.shape[0], self.units))
+        read = bars.astype(jnp.int32).T, intervals_within(bars).T
+        zeros = jnp.zeros((bars.shape[0], self.units))
         ends = []
         for n, layer in enumerate(self.directions):
-            _, final = layer(layer.gates(tokens), zeros, zeros, reverse=n == 1)
+            _, final = layer(layer.gates(*read), zeros, zeros, reverse=n == 1)
             ends.append(final)
         hidden = jnp.concatenate([h for h, _ in ends], axis=-1)
         log_var = jnp.clip(self.log_var(hidden), LOWEST_LOG_VAR, HIGHEST_LOG_VAR)
@@ -59,13 +70,15 @@ class Given(NamedTuple):
     z: Array  # (P, Z)
     context: Array  # (P, C), what the composer knows before the bar
     recalled: Array  # (P, R, T, A), tokens of the earlier bars that each head looks at, weighed by how much it does
+    heard: Heard  # (P,) each, before the bar
 
 
 class BarDecoder(nn.Module):
     """One LSTM layer that says token by token what a bar may be.
 
-    In every step it reads the token before, z, the context, and what stood at this step in the recalled bars: so it can
-    take steps of an earlier bar and vary others.
+    In every step it reads the token before, the last note with its interval, z, the context, and what stood here
+    in the recalled bars, so it can take steps of an earlier bar and vary others. What it says of a pitch is the sum of
+    what it says of the pitch itself and of the interval from the last note.
     """
 
     units: int
@@ -76,15 +89,19 @@ class BarDecoder(nn.Module):
     heads: int  # R
 
     def setup(self) -> None:
-        widths = (VOCABULARY, self.latent, self.context, self.heads * self.recalled_width)
+        notes = (VOCABULARY, PITCHES, INTERVALS)
+        widths = (*notes, self.latent, self.context, self.heads * self.recalled_width)
         self.lstm = LSTMLayer(self.units, widths, self.dtype)
         self.first = Dense(2 * self.units, self.dtype)
         self.logits = Dense(OUTCOMES, self.dtype)
-        self.embedding = self.param("embedding", nn.initializers.normal(0.3), (VOCABULARY, self.recalled_width))
+        self.by_interval = Dense(2 * WIDEST + 1, self.dtype)
+        embedding = nn.initializers.normal(0.3)
+        self.embedding = self.param("embedding", embedding, (VOCABULARY, self.recalled_width))
+        self.interval_embedding = self.param("interval_embedding", embedding, (INTERVALS, self.recalled_width))
 
     def embed(self, bars: AnyArray) -> Array:
         """Bars, integers (..., T), as heads recall them: (..., T, A)."""
-        return self.embedding[bars.astype(jnp.int32)]
+        return self.embedding[bars.astype(jnp.int32)] + self.interval_embedding[intervals_within(bars)]
 
     def log_p(self, bars: Array, given: Given, hidden: Array | None = None, words: Array | None = None) -> Array:
         """log p of the tokens of bars (P, T), by teacher forcing, in nats.
@@ -93,25 +110,40 @@ class BarDecoder(nn.Module):
         """
         tokens = bars.astype(jnp.int32)
         before = jnp.concatenate([jnp.full_like(tokens[:, :1], START), tokens[:, :-1]], axis=1)
-        masks = (None if words is None else words.T, None, None, None)
-        gates = self.lstm.gates(before.T, given.z, given.context, self._at_steps(given.recalled), masks=masks)
-        found, _ = self.lstm(gates, *self.begin(given))
+        along = heard_along(tokens, given.heard)
+        heard = Heard(along.last[:, :-1].T, along.before[:, :-1].T)
+        masks = (None if words is None else words.T,) * 3 + (None,) * 3
+        gates = self._gates(before.T, heard, given.z, given.context, self._at_steps(given.recalled), masks=masks)
+        found, _ = self.lstm(gates, *self.begin(given)[0])
         if hidden is not None:
             found = found * hidden.swapaxes(0, 1)
-        logits = jax.nn.log_softmax(self.logits(found), axis=-1)
-        return jnp.take_along_axis(logits.swapaxes(0, 1), tokens[..., None], axis=-1)[..., 0]
+        log_p = jax.nn.log_softmax(self._outputs(found, heard), axis=-1)
+        return jnp.take_along_axis(log_p.swapaxes(0, 1), tokens[..., None], axis=-1)[..., 0]
 
-    def begin(self, given: Given) -> State:
-        """The first (h, c), (P, H) each."""
+    def begin(self, given: Given) -> tuple[State, Heard]:
+        """The first (h, c), (P, H) each, and what was heard before."""
         h, c = jnp.split(jnp.tanh(self.first(jnp.concatenate([given.z, given.context], axis=-1))), 2, axis=-1)
-        return h, c
+        return (h, c), given.heard
 
-    def step(self, state: State, before: Array, place: Array, given: Given) -> tuple[State, Array]:
+    def step(
+        self, state: tuple[State, Heard], before: Array, place: Array, given: Given
+    ) -> tuple[tuple[State, Heard], Array]:
         """One token: from the one before, (P,), at step `place` () to the next state and logits (P, V)."""
+        heard = hear(state[1], before)
+        row = Heard(heard.last[None], heard.before[None])
         recalled = self._at_steps(given.recalled)[place][None]
-        gates = self.lstm.gates(before[None], given.z[None], given.context[None], recalled)
-        found, state = self.lstm(gates, *state)
-        return state, self.logits(found[0])
+        found, known = self.lstm(
+            self._gates(before[None], row, given.z[None], given.context[None], recalled), *state[0]
+        )
+        return (known, heard), self._outputs(found, row)[0]
+
+    def _gates(self, before: Array, heard: Heard, *others: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
+        """Of tokens and what was heard, integers (T, P), and the other inputs."""
+        return self.lstm.gates(before, heard.last, heard.interval, *others, masks=masks)
+
+    def _outputs(self, found: Array, heard: Heard) -> Array:
+        """Logits (T, P, V) from the layer's outputs (T, P, H)."""
+        return self.logits(found) + scores_of_tokens(self.by_interval(found), heard.last)
 
     def _at_steps(self, recalled: Array) -> Array:
         """(P, R, T, A) -> (T, P, R * A)."""

@@ -13,6 +13,8 @@ Letters: B songs, N bars of a song, M distinct bars of a song, T steps of a bar,
 E width of a bar's code, Z latent size, K components, R heads, A their width.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ import jax.numpy as jnp
 from mcvae_jax.models.copying import RUNS
 from mcvae_jax.models.joint.arrays import COUNTED, Ahead, Noise, Scored, Seen, Songs, State
 from mcvae_jax.models.joint.bars import BarDecoder, BarEncoder, Encoded, Given
+from mcvae_jax.models.joint.pitches import Heard, heard_along, silence
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn import gaussian, mixture
 from mcvae_jax.nn.arrays import AnyArray
@@ -88,7 +91,7 @@ class JointMCVAE(nn.Module):
             embedded.astype(self.dtype),
             preferred_element_type=jnp.float32,
         )
-        given = Given(z, jnp.concatenate([hidden, read], axis=-1), recalled)
+        given = Given(z, jnp.concatenate([hidden, read], axis=-1), recalled, self._heard(songs))
         of_bars = jax.tree.map(_flat, (songs.bars, given, noise.decoder, noise.words))
         log_x = self.decoder.log_p(*of_bars)
         return Scored(
@@ -131,6 +134,13 @@ class JointMCVAE(nn.Module):
         log_p = jax.nn.log_softmax(jnp.concatenate([new[..., None], scores[:, 0]], axis=-1), axis=-1)
         stop = self.new_and_stop(hidden)[..., 1]
         return Seen(hidden, read, log_p[..., 0], log_p[..., 1:], _attention(scores), stop)
+
+    def _heard(self, songs: Songs) -> Heard:
+        """Before each distinct bar as it appears first, (B, M) each."""
+        count, bars = songs.of.shape
+        tokens = jnp.take_along_axis(jnp.asarray(songs.bars), songs.of[..., None], axis=1).reshape(count, -1)
+        along = heard_along(tokens, silence(count))
+        return Heard(*(jnp.take_along_axis(x[:, : bars * self.steps : self.steps], songs.place, axis=1) for x in along))
 
     def _inputs(self, codes: Array, left: AnyArray, number: AnyArray) -> tuple[Array, Array, Array]:
         """What the composer reads, (.., B, E) and integers (.., B): bars left, and the place in the phrase."""
@@ -181,25 +191,27 @@ class JointMCVAE(nn.Module):
             jnp.zeros((count, self.memory, self.steps), jnp.int32),
             jnp.zeros((count, self.memory), jnp.int32),
             jnp.zeros(count, jnp.int32),
+            silence(count),
         )
 
     def read_bar(self, state: State, bar: Array) -> State:
         """After one more bar (B, T); `compose` is next."""
         bar = bar.astype(jnp.int32)
         lag = jnp.arange(1, self.memory + 1)
-        same = jnp.all(state.bars == bar[:, None], axis=-1) & (lag <= state.heard[:, None])
+        same = jnp.all(state.bars == bar[:, None], axis=-1) & (lag <= state.count[:, None])
         _, key = self._queries_and_keys(state.hidden)
         return state._replace(
             read=self.encoder(bar).code,
             keys=jnp.concatenate([key[:, None], state.keys[:, :-1]], axis=1),
             bars=jnp.concatenate([bar[:, None], state.bars[:, :-1]], axis=1),
             runs=jnp.where(same, state.runs + 1, 0),
-            heard=state.heard + 1,
+            count=state.count + 1,
+            heard=Heard(*(x[:, -1] for x in heard_along(bar, state.heard))),
         )
 
     def compose(self, state: State, left: Array) -> State:
         """With the composer's state before the next bar, from which on there are `left` (B,) bars."""
-        xs = self._inputs(state.read[None], left[None], state.heard[None])
+        xs = self._inputs(state.read[None], left[None], state.count[None])
         layers, hidden = through(self.lstm, state.layers, xs)
         return state._replace(layers=layers, hidden=hidden[0])
 
@@ -207,7 +219,7 @@ class JointMCVAE(nn.Module):
         """What comes next."""
         query, _ = self._queries_and_keys(state.hidden[:, None])
         lag = jnp.arange(1, self.memory + 1)
-        known = (lag <= state.heard[:, None])[:, None]
+        known = (lag <= state.count[:, None])[:, None]
         scores, new = self._scores(state.hidden[:, None], query, state.keys, lag[None], known, state.runs[:, None])
         log_p = jax.nn.log_softmax(jnp.concatenate([new[..., None], scores[:, 0]], axis=-1), axis=-1)[:, 0]
         recalled = jnp.einsum("brs,bsta->brta", _attention(scores)[:, :, 0], self.decoder.embed(state.bars))
@@ -216,13 +228,13 @@ class JointMCVAE(nn.Module):
 
     def given(self, state: State, z: Array, recalled: Array) -> Given:
         """What the decoder has of the next bar, with z (B, Z)."""
-        return Given(z, jnp.concatenate([state.hidden, state.read], axis=-1), recalled)
+        return Given(z, jnp.concatenate([state.hidden, state.read], axis=-1), recalled, state.heard)
 
-    def decoder_begin(self, given: Given) -> tuple[Array, Array]:
+    def decoder_begin(self, given: Given) -> Any:
         """See `BarDecoder.begin`."""
         return self.decoder.begin(given)
 
-    def decoder_step(self, state: tuple[Array, Array], before: Array, place: Array, given: Given) -> tuple:
+    def decoder_step(self, state: Any, before: Array, place: Array, given: Given) -> tuple[Any, Array]:
         """See `BarDecoder.step`."""
         return self.decoder.step(state, before, place, given)
 

@@ -22,7 +22,7 @@ from tests.random_params import random_params
 NETWORK = JointMCVAE(
     latent=1, components=2, encoder_units=4, units=5, layers=2, decoder_units=5, recall=1, memory=6, steps=1
 )
-PARAMS = random_params(functools.partial(init, NETWORK), 0.8)
+PARAMS = random_params(functools.partial(init, NETWORK), 0.5)
 COMPOSER = JointComposer(NETWORK, PARAMS)
 GRID = np.linspace(-12, 12, 2001)  # of z
 WILD = Settings(temperature=1.0, tau_sigma=1.0)
