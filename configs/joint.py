@@ -50,11 +50,11 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.loss = loss = ml_collections.ConfigDict()
     loss.beta = 1.0  # weight of the rate
     loss.beta_steps = 1  # over which it rises from 0
-    loss.free_nats = 5.0  # of the mean rate of new bars, below which it costs nothing: else z falls into disuse
+    loss.free_nats = 4.5  # of the mean rate of new bars, below which it costs nothing: else z falls into disuse
     loss.told = 0.5  # share of the songs that are told how many bars are left, so that both can be composed
 
-    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=4000)
-    config.train = train = COMMON["train"](steps=4000, batch_size=16)  # 16 songs
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1500)
+    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
 
     if preset == "smoke":
         corpus.source = "tunes"
@@ -65,13 +65,11 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         model.latent = 8
         dropout.codes = dropout.composer = dropout.decoder = 0.0
     elif preset == "accelerator":
-        data.window = 128
-        model.units = model.decoder_units = 512
-        model.encoder_units = 256
+        model.units = 320
+        model.decoder_units = 384
         model.matmul_dtype = "bfloat16"
-        optimizer.warmup_steps = 200
-        optimizer.decay_steps = 10_000
-        train.steps = 10_000
-        train.batch_size = 64
+        dropout.codes = dropout.composer = dropout.decoder = 0.4
+        optimizer.decay_steps = 5000
+        train.steps = 5000
         train.eval_every = train.save_every = 500
     return config

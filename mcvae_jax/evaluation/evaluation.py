@@ -32,6 +32,7 @@ BITS = "bits per bar"
 HELD_OUT_SET = "held-out songs"
 GOING_ON = "held-out songs (as they go on)"  # after their first bars
 MOST_CONTINUED = 64  # bars
+ROUNDS = 4  # in which songs that are long enough are drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +154,21 @@ def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
 
 
 def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
-    """A set of songs from nothing."""
+    """The first bars of songs from nothing, cut as held-out songs are: a song that ends earlier makes way for another.
+
+    A model that still ends too many early is told to go on.
+    """
     settings = dataclasses.replace(AS_TRAINED if as_trained else model.defaults, seed=plan.seed)
     nothing = [np.empty((0, model.steps), np.uint8)] * plan.songs
-    return model.go_on(nothing, song_keys(plan.seed, range(1, plan.songs + 1)), plan.bars, settings)
+    keys = song_keys(plan.seed, range(1, ROUNDS * plan.songs + 1))
+    found: Songs = []
+    for n in range(ROUNDS):
+        drawn = model.go_on(nothing, keys[n * plan.songs : (n + 1) * plan.songs], None, settings, plan.bars)
+        found += [song for song in drawn if len(song) == plan.bars]
+        if len(found) >= plan.songs:
+            return found[: plan.songs]
+    missing = plan.songs - len(found)
+    return found + model.go_on(nothing[:missing], keys[:missing], plan.bars, settings)
 
 
 def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: Say) -> dict[str, Songs]:

@@ -30,7 +30,9 @@ class Named:
 
     def go_on(self, seeds, keys, bars, settings, max_bars=128):
         assert len(keys) == len(seeds) and not any(len(seed) for seed in seeds)
-        return [np.full((bars, 16), round(100 * settings.temperature + settings.seed), np.uint8)] * len(seeds)
+        return [np.full((bars or max_bars, 16), round(100 * settings.temperature + settings.seed), np.uint8)] * len(
+            seeds
+        )
 
 
 def origin(folder, identity):
@@ -97,3 +99,22 @@ def test_a_model_composes_as_trained_and_by_its_own_defaults_where_these_differ(
         temperature = 0 if "defaults" in name else 1
         assert [song.shape for song in songs] == [(2, 16)] * 3 and (np.array(songs) == 100 * temperature + 7).all()
     assert np.array_equal(compose(models["plain"], plan, as_trained=False), sets["plain (as trained)"])
+
+
+@dataclasses.dataclass
+class Ending(Named):
+    """Ends every second song after one bar, where it may; in its bars stands how many bars it was told to make."""
+
+    always: bool = False
+
+    def go_on(self, seeds, keys, bars, settings, max_bars=128):
+        lengths = [1 if bars is None and (self.always or n % 2) else bars or max_bars for n in range(len(seeds))]
+        return [np.full((length, 16), bars or 0, np.uint8) for length in lengths]
+
+
+def test_songs_that_end_too_early_make_way_for_others():
+    """Held-out songs are cut from longer ones, so composed ones are; a model that ends all of them is told to go on."""
+    plan = Plan(songs=6, bars=4)
+    cut, told = compose(Ending("x"), plan, True), compose(Ending("x", always=True), plan, True)
+    assert [song.shape for song in cut] == [song.shape for song in told] == [(4, 16)] * 6
+    assert not np.any(cut) and np.all(np.stack(told) == 4)
