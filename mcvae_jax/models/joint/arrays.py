@@ -72,7 +72,7 @@ class State(NamedTuple):
     keys: Array  # (B, L, R, A)
     bars: Array  # int32 (B, L, T)
     runs: Array  # int32 (B, L): how many bars in a row, up to the last one, were as those so many bars before
-    count: Array  # int32 (B,): of the bars read
+    bars_read: Array  # int32 (B,): how many
     heard: Heard  # (B,) each: the last notes
 
 

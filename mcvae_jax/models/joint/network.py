@@ -198,20 +198,20 @@ class JointMCVAE(nn.Module):
         """After one more bar (B, T); `compose` is next."""
         bar = bar.astype(jnp.int32)
         lag = jnp.arange(1, self.memory + 1)
-        same = jnp.all(state.bars == bar[:, None], axis=-1) & (lag <= state.count[:, None])
+        same = jnp.all(state.bars == bar[:, None], axis=-1) & (lag <= state.bars_read[:, None])
         _, key = self._queries_and_keys(state.hidden)
         return state._replace(
             read=self.encoder(bar).code,
             keys=jnp.concatenate([key[:, None], state.keys[:, :-1]], axis=1),
             bars=jnp.concatenate([bar[:, None], state.bars[:, :-1]], axis=1),
             runs=jnp.where(same, state.runs + 1, 0),
-            count=state.count + 1,
+            bars_read=state.bars_read + 1,
             heard=Heard(*(x[:, -1] for x in heard_along(bar, state.heard))),
         )
 
     def compose(self, state: State, left: Array) -> State:
         """With the composer's state before the next bar, from which on there are `left` (B,) bars."""
-        xs = self._inputs(state.read[None], left[None], state.count[None])
+        xs = self._inputs(state.read[None], left[None], state.bars_read[None])
         layers, hidden = through(self.lstm, state.layers, xs)
         return state._replace(layers=layers, hidden=hidden[0])
 
@@ -219,7 +219,7 @@ class JointMCVAE(nn.Module):
         """What comes next."""
         query, _ = self._queries_and_keys(state.hidden[:, None])
         lag = jnp.arange(1, self.memory + 1)
-        known = (lag <= state.count[:, None])[:, None]
+        known = (lag <= state.bars_read[:, None])[:, None]
         scores, new = self._scores(state.hidden[:, None], query, state.keys, lag[None], known, state.runs[:, None])
         log_p = jax.nn.log_softmax(jnp.concatenate([new[..., None], scores[:, 0]], axis=-1), axis=-1)[:, 0]
         recalled = jnp.einsum("brs,bsta->brta", _attention(scores)[:, :, 0], self.decoder.embed(state.bars))
