@@ -31,6 +31,7 @@ COMMANDS = {
     "corpus": ("mcvae_jax.corpus", "reads a folder of music and says what is in it"),
     "latents": ("mcvae_jax.latents", "writes the latent vectors of a corpus"),
     "inspect": ("mcvae_jax.inspect", "says what a workdir holds, or how two runs differ"),
+    "weights": ("mcvae_jax.weights", "writes a trained model into one file, to share it"),
 }  # of the program, with the modules that `python -m` runs
 
 _LONGEST = 300  # characters of what argparse says, which repeats the user's words
