@@ -9,10 +9,10 @@ import os
 import platform
 import warnings
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 
 from mcvae_jax.places import cache_folder
-from mcvae_jax.versions import versions
 
 OFF = "MCVAE_COMPILED"  # 'no' keeps and takes nothing
 MOST_BYTES = 256_000_000  # of all folders; a command of one model keeps about half a megabyte
@@ -23,7 +23,8 @@ def keep_compiled() -> None:
     """From now on, for the whole process; nothing where the user has chosen a cache of JAX, or none."""
     import jax  # not above: a child that reads music needs none of it
 
-    if os.environ.get(OFF, "").lower() in ("no", "0", "off") or jax.config.jax_compilation_cache_dir:
+    chosen = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if chosen or os.environ.get(OFF, "").lower() in ("no", "0", "off"):
         return
     folder = cache_folder() / "compiled"
     own = folder / blake2b(_machine().encode(), digest_size=6).hexdigest()
@@ -47,8 +48,7 @@ def _machine() -> str:
     with contextlib.suppress(OSError):
         lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
         features = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    of_jax = {name: version for name, version in versions().items() if name in ("jax", "jaxlib")}
-    return f"{platform.system()} {platform.machine()} {platform.processor()} {features} {of_jax}"
+    return " ".join([platform.system(), platform.machine(), features, version("jax"), version("jaxlib")])
 
 
 def _prune(folder: Path) -> None:
