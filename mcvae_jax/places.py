@@ -17,6 +17,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)  # as Path
 
 CARRIED = {"pretrained": 16, "pretrained-12": 12}  # weights that the package carries -> steps of their bars
 WEIGHTS = ".npz"  # how files of weights end
+_OURS = Path(__file__).parent / "weights"
 
 _stand: dict[str, str] = {}  # a folder of this machine -> the place that it stands for
 
@@ -67,7 +68,7 @@ def weights_file(place: str | os.PathLike[str]) -> Path | None:
     if path.suffix == WEIGHTS and path.is_file():
         return path
     if os.fspath(place) in CARRIED and not path.exists():
-        return Path(__file__).parent / "weights" / f"{place}{WEIGHTS}"
+        return _OURS / f"{place}{WEIGHTS}"
     return None
 
 
@@ -82,6 +83,12 @@ def shown(text: object) -> str:
     for folder in sorted(_stand, key=len, reverse=True):
         text = text.replace(folder, _stand[folder])
     return text
+
+
+def is_of_weights(folder: Path) -> bool:
+    """Whether a folder is what a file of weights was unpacked to, or lies in such a one."""
+    places = [place for above, place in _stand.items() if folder.is_relative_to(above)]
+    return any(place in CARRIED or place.endswith(WEIGHTS) for place in places)
 
 
 def cache_folder() -> Path:

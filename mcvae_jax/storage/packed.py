@@ -2,7 +2,7 @@
 
 It is what numpy.savez writes, so that anybody can read it:
 
-about    JSON text, uint8: format, version, and for each model its record, step, metrics and summary (see `Model`)
+about    JSON text, uint8: format, version, and for each model its record, step, figures (see `About`)
 sha256   32 bytes: of `about`, and of the name, type, shape and bytes of every array, see `_digest`
 FOLDER/params/a/b   the arrays of the model that lies in FOLDER of a workdir, '.' for the workdir itself
 
@@ -11,10 +11,10 @@ Nothing of it is run or unpickled, and no more is read than the sizes that the f
 
 import dataclasses
 import hashlib
+import io
 import json
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class About:
     record: Object  # config, data, command, ... as config.json of a workdir has them
     step: Count
     metrics: dict[str, float]  # held-out, of that step
+    line: Object  # of the log of its training, held-out, of that step; {} for none
     summary: Object  # of the results that its training wrote; {} for none
 
 
@@ -129,7 +130,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             return {entry.filename.removesuffix(".npy"): _array(file, entry) for entry in entries}
     except OSError as error:
         raise NoWeights(f"{path} cannot be read: {refusal(error) or error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError) as error:
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise NoWeights(f"{path} is damaged, or no file of weights ({reason}); get it anew, or {_ADVICE}") from error
 
@@ -138,12 +139,12 @@ def _array(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     """One array, whose size must be that of its bytes: a header may claim any."""
     if entry.filename in ("about.npy", "sha256.npy") and entry.file_size > MOST_ABOUT:
         raise ValueError(f"{entry.filename} is too large")
-    with file.open(entry) as stream:
-        version: Any = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise ValueError(f"{entry.filename} is no plain array")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        data = stream.read()
+    stream = io.BytesIO(file.read(entry))  # all of it, so that its CRC is checked before anything is made of it
+    version: Any = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"{entry.filename} is no plain array")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    data = stream.read()
     if fortran or dtype.hasobject or dtype.kind not in "fiub" or len(data) != dtype.itemsize * int(np.prod(shape)):
         raise ValueError(f"{entry.filename} is no plain array of its size")
     return np.frombuffer(data, dtype).reshape(shape)

@@ -19,7 +19,7 @@ from mcvae_jax.places import cache_folder, stand_for
 from mcvae_jax.storage.checkpoints import ITEMS, Checkpoints
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import in_turn, replacing
-from mcvae_jax.storage.jsonfile import DamagedFile, digest_of, read_json, write_json
+from mcvae_jax.storage.jsonfile import DamagedFile, digest_of, read_json, write_json, write_json_lines
 from mcvae_jax.storage.packed import Model, NoWeights, read_packed
 from mcvae_jax.storage.workdir import Record, Workdir
 
@@ -74,6 +74,8 @@ def _write_workdir(folder: Path, model: Model) -> None:
     with Checkpoints(workdir.checkpoints, run=about.record) as checkpoints:
         items = dict(zip(ITEMS, (params, {"none": np.zeros(1, np.float32)}), strict=True))
         checkpoints.save(about.step, items, about.metrics)
+    if about.line:
+        write_json_lines(workdir.metrics, [about.line])
     if about.summary:
         workdir.results.mkdir()
         write_json(workdir.summary, about.summary)

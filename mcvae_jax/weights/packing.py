@@ -15,6 +15,7 @@ from mcvae_jax.places import is_address
 from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.identity import named_leaves, tree_identity
+from mcvae_jax.storage.jsonfile import read_json_lines
 from mcvae_jax.storage.packed import HERE, About, Model
 from mcvae_jax.storage.workdir import Workdir
 
@@ -68,7 +69,14 @@ def _pack_one(folder: Path, dtype: str, identities: Mapping[str, str]) -> tuple[
     if facts["data"].get("vae") in identities:
         facts["data"]["vae"] = identities[facts["data"]["vae"]]
     kept = {name: _in(dtype, name, leaf) for name, leaf in leaves.items()}
-    return tree_identity(params), Model(About(facts, step, metrics, _summary(workdir)), kept)
+    return tree_identity(params), Model(About(facts, step, metrics, _line(workdir, step), _summary(workdir)), kept)
+
+
+def _line(workdir: Workdir, step: int) -> dict[str, Any]:
+    """What the log of the training says of the step, held-out."""
+    rows = read_json_lines(workdir.metrics).rows
+    found = [row for row in rows if row.get("step") == step and row.get("split") == "held_out"]
+    return dict(found[-1]) if found else {}
 
 
 def _summary(workdir: Workdir) -> dict[str, Any]:
@@ -82,7 +90,8 @@ def _summary(workdir: Workdir) -> dict[str, Any]:
 def _in(dtype: str, name: str, leaf: np.ndarray) -> np.ndarray:
     if leaf.dtype.kind != "f":
         return leaf
-    kept = leaf.astype(dtype)
+    with np.errstate(over="ignore"):
+        kept = leaf.astype(dtype)
     if not np.all(np.isfinite(kept)):
         raise UserError(f"the parameters {name} have values that {dtype} cannot hold; give --dtype={DTYPES[-1]}")
     return kept
