@@ -50,10 +50,10 @@ The weights are under the licence of this project, so far as it can say.
 
 **What they are for.** Melodies in the manner of these tunes: dances and songs of one voice, in bars of one width.
 
-**What they cannot do.** They know no chords, no drums, no dynamics, no tempo and no other widths of bars. Music of other
-kinds is continued as if it were such a tune. A composed song may hold passages of a tune that they were trained on;
-`mcvae evaluate` shows how much is copied. Held-out songs are chosen by content, and those that resemble training songs
-are not scored ([docs/evaluation.md](../../docs/evaluation.md)).
+**What they cannot do.** They know no chords, no drums, no dynamics, no tempo and no other widths of bars. Music of
+other kinds is continued as if it were such a tune. A composed song may hold passages of a tune that they were trained
+on; `mcvae evaluate` shows how much is copied. Held-out songs are chosen by content, and those that resemble training
+songs are not scored ([docs/evaluation.md](../../docs/evaluation.md)).
 """
 
 
@@ -90,6 +90,9 @@ def _part(name: str, measured: Measured, on: str) -> str:
     figures = "\n".join(
         f"| {what} | {_figure(then, field)} | {_figure(scores, field)} |" for what, field in FIGURES.items()
     )
+    bars = (
+        f"{scores['songs']:,}, of {scores['bars']:,} bars, of which {scores['repeated_bars']:,} repeat an earlier bar"
+    )
     return f"""
 ## {name}
 
@@ -97,9 +100,8 @@ def _part(name: str, measured: Measured, on: str) -> str:
 |---|---|
 {rows}
 
-Held-out songs: {scores["songs"]:,}, of {scores["bars"]:,} bars, of which {scores["repeated_bars"]:,} repeat an earlier
-bar of their song. Means of {scores["draws"]} draws, and of {scores["particles"]} draws at once in the second row; 95 %
-intervals over songs. The right column was measured on {on}.
+Held-out songs: {bars} of their song. Bounds averaged over {scores["draws"]} draws, in the second row from
+{scores["particles"]} draws of each bar; 95 % intervals over songs. The right column was measured on {on}.
 
 | | at the end of its training | as carried |
 |---|---|---|
@@ -122,7 +124,8 @@ def _facts(measured: Measured) -> dict[str, str]:
         "model": f"{KINDS[config['task']].label}, {sum(each.size for each in arrays):,} parameters in"
         f" {', '.join(sorted({str(each.dtype) for each in arrays}))}",
         "bars": f"{grid_of(steps)}",
-        "music": f"source `{config['corpus']['source']}`, {data['songs']:,} training songs; corpus `{data['identity']}`",
+        "music": f"source `{config['corpus']['source']}`, {data['songs']:,} training songs",
+        "corpus": f"`{data['identity']}`",
         "training": f"{config['train']['steps']:,} steps in {clock(about.line.get('seconds', 0.0))}, the best at"
         f" {about.step:,}; {versions.as_text(ran[-1]['on'])}",
     }
