@@ -90,9 +90,7 @@ def _part(name: str, measured: Measured, on: str) -> str:
     figures = "\n".join(
         f"| {what} | {_figure(then, field)} | {_figure(scores, field)} |" for what, field in FIGURES.items()
     )
-    bars = (
-        f"{scores['songs']:,}, of {scores['bars']:,} bars, of which {scores['repeated_bars']:,} repeat an earlier bar"
-    )
+    songs, bars, repeated = (f"{scores[name]:,}" for name in ("songs", "bars", "repeated_bars"))
     return f"""
 ## {name}
 
@@ -100,8 +98,9 @@ def _part(name: str, measured: Measured, on: str) -> str:
 |---|---|
 {rows}
 
-Held-out songs: {bars} of their song. Bounds averaged over {scores["draws"]} draws, in the second row from
-{scores["particles"]} draws of each bar; 95 % intervals over songs. The right column was measured on {on}.
+Held-out songs: {songs}, of {bars} bars, of which {repeated} repeat an earlier bar of their song. Bounds averaged over
+{scores["draws"]} draws, in the second row from {scores["particles"]} draws of each bar; 95 % intervals over songs. The
+right column was measured on {on}.
 
 | | at the end of its training | as carried |
 |---|---|---|
