@@ -124,6 +124,7 @@ def _facts(measured: Measured) -> dict[str, str]:
         f" {', '.join(sorted({str(each.dtype) for each in arrays}))}",
         "bars": f"{grid_of(steps)}",
         "music": f"source `{config['corpus']['source']}`, {data['songs']:,} training songs",
+        "its terms": data.get("licence", "-"),
         "corpus": f"`{data['identity']}`",
         "training": f"{config['train']['steps']:,} steps in {clock(about.line.get('seconds', 0.0))}, the best at"
         f" {about.step:,}; {versions.as_text(ran[-1]['on'])}",
