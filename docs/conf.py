@@ -19,7 +19,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 html_theme = "furo"
 html_title = f"{project} {release}"
 root_doc = "README"
-include_patterns = ["*.md", "docs/**"]
+include_patterns = ["*.md", "docs/**", "mcvae_jax/weights/CARD.md"]
 exclude_patterns = ["docs/api/modules.rst"]
 myst_heading_anchors = 4  # the anchors of headings, as the pages link to them
 
@@ -37,6 +37,7 @@ CONTENTS = """
 
 docs/*
 docs/api/mcvae_jax
+mcvae_jax/weights/CARD
 BUILD_NOTES
 *
 ```

@@ -1,6 +1,7 @@
 """The program `mcvae`: its commands are the modules that `python -m` runs.
 
 Examples:
+  mcvae compose --mode=continue --seed_file=TUNE.mid --out=songs
   mcvae train --config=mcvae:smoke                      trains tiny models in a minute: does everything work?
   mcvae train --config=mcvae                            trains on the fiddle tunes that come with it
   mcvae compose --workdir=runs/mcvae-default --out=songs
@@ -23,8 +24,10 @@ def main() -> None:
     sys.argv = [f"{PROGRAM} {name}", *arguments]
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while libraries are imported, Ctrl-C ends it without a trace
     module = COMMANDS[name][0]
-    package = f"{module}.__main__" if module == "mcvae_jax.corpus" else module
-    importlib.import_module(package).as_command()
+    found = importlib.import_module(module)
+    if hasattr(found, "__path__"):  # a package, whose command is its __main__
+        found = importlib.import_module(f"{module}.__main__")
+    found.as_command()
 
 
 def _without_command(argv: list[str]) -> None:

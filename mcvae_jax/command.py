@@ -1,10 +1,12 @@
 """What the commands share: one clear line for a user's mistake, an end when asked, and no chatter of libraries."""
 
 import argparse
+import atexit
 import contextlib
 import dataclasses
 import difflib
 import errno
+import gc
 import logging
 import os
 import re
@@ -31,6 +33,7 @@ COMMANDS = {
     "corpus": ("mcvae_jax.corpus", "reads a folder of music and says what is in it"),
     "latents": ("mcvae_jax.latents", "writes the latent vectors of a corpus"),
     "inspect": ("mcvae_jax.inspect", "says what a workdir holds, or how two runs differ"),
+    "weights": ("mcvae_jax.weights", "writes a trained model into one file, to share it"),
 }  # of the program, with the modules that `python -m` runs
 
 _LONGEST = 300  # characters of what argparse says, which repeats the user's words
@@ -57,6 +60,7 @@ def run_command(main: Callable[[list[str]], int | None], go_on: str = stopping.G
     Stopped by Ctrl-C or SIGTERM it exits with 130 or 143 after the line that says what to do next, `go_on`.
     """
     _quiet()
+    atexit.register(gc.freeze)  # else the interpreter's end looks for cycles in all libraries, for 0.4 s
     with stopping.obeyed(go_on):
         try:
             status = _status_of(main)

@@ -32,6 +32,7 @@ from mcvae_jax.models.settings import MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
 from mcvae_jax.places import shown
 from mcvae_jax.storage.buckets import mounted
+from mcvae_jax.storage.compiled import keep_compiled
 from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.trained import open_corpus
 
@@ -139,6 +140,7 @@ def check_folder(folder: Path) -> None:
 
 def as_command() -> None:
     """What the command line runs."""
+    keep_compiled()
     run_command(main, go_on="The same command again makes it.")
 
 

@@ -18,6 +18,7 @@ from mcvae_jax import stages, versions
 from mcvae_jax.command import Parser, clock, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import models_of
+from mcvae_jax.places import is_of_weights
 from mcvae_jax.sampling import demo, results
 from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
@@ -189,6 +190,9 @@ def _scores(entry: dict) -> str:
 
 
 def _next_command(workdir: Workdir, record: Record, steps: list[int], section: str) -> str:
+    if is_of_weights(workdir.folder):
+        name = workdir.folder
+        return f"python -m mcvae_jax.sample --workdir={name} --out=songs; --init_from={name} trains from it"
     if max(steps, default=0) < _steps_asked(record) or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
     more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""

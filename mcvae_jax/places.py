@@ -1,7 +1,8 @@
 """Places that users name: a path of this machine, or the address of a bucket, gs://BUCKET/PATH or s3://BUCKET/PATH.
 
-What a bucket holds is worked on in a folder of this machine (storage/buckets.py). Only here is it known which folder
-stands for which address, so that whatever is told or recorded names the address.
+A file of weights, FILE.npz or one that the package carries, named 'pretrained', is a place where a workdir is read.
+What a bucket or such a file holds is worked on in a folder of this machine (storage/). Only here is it known which
+folder stands for which place, so that whatever is told or recorded names the place.
 """
 
 import os
@@ -14,7 +15,11 @@ from mcvae_jax.errors import UserError
 SCHEMES = ("gs", "s3")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)  # as Path has it, too: gs:/BUCKET/PATH
 
-_stand: dict[str, str] = {}  # a folder of this machine -> the address that it stands for
+CARRIED = {"pretrained": 16, "pretrained-12": 12}  # weights that the package carries -> steps of their bars
+WEIGHTS = ".npz"  # how files of weights end
+_OURS = Path(__file__).parent / "weights"
+
+_stand: dict[str, str] = {}  # a folder of this machine -> the place that it stands for
 
 
 class Address(NamedTuple):
@@ -57,17 +62,33 @@ def on_this_machine(place: str | os.PathLike[str]) -> Path:
     return Path(place)
 
 
-def stand_for(folder: Path, address: Address) -> None:
-    """From now on a folder of this machine stands for an address."""
-    _stand[str(folder)] = str(address)
+def weights_file(place: str | os.PathLike[str]) -> Path | None:
+    """The file of weights that a place is, None where it is none; a file or folder of the name of ours comes first."""
+    path = Path(place)
+    if path.suffix == WEIGHTS and path.is_file():
+        return path
+    if os.fspath(place) in CARRIED and not path.exists():
+        return _OURS / f"{place}{WEIGHTS}"
+    return None
+
+
+def stand_for(folder: Path, place: Address | str) -> None:
+    """From now on a folder of this machine stands for another place."""
+    _stand[str(folder)] = str(place)
 
 
 def shown(text: object) -> str:
-    """A text, or a path, in which addresses take the place of the folders that stand for them."""
+    """A text, or a path, in which places take the place of the folders that stand for them."""
     text = str(text)
     for folder in sorted(_stand, key=len, reverse=True):
         text = text.replace(folder, _stand[folder])
     return text
+
+
+def is_of_weights(folder: Path) -> bool:
+    """Whether a folder is what a file of weights was unpacked to, or lies in such a one."""
+    places = [place for above, place in _stand.items() if folder.is_relative_to(above)]
+    return any(place in CARRIED or place.endswith(WEIGHTS) for place in places)
 
 
 def cache_folder() -> Path:

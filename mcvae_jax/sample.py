@@ -6,8 +6,10 @@ modes:
 It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
 
 {composing} need a model with a memory of bars, as configs/mcvae.py trains; a VAE's workdir does for the others.
+Without --workdir the weights compose that come with the package: of bars of 4/4, or for music in 3/4 and 6/8 of such.
 
 examples:
+  python -m mcvae_jax.sample --mode=continue --seed_file=tune.mid --out=songs
   python -m mcvae_jax.sample --workdir=runs/mcvae-default --mode=compose --out=songs
   python -m mcvae_jax.sample --workdir=runs/mcvae-default --mode=continue --seed_file=tune.mid --bars=25 --out=songs
   python -m mcvae_jax.sample --workdir=runs/vae-default --mode=reconstruct --seed_file=tune.abc --tune=3 --out=songs
@@ -27,12 +29,14 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
-from mcvae_jax.places import shown
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
 from mcvae_jax.storage.buckets import mounted
+from mcvae_jax.storage.compiled import keep_compiled
 
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
@@ -65,7 +69,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         description=_description(),
     )
     add = parser.add_argument
-    add("--workdir", required=True, metavar="DIR", help="of a trained model (see modes)")
+    ours = " or ".join(CARRIED)
+    add("--workdir", default="", metavar="DIR", help=f"of a trained model, FILE{WEIGHTS} or {ours} (see above)")
     add("--mode", default="compose", metavar="MODE", help=f"{', '.join(MODES)}: see above (default: compose)")
     add("--out", required=True, metavar="DIR", help="folder of the songs; what an earlier call wrote there is replaced")
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
@@ -137,9 +142,7 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     """Makes the songs of the flags and writes them into a folder."""
     mode, settings = MODES[flags.mode], settings_of(flags, Settings)
     check_folder(out)
-    paths = _seed_files(flags)
-    model = open_model(flags.workdir, flags.checkpoint)
-    seeds = _seeds(flags, paths, model.steps)
+    model, seeds = _model_and_seeds(flags, _seed_files(flags))
     facts = _facts(model)
     say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
     start = time.monotonic()
@@ -165,8 +168,20 @@ def _seed_files(flags: argparse.Namespace) -> list[str]:
     return [getattr(flags, name) for name in mode.seeds]
 
 
-def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed]:
-    """The seeds in bars of so many steps, and what is worth knowing about them said."""
+def _model_and_seeds(flags: argparse.Namespace, paths: list[str]) -> tuple[SongModel, list[Seed]]:
+    """The model of the flags, else the one that the package carries for bars as the first seed has them."""
+    if flags.workdir:
+        model = open_model(flags.workdir, flags.checkpoint)
+        return model, _seeds(flags, paths, [model.steps])
+    seeds = _seeds(flags, paths, list(CARRIED.values()))
+    steps = seeds[0].bars.shape[1] if seeds else next(iter(CARRIED.values()))
+    name = next(name for name in CARRIED if CARRIED[name] == steps)
+    say(f"without --workdir: the weights {name!r}, which come with this program, for bars of {grid_of(steps)}")
+    return open_model(name, flags.checkpoint), seeds
+
+
+def _seeds(flags: argparse.Namespace, paths: list[str], steps: list[int]) -> list[Seed]:
+    """The seeds in bars of so many steps, the first of several that fits, and what is worth knowing about them said."""
     mode = MODES[flags.mode]
     wanted = mode.seed_bars if flags.seed_bars is None else flags.seed_bars
     which = flags.seed_from or mode.end
@@ -174,6 +189,7 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: int) -> list[Seed
     for path in paths:
         asked = flags.seed_bars is not None
         seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
+        steps = [seed.bars.shape[1]]
         some = f"{seed.total:,} bars, of which the model reads the {which} {len(seed.bars)}"
         say(f"{path}: {seed.title!r}, {some if len(seed.bars) < seed.total else 'all its bars'}")
         for note in seed.notes:
@@ -194,6 +210,7 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def as_command() -> None:
     """What the command line runs."""
+    keep_compiled()
     run_command(main, go_on="The same command again makes all of it.")
 
 

@@ -13,6 +13,7 @@ NO_OPTIMISATION = "--xla_backend_optimization_level=0"
 if tuple(map(int, version("jaxlib").split(".")[:3])) <= (0, 11, 0):  # a flag that XLA does not know ends the process
     NO_OPTIMISATION += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_OPTIMISATION}".strip()
+os.environ["MCVAE_COMPILED"] = "no"  # commands that tests start keep no programs in the cache of who tests
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `pytest &` so, and what tests start inherits it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,6 @@
 """A corpus, a VAE and an MDRNN of tiny sizes in folders of their own, with parameters far from their first ones."""
 
+import functools
 import json
 
 import jax
@@ -10,11 +11,14 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
 from mcvae_jax.models import mdrnn, vae
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.joint import composer as joint_composer
+from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.mdrnn import make_mdrnn
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.identity import tree_identity
 from mcvae_jax.storage.workdir import Record, Workdir
+from tests.random_params import random_params
 from tests.vae_layouts import far_from_the_start
 
 VAE_MODEL = {"units": 6, "latent": 3, "layers": 1, "merge": "add", "matmul_dtype": "float32"}
@@ -31,6 +35,18 @@ MDRNN_CONFIG = {
     "model": MDRNN_MODEL,
     "dropout": {"inputs": 0.0, "hidden": 0.0, "gates": 0.0},
     "data": {"standardise": True},
+}
+JOINT_MODEL = {
+    "latent": 3,
+    "components": 2,
+    "encoder_units": 5,
+    "units": 6,
+    "layers": 1,
+    "decoder_units": 7,
+    "recall": 1,
+    "memory": 16,
+    "floor": 1e-2,
+    "matmul_dtype": "float32",
 }
 LENGTHS = (20, 16, 7, 33, 18, 17, 3)
 SIDES = (TRAIN, TRAIN, TRAIN, TRAIN, HELD_OUT, HELD_OUT, EXCLUDED)
@@ -86,6 +102,16 @@ def save_mdrnn(folder, vae_folder, vae_params, vae_step=5, seed=0, step=7):
     params = far_from_the_start(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(seed)))
     config = {"task": "mdrnn", "vae_workdir": str(vae_folder), **MDRNN_CONFIG}
     data = {"vae": tree_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
+    save_run(folder, config, data, {step: params})
+    return params
+
+
+def save_joint(folder, steps=16, seed=0, step=3):
+    """A joint MCVAE's workdir with one scored checkpoint; the parameters."""
+    network = make_joint(JOINT_MODEL, steps)
+    params = random_params(functools.partial(joint_composer.init, network), seed=seed)
+    config = {"task": "joint", "corpus_folder": f"{folder}-corpus", "model": JOINT_MODEL}
+    data = {"corpus": f"{folder}-corpus", "identity": "0" * 32, "steps_per_bar": steps}
     save_run(folder, config, data, {step: params})
     return params
 

@@ -158,7 +158,7 @@ TRIES = {
         ("main", f"{MDRNN} --config.vae_workdir=music", "no config.json, so it is no workdir"),
     ],
     "sample": [
-        ("sample", "", "required: --workdir, --out"),
+        ("sample", "", "required: --out"),
         ("sample", "--workdir=vae --out=o", "has no memory of bars, which compose needs"),
         ("sample", "--workdir=vae --out=o --mode=xyz", "--mode=xyz is unknown"),
         ("sample", "--workdir=nowhere --out=o --mode=vae", "nowhere does not exist"),

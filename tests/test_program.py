@@ -60,7 +60,7 @@ def test_each_command_speaks_of_itself_as_it_was_called(typed, name):
         (["sample"], r"there is no command sample: did you mean compose\?"),
         (["qqq"], "there is no command qqq: there are train, compose, "),
         (["--hepl"], "there is no command --hepl: "),
-        (["compose", "--workdri=x"], "there is no option --workdri|required: --workdir"),
+        (["compose", "--workdri=x"], "there is no option --workdri|required: --out"),
         (["train", "--config=mcave"], r"none of our own has that name: did you mean mcvae\?"),
         (["inspect"], r"Give .* mcvae inspect runs/vae-default"),
     ],

@@ -88,7 +88,7 @@ def test_mistakes_in_options_are_one_line_with_near_names(runs, tmp_path):
     rest = (f"--workdir={runs / 'mdrnn'}", f"--out={tmp_path / 'out'}")
     assert "did you mean compose?" in refused("--mode=compse", *rest)
     assert "there are compose, continue" in refused("--mode=xyz", *rest)
-    assert "--workdir" in refused("--mode=compose")
+    assert "--out" in refused("--mode=compose")
     assert "no option --temprature; did you mean --temperature" in refused("--mode=compose", "--temprature=1", *rest)
     assert "invalid float value: 'hot'" in refused("--mode=compose", "--temperature=hot", *rest)
     assert "temperature is -1" in refused("--mode=compose", "--temperature=-1", *rest)

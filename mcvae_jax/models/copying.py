@@ -24,7 +24,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from scipy import optimize
 
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights
@@ -97,6 +96,8 @@ def fit_switch(songs: Songs, log_model: Sequence[np.ndarray]) -> Switch:
     def value_and_grad(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, grad = loss(jnp.asarray(x, jnp.float32), arrays, of_bars)
         return float(value), np.asarray(grad, np.float64)
+
+    from scipy import optimize  # not above: it takes 0.3 s, and who composes fits nothing
 
     best = optimize.minimize(value_and_grad, np.asarray(flat, np.float64), jac=True, method="L-BFGS-B")
     return unflatten(jnp.asarray(best.x, jnp.float32))

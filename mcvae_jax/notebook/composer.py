@@ -12,6 +12,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import SongModel, main_origin
 from mcvae_jax.notebook.music import read_tune
 from mcvae_jax.notebook.shown import Facts
+from mcvae_jax.places import shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.demo import held_out_seeds
 from mcvae_jax.sampling.seeds import Seed
@@ -95,9 +96,9 @@ class Composer:
         return f"<{self.model.name}: {', '.join(f'{name} {text}' for name, text in self._parts().items())}>"
 
     def _parts(self) -> dict[str, str]:
-        return {name: f"step {origin.step} of {origin.folder}" for name, origin in self.model.origins.items()}
+        return {name: f"step {origin.step} of {shown(origin.folder)}" for name, origin in self.model.origins.items()}
 
 
-def open_composer(workdir: str | os.PathLike, checkpoint: str = "best") -> Composer:
-    """The model of a workdir; checkpoint: 'best', 'newest' or the number of a step."""
+def open_composer(workdir: str | os.PathLike = "pretrained", checkpoint: str = "best") -> Composer:
+    """The model of a workdir, a file of weights, or 'pretrained'; checkpoint: 'best', 'newest' or a step's number."""
     return Composer(open_model(os.fspath(workdir), checkpoint))

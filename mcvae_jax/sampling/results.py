@@ -200,10 +200,9 @@ def draw_songs(songs: Sequence[ComposedSong], file: Path | BinaryIO) -> None:
         pitches = tokens[tokens < NOTE_OFF]
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
         draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar, first_bar=first + 1)
-        for bar in np.flatnonzero(given).tolist():
-            axis.axvspan(
-                bar * song.grid.bar, (bar + 1) * song.grid.bar, color="moccasin", alpha=0.6, linewidth=0, zorder=-1
-            )
+        edges = np.flatnonzero(np.diff(given, prepend=False, append=False)) * song.grid.bar
+        for start, end in edges.reshape(-1, 2).tolist():
+            axis.axvspan(start, end, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
         shown = f" (bars {first + 1} to {first + len(bars)} of {len(song.bars):,})"
         more = shown if len(song.bars) > SEEN_BARS else ""
         axis.set_title(for_figure(song.title) + more, fontsize=8)

@@ -91,7 +91,7 @@ def read_seed(
     melody: str = "auto",
     metre: str = "",
     tune: int = 0,
-    steps: int = BAR,
+    steps: int | Sequence[int] = BAR,
 ) -> Seed:
     """Reads a file of MIDI, ABC, MusicXML or Humdrum, as a corpus would (policy `metre`).
 
@@ -103,7 +103,7 @@ def read_seed(
       melody: which track, see `choose_melody`.
       metre: '' takes the file's; '4/4' says it in its place.
       tune: of a book of several, from 1; 0 takes the first that can be used.
-      steps: of a bar, as the model knows them (`model.steps`).
+      steps: of a bar, as the model knows them (`model.steps`); of several the first that the tune's metre fits.
 
     Raises UserError, one line that says what to do, where there is nothing to start from.
     """
@@ -113,10 +113,11 @@ def read_seed(
     if metre:
         parse_metre(metre)
     file = _file(fetched(path))
-    settings = CorpusSettings(source=os.fspath(path), melody=melody, metre=metre, steps_per_bar=steps)
+    widths = [steps] if isinstance(steps, int) else steps
+    settings = [CorpusSettings(os.fspath(path), melody=melody, metre=metre, steps_per_bar=width) for width in widths]
     seed = call(_read, _Asked(file, bars, which, settings, tune), file.limits())
     if isinstance(seed, Failure):
-        raise _refused(path, skip_of(seed), steps)
+        raise _refused(path, skip_of(seed), widths[0])
     return seed
 
 
@@ -126,31 +127,32 @@ class _Asked(NamedTuple):
     file: File
     bars: int
     which: str
-    settings: CorpusSettings
+    settings: Sequence[CorpusSettings]  # which are tried in this order
     tune: int
 
 
 def _read(asked: _Asked) -> Seed:
     """The seed; UserError where there is nothing to start from."""
     path, tune, settings = asked.file.path, asked.tune, asked.settings
-    scores = _read_scores(asked.file, settings)
+    scores = _read_scores(asked.file, settings[0])
     if tune > len(scores) or tune < 0:
         raise UserError(f"{path} holds {len(scores)} tune(s), so there is no --tune={tune}")
     skipped = []
     for number, score in [(tune, scores[tune - 1])] if tune else enumerate(scores, 1):
-        song = score_to_song(score, path, b"", settings)
-        if isinstance(score, Score) and isinstance(song, Song):
-            return _seed_of(asked, number, len(scores), score, song)
-        if isinstance(song, Skipped):
-            skipped.append(song)
-    raise _refused(path, Skip(Reason(skipped[0].reason), skipped[0].detail), settings.steps_per_bar)
+        for each in settings:
+            song = score_to_song(score, path, b"", each)
+            if isinstance(score, Score) and isinstance(song, Song):
+                return _seed_of(asked, number, len(scores), score, song, each)
+            if isinstance(song, Skipped):
+                skipped.append(song)
+    raise _refused(path, Skip(Reason(skipped[0].reason), skipped[0].detail), settings[0].steps_per_bar)
 
 
-def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song) -> Seed:
+def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song, settings: CorpusSettings) -> Seed:
     """The seed from tune `number` of so many, as it was read."""
     # what MIDI has of titles is the name of a track, such as 'Melody'
     title = FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem
-    seed = _cut(score, song, title, asked.bars, asked.which, asked.settings)
+    seed = _cut(score, song, title, asked.bars, asked.which, settings)
     if tunes > 1:
         seed = seed._replace(notes=(f"it is tune {number} of {tunes}; --tune=N takes another", *seed.notes))
     return seed

@@ -1,6 +1,6 @@
-"""Folders of buckets, worked on in folders of this machine.
+"""Folders of buckets, and files of weights, worked on in folders of this machine.
 
-Nobody else knows of buckets: a place that a user names becomes a path by `fetched`, where it is only read, or by
+Nobody else knows of them: a place that a user names becomes a path by `fetched`, where it is only read, or by
 `mounted`, where it is written, and from there on all is files. Training, for which a network is too slow and too
 seldom there, works on the disk, while a thread pushes what is new every EVERY seconds (mirror.py says in which order);
 the end of the block pushes the rest. One process writes at a time (lease.py).
@@ -25,7 +25,7 @@ from typing import IO
 from mcvae_jax import stopping
 from mcvae_jax.command import say as say_at_once
 from mcvae_jax.errors import UserError
-from mcvae_jax.places import Address, cache_folder, is_address, parse_address, shown, stand_for
+from mcvae_jax.places import Address, cache_folder, is_address, parse_address, shown, stand_for, weights_file
 from mcvae_jax.storage.disk import CannotWrite, writing
 from mcvae_jax.storage.lease import Lease
 from mcvae_jax.storage.mirror import Mirror
@@ -54,10 +54,18 @@ _locks: list[IO[str]] = []  # of single files, and of folders that are out of us
 def fetched(place: Place) -> Path:
     """The path of a place that is read: a folder or object of a bucket is brought here, once for each process.
 
-    BucketError where it cannot be read; where nothing is there, the path is that of nothing.
+    A file of weights becomes the workdir that it was made of. BucketError where a bucket cannot be read; where nothing
+    is there, the path is that of nothing.
     """
-    if not is_address(place):
-        return Path(place)
+    path = _brought(place) if is_address(place) else Path(place)
+    if file := weights_file(path):
+        from mcvae_jax.storage.unpacked import unpacked  # not above: it makes a workdir, which is opened through here
+
+        return unpacked(file, shown(path))
+    return path
+
+
+def _brought(place: Place) -> Path:
     address = parse_address(place)
     if found := _path_in_use(address, lambda used: True):
         return found
@@ -89,6 +97,8 @@ def mounted(place: Place, say: Say = say_at_once, wait: bool = False, is_first: 
     Raises:
       BucketError: it cannot be read or written, also at the end, when this machine keeps what is not there yet.
     """
+    if weights_file(place):
+        raise UserError(f"{place} are weights, which are only read; give a folder that can be written.")
     if not is_address(place):
         yield Path(place)
         return

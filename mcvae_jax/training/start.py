@@ -104,7 +104,12 @@ def _params_of(source: Source, wanted: Params, config: Any) -> tuple[int, Params
                 f"{option}: {error} Run {command} once: it removes that one, and takes the next best."
             ) from error
         except OtherModel as error:
-            fields = differences(record.config.get("model", {}), config.model.to_dict()) if not source.part else ()
-            reason = "; ".join(f"model.{f}" for f in fields) or str(error)
-            raise UserError(f"{option} does not fit this model (there -> here): {reason}") from error
+            reason = "; ".join(_other_fields(record.config, config)) if not source.part else ""
+            raise UserError(f"{option} does not fit this model (there -> here): {reason or error}") from error
     return restored.step, restored.items["params"]
+
+
+def _other_fields(there: dict, here: Any) -> list[str]:
+    """'field: there -> here' for those that make another model: what is trained, else the fields of the model."""
+    old, new = ({"task": of.get("task")} for of in (there, here))
+    return differences(old, new) or differences({"model": there.get("model", {})}, {"model": here.model.to_dict()})
