@@ -150,6 +150,16 @@ class Checkpoints:
             return error
         return None
 
+    def damaged(self) -> list[DamagedCheckpoint]:
+        """What is wrong with which, newest first; the newest whole one is looked at as that with which a run goes on."""
+        found, items = [], ITEMS
+        for step in reversed(self.steps()):
+            if error := self.damage(step, items):
+                found.append(error)
+            else:
+                items = ITEMS[:1]
+        return found
+
     def whole(self) -> list[int]:
         """The steps with which nothing is wrong."""
         return [step for step in self.steps() if self.damage(step) is None]
