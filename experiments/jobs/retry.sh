@@ -20,6 +20,10 @@
 # What the last try has left: a line. A job that sees it elsewhere has a function of this name after its own `source`.
 progress_mark() { tail -n 1 "$MCVAE_PROGRESS" 2>/dev/null || true; }
 
+# What Ctrl-C does to the process $child: a command hears it from the terminal. Where a function is tried, which does not,
+# a job has its own.
+interrupt_child() { :; }
+
 # The tries since the last one that left a new line.
 tries_without_progress() { awk '!seen[$0]++ { last = NR } END { print NR - last }' "$MCVAE_TRIED"; }
 
@@ -27,6 +31,13 @@ retry_files() {
   : "${MCVAE_TRIES:=5}" "${MCVAE_PAUSE:=10}" "${MCVAE_TRIED:=$(mktemp)}" "${MCVAE_PROGRESS:=$(mktemp)}"
   export MCVAE_PROGRESS
   [ -s "$MCVAE_TRIED" ] || echo "nothing yet" >"$MCVAE_TRIED"
+}
+
+# Starts the command as $child; a signal that came before there was one is handed on.
+start_child() {
+  "$@" &
+  child=$!
+  [ "$asked" -eq 0 ] || kill -TERM "$child" 2>/dev/null || true
 }
 
 # Waits for the process $child, also while signals arrive; its exit status.
@@ -45,11 +56,9 @@ retry() {
   local status mark asked=0 child=0
   retry_files
   trap 'asked=143; [ "$child" -eq 0 ] || kill -TERM "$child" 2>/dev/null || true' TERM
-  trap 'asked=130' INT
+  trap 'asked=130; interrupt_child' INT
   while true; do
-    "$@" &
-    child=$!
-    [ "$asked" -ne 143 ] || kill -TERM "$child"  # it came before there was a child
+    start_child "$@"
     status=0
     wait_for_child || status=$?
     mark=$(progress_mark)
@@ -61,9 +70,8 @@ retry() {
       return 75
     fi
     echo "retry: exit status $status; again in $MCVAE_PAUSE s (tries without progress: $(tries_without_progress))" >&2
-    sleep "$MCVAE_PAUSE" &
-    child=$!
-    wait_for_child || true
+    start_child sleep "$MCVAE_PAUSE"
+    wait "$child" || true # any signal ends it
     [ "$asked" -eq 0 ] || return "$asked"
   done
 }

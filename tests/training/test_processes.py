@@ -10,29 +10,13 @@ import sys
 
 import pytest
 
+from experiments.jobs.phases import FEWER, PHASES
 from mcvae_jax.kinds import open_model
 from mcvae_jax.training.peers import LOST
 from mcvae_jax.training.rollcall import free_port
 from tests.tasks.test_mcvae import CONFIG
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
-
-FEWER = """
-    vae.model.units=32 vae.train.steps=60 vae.train.log_every=5 vae.train.eval_every=20 vae.train.save_every=20
-    vae.held_out.importance_samples=2 mdrnn.train.steps=40 mdrnn.train.log_every=5 mdrnn.train.eval_every=20
-    mdrnn.train.save_every=20 mdrnn.held_out.draws=1 mdrnn.data.window=16 songs.composed=1 songs.continued=1
-    songs.bars=4
-""".split()
-PHASES = {  # a line of process 0 in each
-    "corpus": r"\[1/5\]",
-    "compiling": "the first update compiles",
-    "training": "step 10/60",
-    "held-out scoring": "held-out at step 60",
-    "latents": r"\[3/5\]",
-    "the MDRNN's training": "step 10/40",
-    "its scoring": "held-out at step 40:.*bound_bits",
-    "songs": r"\[5/5\]",
-}
 
 
 class Two:
