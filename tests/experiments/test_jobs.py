@@ -225,10 +225,10 @@ def test_a_mistake_of_the_user_deletes_the_tpu_and_is_not_tried_again(programs):
 
 @pytest.mark.parametrize("saves", [False, True])
 def test_tpus_that_are_taken_away_before_anything_is_saved_are_given_up(programs, saves):
-    programs.add("gcloud", GCLOUD.replace("number > 2", "number > 6"))
-    variables = {"MCVAE_TRIES": "3"} | ({"SAVES": "yes"} if saves else {})
+    programs.add("gcloud", GCLOUD.replace("number > 2", "number > 4"))
+    variables = {"MCVAE_TRIES": "2"} | ({"SAVES": "yes"} if saves else {})
     status, _, err = programs.run("tpu.sh", *TPU, **variables)
-    assert status == (0 if saves else 75) and len(stages_of(programs.calls())) == 2 * (7 if saves else 4)
+    assert status == (0 if saves else 75) and len(stages_of(programs.calls())) == 2 * (5 if saves else 3)
     assert not (programs.folder / "machine").exists(), err
 
 
@@ -404,9 +404,7 @@ def whole(compilation_cache, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "number, to", [(signal.SIGTERM, 0), (signal.SIGTERM, 1), (signal.SIGKILL, 0), (signal.SIGKILL, 1)]
-)
+@pytest.mark.parametrize("number, to", [(signal.SIGTERM, 1), (signal.SIGKILL, 0)])
 def test_a_job_disturbed_in_each_phase_goes_on_by_itself_to_the_same_bits(whole, tmp_path, number, to):
     rows = phases.disturbed(tmp_path / "run", number, to)
     expected = {signal.SIGTERM: "143, 143", signal.SIGKILL: "137, 75"}[number]
@@ -469,9 +467,7 @@ def test_slurm_s_job_is_stopped_at_its_limit_and_ends_after_the_requeue(compilat
     job.terminate()
     said = job.communicate(timeout=120)[0]
     assert job.returncode == 0 and "saved. The same command again" in said, said
-    assert [call for call in programs.calls() if call[0] == "scontrol"] == [
-        ["scontrol", "requeue", env["SLURM_JOB_ID"]]
-    ]
+    assert programs.calls()[-1] == ["scontrol", "requeue", env["SLURM_JOB_ID"]]
     said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
     assert said.returncode == 0 and "Going on from step" in said.stdout, said
     assert len((tmp_path / "tried").read_text().splitlines()) == 3  # a line at the start, and one for each try
