@@ -14,7 +14,7 @@
 #   --price=PRICE        of a chip and hour, to see what it costs
 #   --dry-run            prints every command, and the JobSet, and runs none
 #   --end                deletes the job; the run stays in the bucket
-#   TRAIN ...            arguments of `mcvae train` (default: --config=mcvae:accelerator)
+#   TRAIN ...            arguments of `mcvae train` (default: --config=mcvae:accelerator, its corpus beside the run)
 #
 # kubectl must know the cluster: gcloud container clusters get-credentials CLUSTER --location=ZONE. Pods end with the exit
 # status of `mcvae train`: 1 and 2 end the job, whatever is left of --restarts. A cluster whose node pool does not shrink
@@ -33,7 +33,8 @@ read_options "$0" "$@"
 need by name
 price_at=https://cloud.google.com/tpu/pricing
 until="as nodes of the cluster, idle or not, until the node pool shrinks or is deleted"
-[ ${#train[@]} -gt 0 ] || train=(--config=mcvae:accelerator)
+workdir=${workdir%/}
+[ ${#train[@]} -gt 0 ] || train=(--config=mcvae:accelerator --config.vae.corpus_folder="$workdir.corpus")
 
 by_xpk() {
   need cluster zone

@@ -13,7 +13,7 @@
 #   --price=PRICE        of a chip and hour, to see what it costs
 #   --dry-run            prints every command and runs none
 #   --end                deletes the machines and ends; the run stays in the bucket
-#   TRAIN ...            arguments of `mcvae train` (default: --config=mcvae:accelerator)
+#   TRAIN ...            arguments of `mcvae train` (default: --config=mcvae:accelerator, its corpus beside the run)
 #
 # This script watches, and must run on until the end, in tmux or on a small VM. Ctrl-C ends the watching alone: the TPU
 # goes on AND COSTS; the same command watches again, and --end deletes it. At the end of the run, and after a mistake,
@@ -115,8 +115,8 @@ if [ -z "$runtime" ]; then
     *) runtime=tpu-ubuntu2204-base ;;
   esac
 fi
-[ ${#train[@]} -gt 0 ] || train=(--config=mcvae:accelerator)
 workdir=${workdir%/} status_at=${workdir%/}.status
+[ ${#train[@]} -gt 0 ] || train=(--config=mcvae:accelerator --config.vae.corpus_folder="$workdir.corpus")
 chips=$(chips_of "$type")
 say_cost "$chips" chip "by the second, idle or not, until the TPU is deleted" https://cloud.google.com/tpu/pricing \
   "$0 --end --name=$name --zone=$zone${project:+ --project=$project} (by itself where the run ends)"

@@ -152,7 +152,8 @@ class Checkpoints:
 
     def damaged(self) -> list[DamagedCheckpoint]:
         """What is wrong with which, newest first; the newest whole one is looked at as that with which a run goes on."""
-        found, items = [], ITEMS
+        found: list[DamagedCheckpoint] = []
+        items: Sequence[str] = ITEMS
         for step in reversed(self.steps()):
             if error := self.damage(step, items):
                 found.append(error)
