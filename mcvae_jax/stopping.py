@@ -3,8 +3,8 @@
 The first one asks to stop. Almost everywhere nothing is lost by that, since files are whole or absent: the main thread
 raises Stopped at once and unwinds, and where compiled code keeps it longer than GRACE, the process ends without it.
 A block that has something to save is `held`: there a stop is only noted in `received`, and the block ends by itself.
-A second signal ends the process at once; SIGTERM again within ONE_STOP is the first one, since systemd, Slurm and shells
-send it each to all the processes that they know.
+A second signal ends the process at once. SIGTERM again within ONE_STOP is still the first one, since systemd, Slurm and
+shells each send it to all the processes that they know.
 
 A command's work is `obeyed`: the process is the command's to end. A notebook's or script's call is `watched`: inside
 `held` its first signal is noted, any other does what it did before. Only the main thread can have handlers; elsewhere
