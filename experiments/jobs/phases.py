@@ -50,6 +50,7 @@ FEWER = """
     songs.bars=4
 """.split()  # fields that make mcvae:smoke smaller, and so often as PHASES wants
 WORKS = r"\[\d/5\]"  # said by process 0 once all have come together
+GOES_ON = r"Going on from step (\d+) of \S*/(\w+)\.|the first update compiles|\[5/5\]"  # and with what
 
 
 class Row(NamedTuple):
@@ -60,6 +61,7 @@ class Row(NamedTuple):
     to: int
     statuses: str  # of both processes, the disturbed one first
     seconds: float  # from the signal until all worked again
+    goes_on: str  # with what: a model from a step, or from its start, or the songs
     same_bits: bool = False
 
 
@@ -142,7 +144,19 @@ def disturb(hosts: Sequence[Host], phase: str, number: int, to: int) -> Row:
         hosts[i].wait_for(r"^retry: exit status (\d+); again", since=said[i])[1] for i in (to, *_others(hosts, to))
     ]
     hosts[0].wait_for(WORKS, since=_since(hosts[0]))
-    return Row(phase, signal.Signals(number).name, to, ", ".join(statuses), round(time.monotonic() - sent, 1))
+    seconds = round(time.monotonic() - sent, 1)
+    return Row(phase, signal.Signals(number).name, to, ", ".join(statuses), seconds, _goes_on(hosts[0]))
+
+
+def _goes_on(host: Host) -> str:
+    """With what process 0 goes on in the try that runs, once it says so."""
+    found = host.wait_for(GOES_ON, since=_since(host))
+    if found[1]:
+        return f"{found[2]}, step {found[1]}"
+    if "compiles" not in found[0]:
+        return "songs"
+    part = re.findall(r"\[\d/5\] (\w+)", "\n".join(host.lines[_since(host) :]))
+    return f"{part[-1]}, from the start"
 
 
 def _others(hosts: Sequence[Host], to: int) -> list[int]:

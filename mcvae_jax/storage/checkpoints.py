@@ -151,7 +151,7 @@ class Checkpoints:
         return None
 
     def damaged(self) -> list[DamagedCheckpoint]:
-        """What is wrong with which, newest first; of the newest whole one, with which a run goes on, all is looked at."""
+        """What is wrong with which, newest first; of the newest whole one, where a run goes on, all is looked at."""
         found: list[DamagedCheckpoint] = []
         items: Sequence[str] = ITEMS
         for step in reversed(self.steps()):

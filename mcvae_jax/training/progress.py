@@ -1,4 +1,4 @@
-"""How far a run has come, in a line for who starts it again: experiments/jobs/retry.sh counts tries that got nowhere."""
+"""How far a run has come, in a line for who starts it again: experiments/jobs/retry.sh counts tries without it."""
 
 import contextlib
 import os
