@@ -17,8 +17,8 @@
 #   TRAIN ...            arguments of `mcvae train` (default: --config=mcvae:accelerator, its corpus beside the run)
 #
 # kubectl must know the cluster: gcloud container clusters get-credentials CLUSTER --location=ZONE. Pods end with the exit
-# status of `mcvae train`: 1 and 2 end the job, whatever is left of --restarts. A cluster whose node pool does not shrink
-# costs after the job as well.
+# status of retry.sh: a mistake (2), an error (1) and 5 tries without progress (75) end the job, whatever is left of
+# --restarts. A cluster whose node pool does not shrink costs after the job as well.
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

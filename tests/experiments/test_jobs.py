@@ -290,7 +290,7 @@ def test_a_jobset_has_a_pod_for_each_host_and_ends_at_a_mistake(programs):
     assert job["parallelism"] == job["completions"] == 4 and container["resources"]["limits"] == {"google.com/tpu": 4}
     assert container["command"][:3] == ["retry.sh", "mcvae", "train"] and container["command"][-1] == field
     (rule,) = job["podFailurePolicy"]["rules"]
-    assert rule["onExitCodes"]["values"] == [1, 2] and rule["onExitCodes"]["containerName"] == container["name"]
+    assert rule["onExitCodes"]["values"] == [1, 2, 75] and rule["onExitCodes"]["containerName"] == container["name"]
     assert spec["failurePolicy"]["rules"][0] == {"action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"]}
     assert pod["restartPolicy"] == "Never" and job["backoffLimit"] == 0
     for call in programs.calls():
