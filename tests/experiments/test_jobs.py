@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -424,6 +425,17 @@ def test_a_host_that_is_taken_away_comes_back_and_its_job_goes_on(whole, tmp_pat
     again = phases.Host(hosts[1].loop.args[1:], phases.environment())
     assert [hosts[0].end(), again.end()] == [0, 0]
     assert phases.bits(tmp_path / "run") == whole
+
+
+@pytest.mark.slow
+def test_a_corpus_that_is_lost_is_built_again_by_one_process(whole, tmp_path):
+    folder = phases.undisturbed(tmp_path)
+    for gone in (folder.parent / "corpora", folder / "mdrnn", folder / "songs"):
+        shutil.rmtree(gone)
+    hosts = phases.start(folder)
+    assert [host.end() for host in hosts] == [0, 0] and phases.bits(folder) == whole
+    said = ["\n".join(host.lines) for host in hosts]
+    assert said[0].count("is taken, and built if need be") == 1 and "read 23 files" in said[0] and "read" not in said[1]
 
 
 @pytest.mark.slow
