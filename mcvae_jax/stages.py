@@ -16,7 +16,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.jsonfile import DamagedFile, Seconds, read_json, read_or_none, write_json
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.training import processes
+from mcvae_jax.training import processes, progress
 
 Say = Callable[[str], None]
 
@@ -49,6 +49,7 @@ class Stopwatch:
                 self._note(name, started)
             raise
         self._note(name, started)
+        progress.note(f"{self.path.parent} {name}")
 
     def _note(self, name: str, started: float) -> None:
         if processes.is_first():

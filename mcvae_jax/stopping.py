@@ -3,7 +3,8 @@
 The first one asks to stop. Almost everywhere nothing is lost by that, since files are whole or absent: the main thread
 raises Stopped at once and unwinds, and where compiled code keeps it longer than GRACE, the process ends without it.
 A block that has something to save is `held`: there a stop is only noted in `received`, and the block ends by itself.
-A second signal ends the process at once.
+A second signal ends the process at once. SIGTERM again within ONE_STOP is still the first one, since systemd, Slurm and
+shells each send it to all the processes that they know.
 
 A command's work is `obeyed`: the process is the command's to end. A notebook's or script's call is `watched`: inside
 `held` its first signal is noted, any other does what it did before. Only the main thread can have handlers; elsewhere
@@ -23,6 +24,7 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 1.0  # seconds that the main thread has to unwind
+ONE_STOP = 2.0  # seconds in which SIGTERM may come again and means nothing new
 GO_ON = "The same command again goes on."
 
 
@@ -50,6 +52,7 @@ class _Signals:
     def forget(self) -> None:
         """As if nothing had been asked."""
         self.received = 0  # the first signal, from whomever
+        self.since = 0.0  # when it came, a time of time.monotonic()
         self.asked: Counter[str] = Counter()  # how often, by who asked
         self.is_watched = False  # handlers of ours are set
         self.noted = self.raised = self.told = False
@@ -94,9 +97,11 @@ class _Signals:
         with self.lock:
             self.asked[who] += 1
             if self.asked[who] > 1:
-                if self.is_command:
+                again = number == self.received == signal.SIGTERM and time.monotonic() - self.since < ONE_STOP
+                if self.is_command and not again:
                     self.end(128 + number)
                 return
+            self.since = time.monotonic()
             self.note(number)
             if self.asked.total() > 1:
                 return

@@ -97,6 +97,23 @@ def test_a_held_block_saves_first(number):
     assert first == "Stopping after this; once more quits at once." and more[-1] == STOPPED
 
 
+def test_sigterm_that_comes_by_two_ways_is_one_stop_and_later_it_ends_at_once():
+    """As systemd and Slurm send it: to a shell, which passes it on, and to what the shell has started."""
+    body = """
+        with stopping.held(""):
+            print("in")
+            time.sleep(1.5)
+            print("saved")
+            time.sleep(20)
+    """
+    process = start(body)
+    for seconds in (0.2, 0.2, 2.2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(seconds)
+    status, out, _, seconds = ended(process, signal.SIGTERM)
+    assert (status, out) == (143, "saved\n") and seconds < 1
+
+
 def test_who_takes_the_signal_ends_by_himself():
     body = """
         with stopping.held("Stopping after this"):

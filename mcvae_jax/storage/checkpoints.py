@@ -150,6 +150,17 @@ class Checkpoints:
             return error
         return None
 
+    def damaged(self) -> list[DamagedCheckpoint]:
+        """What is wrong with which, newest first; of the newest whole one, where a run goes on, all is looked at."""
+        found: list[DamagedCheckpoint] = []
+        items: Sequence[str] = ITEMS
+        for step in reversed(self.steps()):
+            if error := self.damage(step, items):
+                found.append(error)
+            else:
+                items = ITEMS[:1]
+        return found
+
     def whole(self) -> list[int]:
         """The steps with which nothing is wrong."""
         return [step for step in self.steps() if self.damage(step) is None]

@@ -112,8 +112,8 @@ class _Run:
         """Makes a model's data and trains it; the signal that stopped it, or 0."""
         config = self.model_config(name)
         if name == "mdrnn":
-            self._check_pair()
-            config.corpus_folder = self._corpus_folder()
+            processes.by_first("pair", self._check_pair)
+            config.corpus_folder = processes.by_first("corpus of the VAE", self._corpus_folder)
         with _in_our_terms(name, config):
             with watch.part(DATA[name]):
                 task = kind_of(config.task).make_task(config, self.say)

@@ -24,7 +24,7 @@ from mcvae_jax.storage.checkpoints import OBJECTIVE, Checkpoints
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import names_in
 from mcvae_jax.storage.workdir import Environment, Record, Workdir, differences, flatten
-from mcvae_jax.training import parallel, processes
+from mcvae_jax.training import parallel, processes, progress
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.results import is_finished, write_results
@@ -151,13 +151,17 @@ def is_done(workdir: Workdir, steps: int) -> bool:
 def _remove_damaged(run: Run) -> None:
     """Removes the checkpoints that are not what was saved, and says so: the newest whole one is the state of the run.
 
-    All are looked at, since one that is damaged may be the best.
+    All are looked at, since one that is damaged may be the best; by the first of several processes, and all remove.
     """
-    for step in reversed(run.checkpoints.steps()):
-        damage = run.checkpoints.damage(step)
-        if damage:
-            run.say(f"{damage} It is removed.")
-            run.checkpoints.delete(step)
+    for step, damage in processes.by_first("damaged", lambda: _damaged(run.workdir)):
+        run.say(f"{damage} It is removed.")
+        run.checkpoints.delete(step)
+
+
+def _damaged(workdir: Workdir) -> list[tuple[int, str]]:
+    """The steps of the damaged checkpoints, newest first, each with what is wrong."""
+    with Checkpoints(workdir.checkpoints, read_only=True) as checkpoints:
+        return [(error.step, str(error)) for error in checkpoints.damaged()]
 
 
 @contextlib.contextmanager
@@ -221,6 +225,7 @@ def _train_steps(run: Run, record: Record) -> Outcome:
                 if improved or stop or step % config.train.save_every == 0 or step == steps:
                     journal.flush()  # whether the update was finite is known before its state is saved
                     checkpoints.save(step, {"params": state.params, "opt_state": state.opt_state}, scores)
+                    progress.note(f"{run.workdir.folder} step {step}")
                 if stop:
                     break
             journal.close()

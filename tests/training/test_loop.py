@@ -444,6 +444,18 @@ def test_init_from_another_model_names_the_fields(tmp_path):
 # ---- several processes
 
 
+def test_who_starts_a_run_again_is_told_how_far_it_is(tmp_path, monkeypatch):
+    train(tmp_path / "untold", steps=4)
+    monkeypatch.setenv("MCVAE_PROGRESS", str(tmp_path / "progress"))
+    train(tmp_path / "run", steps=7, save_every=5, eval_every=10)
+    first = (tmp_path / "progress").read_text()
+    assert first == f"{tmp_path / 'run'} step 7\n"
+    train(tmp_path / "run", steps=7, save_every=5, eval_every=10)  # nothing is left to do, and nothing is told
+    monkeypatch.setenv("MCVAE_PROGRESS", str(tmp_path / "no folder" / "progress"))
+    train(tmp_path / "run", steps=9, save_every=5, eval_every=10)
+    assert (tmp_path / "progress").read_text() == first
+
+
 def start_two(folder, **fields):
     """Two processes of two devices each."""
     with socket.socket() as free:

@@ -1,54 +1,25 @@
 """Two processes of two devices each through all stages of configs/mcvae.py:smoke, stopped and killed in each."""
 
 import itertools
-import json
-import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 
-from mcvae_jax.kinds import open_model
+from experiments.jobs import phases
 from mcvae_jax.training.peers import LOST
-from mcvae_jax.training.rollcall import free_port
-from tests.tasks.test_mcvae import CONFIG
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
-
-FEWER = """
-    vae.model.units=32 vae.train.steps=60 vae.train.log_every=5 vae.train.eval_every=20 vae.train.save_every=20
-    vae.held_out.importance_samples=2 mdrnn.train.steps=40 mdrnn.train.log_every=5 mdrnn.train.eval_every=20
-    mdrnn.train.save_every=20 mdrnn.held_out.draws=1 mdrnn.data.window=16 songs.composed=1 songs.continued=1
-    songs.bars=4
-""".split()
-PHASES = {  # a line of process 0 in each
-    "corpus": r"\[1/5\]",
-    "compiling": "the first update compiles",
-    "training": "step 10/60",
-    "held-out scoring": "held-out at step 60",
-    "latents": r"\[3/5\]",
-    "the MDRNN's training": "step 10/40",
-    "its scoring": "held-out at step 40:.*bound_bits",
-    "songs": r"\[5/5\]",
-}
 
 
 class Two:
     """Both processes of a run; with a `count` of 1, process 1 does not come."""
 
     def __init__(self, folder, count=2, timeout=60):
-        environment = os.environ | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
-        environment |= {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        fields = [*FEWER, f"vae.corpus_folder={folder.parent / 'corpora' / 'tunes'}"]
-        command = [sys.executable, "-m", "mcvae_jax.main", f"--config={CONFIG}:smoke", f"--workdir={folder}"]
-        command += [f"--config.{field}" for field in fields]
-        command += [f"--distributed_timeout={timeout}", f"--distributed=localhost:{free_port()},2"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.both = [
-            subprocess.Popen([*command[:-1], f"{command[-1]},{i}"], env=environment, **pipes) for i in range(count)
-        ]
+        commands = phases.commands(folder, timeout)[:count]
+        self.both = [subprocess.Popen(command, env=phases.environment(), **pipes) for command in commands]
 
     def wait_for(self, pattern):
         """Returns when process 0 has said such a line."""
@@ -64,13 +35,6 @@ class Two:
         return [process.returncode for process in self.both], said
 
 
-def result(folder):
-    """Identities of both models, and the songs."""
-    songs = json.loads((folder / "songs" / "songs.json").read_text())["songs"]
-    identities = [origin.identity for origin in open_model(folder).origins.values()]
-    return *identities, [song["tokens"] for song in songs]
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a run that was not disturbed."""
@@ -82,19 +46,19 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_stop_in_each_stage_and_the_same_command_ends_with_the_same_bits(whole, tmp_path, victim):
     numbers = itertools.cycle((signal.SIGTERM, signal.SIGINT))
-    for line, number in zip(PHASES.values(), numbers, strict=False):
+    for line, number in zip(phases.PHASES.values(), numbers, strict=False):
         two = Two(tmp_path / "run")
         two.wait_for(line)
         two.both[victim].send_signal(number)
         assert two.end()[0] == [128 + number] * 2, line
         assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("*.partial"))
     assert Two(tmp_path / "run").end()[0] == [0, 0]
-    assert result(tmp_path / "run") == result(whole)
+    assert phases.bits(tmp_path / "run") == phases.bits(whole)
 
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_one_that_is_killed_in_each_stage_ends_the_other_in_one_line(whole, tmp_path, victim):
-    for line in PHASES.values():
+    for line in phases.PHASES.values():
         two = Two(tmp_path / "run")
         two.wait_for(line)
         two.both[victim].kill()
@@ -102,7 +66,7 @@ def test_one_that_is_killed_in_each_stage_ends_the_other_in_one_line(whole, tmp_
         assert status[victim] == -signal.SIGKILL and status[1 - victim] == LOST, line
         assert re.fullmatch("Error: .* (is|are) gone, or cannot be reached; the same command .*\n", said[1 - victim])
     assert Two(tmp_path / "run").end()[0] == [0, 0]
-    assert result(tmp_path / "run") == result(whole)
+    assert phases.bits(tmp_path / "run") == phases.bits(whole)
 
 
 def test_one_that_never_comes_is_told_by_the_other(tmp_path):
