@@ -40,7 +40,7 @@ class Plan:
     """How much is drawn and composed."""
 
     songs: int = 100  # of each composed set
-    bars: int = 32  # of each song of the sets
+    bars: int = 16  # of each song of the sets
     draws: int = 4  # of whole songs, for the bounds
     seed: int = 0  # of everything that is drawn
 
@@ -115,8 +115,10 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
     whole = [song for song in held_out if len(song) > GIVEN][: plan.songs]
     continued = {GOING_ON: whole} | continued_sets(models, whole, plan, say)
     say("what is copied from the training songs")
+    real = dict.fromkeys([*composed, *controls], (HELD_OUT_SET, False)) | dict.fromkeys(continued, (GOING_ON, True))
     copies = compare.compare_copies(
         {HELD_OUT_SET: excerpts} | composed | {name: _after(songs) for name, songs in continued.items()} | controls,
+        real,
         all_training,
         [names[i] for i in all_ids],
         plan.seed,
