@@ -199,13 +199,13 @@ def _most_unlike(report: Report, model: str) -> str:
         if verdict_beside_real(own) == DIFFERS
     }
     if not shown:
-        return f"It is not shown that songs of the {model} differ from real ones in any figure."
+        return f"It is not shown that songs of the {model} differ from real ones in any figure of theirs."
     name = max(shown, key=lambda name: abs(_cohens_h(*shown[name])))
     own, real = shown[name]
     subject = "endings on a long tone of the scale" if name == ENDING else name
     found = times(own).replace(" times", " times as many", 1)
     found = found or f"{percent(own, 1)}, where these have {percent(real, 1)}"
-    return f"The {subject} of the {model} differ most from real songs: {found}."
+    return f"Songs of the {model} differ from real ones most in {subject}: {found}."
 
 
 def _beside_real(report: Report, model: str) -> dict[str, tuple[Figure, Figure]]:
