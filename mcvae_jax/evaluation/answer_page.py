@@ -21,12 +21,16 @@ STYLE = """
 .answer p { margin: 0 0 6px; font-size: 1.1rem; }
 .answer table { margin-top: 12px; font-size: .9rem; }
 .answer th, .answer td { text-align: left; }
-.answer td { white-space: normal; }
+.answer { margin-top: 14px; }
 td.good, td.bad, td.unsure { font-weight: 600; }
 td.good { color: var(--real); }
 td.bad { color: var(--bad); }
 td.unsure { color: var(--soft); }
 td.good small, td.bad small, td.unsure small { font-weight: 400; }
+@media (max-width: 600px) {
+  .answer th, .answer td { padding: 4px; font-size: .8rem; }
+  .answer td small { white-space: normal; }
+}
 """
 
 
@@ -58,8 +62,8 @@ def _questions(model: str, asked: list[Question]) -> str:
     rows = [
         [
             cell(question.asked, "text"),
-            cell(question.own, "text"),
-            cell(question.beside, "text"),
+            cell(question.own[0], below=question.own[1]),
+            cell(question.beside[0], below=question.beside[1]),
             cell(question.verdict, KINDS[question.verdict], below=question.by),
         ]
         for question in asked

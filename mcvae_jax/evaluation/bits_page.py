@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcvae_jax.evaluation.conclusions import Figure, best_form, difference, span
+from mcvae_jax.evaluation.conclusions import AT_MOST, Figure, best_form, difference, in_two, span
 from mcvae_jax.evaluation.scores import BASELINE, IN_KEYS, MODEL, PART, WITH_COPIES
 from mcvae_jax.models.song_model import BOUND
 from mcvae_jax.pages.elements import cell, details, paragraph, table
@@ -25,11 +25,11 @@ def bits_section(scores: Mapping[str, Any]) -> list[str]:
             f" has seen. {scores['repeated_bars']:,} bars repeat an earlier bar of their song note for note; the"
             " others are new. The copy switch puts a model beside an exact copy of an earlier bar, and weighs the two"
             " at every bar. What copies by itself has no such figures. “≤” marks a bound: the model costs so much or"
-            " less. The last column compares the cheaper form of each model with the baseline on the same songs. Below"
-            " each figure stands its 95 % interval over songs.",
+            " less. The last column compares the cheaper form of each model with the baseline, the n-gram with the copy"
+            " switch, on the same songs. Below each figure stands its 95 % interval over songs.",
             "soft",
         ),
-        table(["", *head, "beside the baseline"], [_row(scores, name) for name in shown]),
+        table(["", *head, "bits beyond the baseline"], [_row(scores, name) for name in shown]),
         details("Every model, n-gram and control, with rates and tighter bounds", "".join(_all_rows(scores))),
     ]
 
@@ -38,8 +38,8 @@ def figure_cell(figure: Figure, style: str, kind: str = "", sign: str = "") -> s
     """A cell with a figure, and its interval below."""
     if figure["value"] is None:
         return cell("")
-    value, rest = span(figure, style).split(" ", 1)
-    return cell(sign + value, kind, below=rest[1:-1])
+    value, interval = in_two(span(figure, style))
+    return cell(sign + value, kind, below=interval)
 
 
 def _row(scores: Mapping[str, Any], name: str) -> list[str]:
@@ -56,7 +56,7 @@ def _row(scores: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _sign(row: Mapping[str, Any]) -> str:
-    return "≤ " if row["likelihood"] == BOUND else ""
+    return AT_MOST * (row["likelihood"] == BOUND)
 
 
 def _all_rows(scores: Mapping[str, Any]) -> list[str]:

@@ -24,6 +24,7 @@ CHANCE = 0.5  # share of songs that are told rightly by who knows nothing
 # are called equivalent (Schuirmann 1987; FDA, Statistical Approaches to Establishing Bioequivalence, 2001).
 AS_REAL = (0.8, 1.25)
 BETTER, WORSE, DIFFERS, LIKE, NOT_SHOWN = "better", "worse", "differs", "as real", "not shown"
+AT_MOST = "≤ "  # before what is a bound
 WRITTEN, IN_PASSAGES = "bars that stand in training songs", f"bars copied {PASSAGE} or more in a row"
 COPIED = {"written": WRITTEN, "passages": IN_PASSAGES}  # shares of `compare_copies`
 ASKED = {
@@ -42,8 +43,8 @@ class Question(NamedTuple):
     """A question of the report with its answer for one model."""
 
     asked: str
-    own: str  # what the model has, with its interval
-    beside: str  # what real songs have, or a control
+    own: tuple[str, str]  # what the model has, and its interval
+    beside: tuple[str, str]  # what real songs have or a control, and its interval and name
     verdict: str
     by: str  # how far they lie apart; '' for not known
 
@@ -64,12 +65,18 @@ def percent(share: Figure, decimals: int = 0) -> str:
     return f"{100 * share['value']:.{decimals}f} % ({100 * low:.{decimals}f} to {100 * high:.{decimals}f})"
 
 
+def in_two(words: str) -> tuple[str, str]:
+    """'97 % (90 to 100)' as '97 %' and '90 to 100', for a cell of a table; 'none' as 'none' and ''."""
+    value, _, rest = words.partition(" (")
+    return value, rest.removesuffix(")")
+
+
 def times(figure: Figure) -> str:
     """'4.3 times (2.9 to 6.4)' the figure of real songs; '' where there is no such ratio."""
     found = figure["times"]
     if found["value"] is None:
         return ""
-    value, low, high = (f"{x:.2g}" if x < 10 else f"{x:.0f}" for x in (found["value"], *found["interval"]))
+    value, low, high = (f"{x:.{2 if x < 1 else 1 if x < 10 else 0}f}" for x in (found["value"], *found["interval"]))
     return f"{value} times ({low} to {high})"
 
 
@@ -115,7 +122,8 @@ def questions(report: Report, model: str) -> list[Question]:
     """What is asked of one model, with its songs after real bars where it can go on."""
     found = [_bits_asked(report["models"], model), _classifier_asked(report, model)]
     for name, (own, real) in _beside_real(report, model).items():
-        found.append(Question(ASKED[name], percent(own, 1), percent(real, 1), verdict_beside_real(own), times(own)))
+        both = (in_two(percent(share, 1)) for share in (own, real))
+        found.append(Question(ASKED[name], *both, verdict_beside_real(own), times(own)))
     return found
 
 
@@ -135,11 +143,12 @@ def _of_bits(scores: Mapping[str, Any], model: str) -> str:
 def _bits_asked(scores: Mapping[str, Any], model: str) -> Question:
     form, less, verdict = _against_baseline(scores, model)
     row, baseline = scores["rows"][form], scores["rows"][BASELINE]
+    own, within = in_two(span(row["bits_per_bar"]))
+    other, within_other = in_two(span(baseline["bits_per_bar"]))
     return Question(
         "How many bits does a bar of a real song cost?",
-        f"{'at most ' * (row['likelihood'] == BOUND)}{span(row['bits_per_bar'])}"
-        f"{' with the copy switch' * (form != model)}",
-        f"{span(baseline['bits_per_bar'])} under the n-gram with the copy switch",
+        (f"{AT_MOST * (row['likelihood'] == BOUND)}{own}", f"{within}{', with the copy switch' * (form != model)}"),
+        (other, f"{within_other}, n-gram with the copy switch"),
         verdict,
         _fewer(less),
     )
@@ -163,15 +172,16 @@ def _of_classifier(report: Report, model: str) -> str:
 
 
 def _of_cases(told: Figure) -> str:
-    value, rest = percent(told).split(" % ")
-    return f"{value} % of cases {rest[:-1]}; chance is {100 * CHANCE:.0f})"
+    share, interval = in_two(percent(told))
+    return f"{share} of cases ({interval}; chance is {100 * CHANCE:.0f})"
 
 
 def _classifier_asked(report: Report, model: str) -> Question:
     told, verdict = _told(report, model)
     half = report["sets"]["sets"][HALF]["distances"][STRONG]
-    beside = f"other real songs {percent(half)}; chance is {100 * CHANCE:.0f}"
-    return Question("How often does a classifier tell its songs from real ones?", percent(told), beside, verdict, "")
+    other, within = in_two(percent(half))
+    asked = "How often does a classifier tell its songs from real ones?"
+    return Question(asked, in_two(percent(told)), (other, f"{within}, other real songs"), verdict, "")
 
 
 def _told(report: Report, model: str) -> tuple[Figure, str]:
@@ -226,8 +236,8 @@ def _cohens_h(own: Figure, real: Figure) -> float:
 def _fewer(less: Figure) -> str:
     """'1.2 bits fewer (-0.6 to 3.1)', or '4.5 bits more (3.1 to 6.0)'."""
     words = "fewer" if less["value"] >= 0 else "more"
-    value, rest = span(less if words == "fewer" else _turned(less)).split(" ", 1)
-    return f"{value} bits {words} {rest}"
+    value, interval = in_two(span(less if words == "fewer" else _turned(less)))
+    return f"{value} bits {words} ({interval})"
 
 
 def _turned(figure: Figure) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcvae_jax.evaluation.conclusions import differs, percent, times
+from mcvae_jax.evaluation.conclusions import differs, in_two, percent, times
 from mcvae_jax.evaluation.music import ENDING, FIFTH, FIGURES, LAGS
 from mcvae_jax.pages.elements import cell, paragraph, table
 from mcvae_jax.text import for_html
@@ -67,10 +67,10 @@ def share_cell(share: Mapping[str, Any], beside: bool = True) -> str:
     """A cell of a share with its interval; `beside` real songs also how many times theirs, marked where it differs."""
     if share["value"] is None:
         return cell("")
-    value, rest = percent(share, 1).split(" % ")
+    value, interval = in_two(percent(share, 1))
     if not (beside and "beyond" in share):
-        return cell(f"{value} %", below=rest[1:-1])
-    return cell(f"{value} %", "lost" * differs(share["beyond"]), below=f"{rest[1:-1]}\n{times(share)}")
+        return cell(value, below=interval)
+    return cell(value, "lost" * differs(share["beyond"]), below=f"{interval}\n{times(share)}")
 
 
 def _pictures(group: Mapping[str, Any]) -> str:

@@ -127,8 +127,8 @@ def test_bits_beside_the_baseline(name, likelihood, bits, said):
     assert conclusions(report)[0] == said
     asked = questions(report, "A")[0]
     assert asked.verdict == ("better" if bits < 16 else "worse")
-    assert asked.own.startswith("at most ") == (likelihood == "bound")
-    assert asked.own.endswith(" with the copy switch") == (name != "A")
+    assert asked.own[0].startswith("≤ ") == (likelihood == "bound")
+    assert asked.own[1].endswith(", with the copy switch") == (name != "A")
     assert f"{abs(16 - bits):.1f} bits {'fewer' if bits < 16 else 'more'} (" in asked.by
 
 
@@ -182,10 +182,10 @@ def test_what_differs_most_from_real_songs():
     assert [asked for asked, verdict in found.items() if verdict == "differs"] == ["How many notes leave the key?"]
     in_music(report)[ENDING] = share(0.01, (-0.09, -0.12, -0.05), (0.1, 0.05, 0.3))
     assert conclusions(report)[2].endswith(
-        " most in endings on a long tone of the scale: 0.1 times as many (0.05 to 0.3)."
+        " most in endings on a long tone of the scale: 0.10 times as many (0.05 to 0.30)."
     )
     report["copies"]["A (continued)"]["written"] = share(0.9, (0.8, 0.7, 0.9), (9.0, 8.0, 11.0))
-    assert "most in bars that stand in training songs: 9 times" in conclusions(report)[2]
+    assert "most in bars that stand in training songs: 9.0 times" in conclusions(report)[2]
 
 
 def test_what_real_songs_have_none_of_has_no_ratio():
@@ -213,7 +213,7 @@ def test_a_model_that_cannot_go_on_is_asked_about_its_songs_from_nothing():
     report = made("A")
     del report["music"][0]["sets"]["A (continued)"]
     report["music"][1]["sets"]["A (as trained)"]["figures"] = {KEY: share(0.3, (0.2, 0.1, 0.3), (3.0, 2.0, 4.0))}
-    assert "most in notes out of the key: 3 times" in conclusions(report)[2]
+    assert "most in notes out of the key: 3.0 times" in conclusions(report)[2]
     assert len(questions(report, "A")) == 2 + 1 + 2
 
 
@@ -292,5 +292,5 @@ def test_the_table_of_bits_has_a_row_for_each_model_and_marks_the_baseline():
 def test_shares_beside_real_ones_show_how_many_times():
     marked = share_cell(share(0.035, (0.027, 0.018, 0.037), (4.26, 2.9, 6.4)))
     assert 'class="lost"' in marked and "4.3 times (2.9 to 6.4)" in marked
-    assert "lost" not in share_cell(share(0.1)) and "1 times (0.5 to 2)" in share_cell(share(0.1))
+    assert "lost" not in share_cell(share(0.1)) and "1.0 times (0.50 to 2.0)" in share_cell(share(0.1))
     assert "times" not in share_cell(share(0.1), beside=False)
