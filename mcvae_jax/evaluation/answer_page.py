@@ -18,7 +18,7 @@ from mcvae_jax.pages.elements import bullets, cell, details, paragraph, table
 
 KINDS = {BETTER: "good", LIKE: "good", WORSE: "bad", DIFFERS: "bad", NOT_SHOWN: "unsure"}  # classes of verdicts
 STYLE = """
-.answer p { margin: 0 0 6px; font-size: 1.1rem; }
+.answer > p { margin: 0 0 6px; font-size: 1.1rem; }
 .answer table { margin-top: 12px; font-size: .9rem; }
 .answer th, .answer td { text-align: left; }
 .answer { margin-top: 14px; }
@@ -68,4 +68,4 @@ def _questions(model: str, asked: list[Question]) -> str:
         ]
         for question in asked
     ]
-    return table(["", model, "real songs, or the control", "what follows"], rows)
+    return table(["question", model, "real songs, or the control", "what follows"], rows)

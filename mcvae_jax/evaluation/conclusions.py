@@ -122,8 +122,8 @@ def questions(report: Report, model: str) -> list[Question]:
     """What is asked of one model, with its songs after real bars where it can go on."""
     found = [_bits_asked(report["models"], model), _classifier_asked(report, model)]
     for name, (own, real) in _beside_real(report, model).items():
-        both = (in_two(percent(share, 1)) for share in (own, real))
-        found.append(Question(ASKED[name], *both, verdict_beside_real(own), times(own)))
+        own_words, real_words = (in_two(percent(share, 1)) for share in (own, real))
+        found.append(Question(ASKED[name], own_words, real_words, verdict_beside_real(own), times(own)))
     return found
 
 
