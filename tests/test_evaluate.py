@@ -32,6 +32,7 @@ from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import NOTE_OFF, transpose
 from mcvae_jax.nn.keys import song_keys
 from mcvae_jax.trained import open_corpus
+from tests.browser import open_browser
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
 HELD_OUT_LENGTHS = (16, 18, 17, 33, 16, 20, 16, 16, 24, 16, 17)
@@ -106,6 +107,8 @@ def test_every_set_and_every_number_is_there(report):
         assert each["songs"] == len(each["measures"][BITS]["values"]) == 5, name
     assert report["sets"]["reference"]["songs"] == len(HELD_OUT_LENGTHS) // 2 == 5
     assert len(report["copies"][HELD_OUT_SET]["songs"]) == len(HELD_OUT_LENGTHS)
+    copies = report["copies"]
+    assert "times" not in copies[GOING_ON]["written"] and "times" in copies["MCVAE (continued)"]["written"]
     found = numbers(report)
     assert len(found) > 1000 and np.isfinite(found).all()
 
@@ -129,6 +132,24 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
             assert figure in text and f"{100 * share['value']:.1f} %" in text
     assert ElementTree.fromstring(re.search("<svg.*?</svg>", page)[0]).tag == "svg"
     assert "nan" not in re.sub("[a-z]nan|nan[a-z]", "", page.lower())
+
+
+def test_a_phone_shows_the_answer_without_scrolling_sideways(report, runs, tmp_path):
+    browser = open_browser(tmp_path)
+    try:
+        screen = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get((runs / "report" / "report.html").as_uri())
+        widths = "const e = document.querySelector(arguments[0]); return [e.scrollWidth, e.clientWidth]"
+        for part in ("html", ".answer", ".answer .wide"):
+            needed, given = browser.execute_script(widths, part)
+            assert needed <= given <= 390, part
+        opened = "return [...document.querySelectorAll('.answer > p, .answer > .wide')].every(e => e.offsetHeight > 0)"
+        assert browser.execute_script(opened)
+        assert not browser.execute_script("return document.querySelector('.answer details ul').checkVisibility()")
+        assert browser.get_log("browser") == []
+    finally:
+        browser.quit()
 
 
 def test_copies_of_training_songs_are_caught(report):
@@ -246,12 +267,15 @@ def test_new_and_repeated_bars_are_counted_apart(report, runs, songs):
             assert low <= row[figure]["value"] <= high
 
 
-def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples):
+def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples, capsys):
     reports = []
     for _ in range(2):
         evaluate.main([f"--workdir={runs / 'vae'}", f"--out={runs / 'again'}", *SMALL])
         reports.append(json.loads((runs / "again" / "report.json").read_text()))
     assert reports[0] == reports[1]
+    *_, progress, first, second, third, last = capsys.readouterr().out.splitlines()
+    assert [first, second, third] == conclusions(reports[0]) and last.startswith("Open ")
+    assert progress == "what is copied from the training songs"
     (found, _) = reports
     assert found["kinds"]["models"] == ["VAE (bar by bar)", "VAE (free run)"]
     rows = found["models"]["rows"]

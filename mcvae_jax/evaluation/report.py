@@ -52,6 +52,7 @@ td.base { background: var(--band); }
 td.text { white-space: normal; }
 td.lost, .key { background: var(--lost); }
 .key { padding: 0 6px; border-radius: 3px; }
+@media (max-width: 600px) { td.name, td.name small { white-space: normal; } }
 svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); }
 svg .tick { fill: var(--soft); }
