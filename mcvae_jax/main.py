@@ -85,10 +85,9 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
     if outcome.signal:
         return 128 + outcome.signal
     if songs:
-        processes.by_first(
-            "songs",
-            lambda: demo.make_songs(open_model(folder), songs, folder / "songs", say_first, config.corpus_folder),
-        )
+        place, corpus = folder / "songs", config.corpus_folder
+        processes.by_first("songs", lambda: demo.make_songs(open_model(folder), songs, place, say_first, corpus))
+        demo.say_where(place, say_first)
     return 0
 
 

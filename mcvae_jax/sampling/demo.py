@@ -68,12 +68,16 @@ def make_songs(
     corpus_folder: str = "",
     timed: AbstractContextManager | None = None,
 ) -> None:
-    """`write_demo` where its songs do not stand there yet, inside `timed`; says where to listen."""
+    """`write_demo` where its songs do not stand there yet, inside `timed`."""
     if is_written(model, config, folder, say):
         say(f"{folder} is done. Nothing is left to do.")
     else:
         with timed or contextlib.nullcontext():
             write_demo(model, config, folder, say, corpus_folder)
+
+
+def say_where(folder: Path, say: Say) -> None:
+    """Where to listen to the songs of a folder."""
     say(f"Listen: open {folder / PAGE} in a browser.")
 
 

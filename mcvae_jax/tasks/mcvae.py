@@ -133,6 +133,7 @@ class _Run:
         corpus = self._corpus_folder() if config.continued else ""
         demo.make_songs(open_model(self.folder), config, songs, self.say, corpus, watch.part("songs"))
         self.say(f"Time by stage: {times(self.folder, self.say)}.")
+        demo.say_where(songs, self.say)
 
     def _corpus_folder(self) -> str:
         """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
