@@ -24,6 +24,7 @@ CHANCE = 0.5  # share of songs that are told rightly by who knows nothing
 # are called equivalent (Schuirmann 1987; FDA, Statistical Approaches to Establishing Bioequivalence, 2001).
 AS_REAL = (0.8, 1.25)
 BETTER, WORSE, DIFFERS, LIKE, NOT_SHOWN = "better", "worse", "differs", "as real", "not shown"
+NONE = "none found"  # in either set
 AT_MOST = "≤ "  # before what is a bound
 WRITTEN, IN_PASSAGES = "bars that stand in training songs", f"bars copied {PASSAGE} or more in a row"
 COPIED = {"written": WRITTEN, "passages": IN_PASSAGES}  # shares of `compare_copies`
@@ -123,7 +124,8 @@ def questions(report: Report, model: str) -> list[Question]:
     found = [_bits_asked(report["models"], model), _classifier_asked(report, model)]
     for name, (own, real) in _beside_real(report, model).items():
         own_words, real_words = (in_two(percent(share, 1)) for share in (own, real))
-        found.append(Question(ASKED[name], own_words, real_words, verdict_beside_real(own), times(own)))
+        verdict = verdict_beside_real(own) if own["value"] or real["value"] else NONE
+        found.append(Question(ASKED[name], own_words, real_words, verdict, times(own)))
     return found
 
 
@@ -165,10 +167,10 @@ def _of_classifier(report: Report, model: str) -> str:
     told, verdict = _told(report, model)
     told_from, right = f"songs of the {model} from real ones", _of_cases(told)
     if verdict == DIFFERS:
-        return f"A classifier tells {told_from} in {right}."
+        return f"A strong classifier tells {told_from} in {right}."
     if verdict == LIKE:
-        return f"A classifier hardly tells {told_from}: it is right in {right}."
-    return f"It is not shown that a classifier tells {told_from}: it is right in {right}."
+        return f"A strong classifier hardly tells {told_from}: it is right in {right}."
+    return f"It is not shown that a strong classifier tells {told_from}: it is right in {right}."
 
 
 def _of_cases(told: Figure) -> str:
@@ -181,7 +183,8 @@ def _classifier_asked(report: Report, model: str) -> Question:
     half = report["sets"]["sets"][HALF]["distances"][STRONG]
     other, within = in_two(percent(half))
     asked = "How often does a classifier tell its songs from real ones?"
-    return Question(asked, in_two(percent(told)), (other, f"{within}, other real songs"), verdict, "")
+    chance = f"{100 * CHANCE:.0f} %", f"chance; of other real songs {other} ({within})"
+    return Question(asked, in_two(percent(told)), chance, verdict, "")
 
 
 def _told(report: Report, model: str) -> tuple[Figure, str]:

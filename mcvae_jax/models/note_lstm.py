@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.models.bar_by_bar import Turn, compose
-from mcvae_jax.models.settings import Settings
+from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.categorical import sample_tokens
@@ -158,7 +158,7 @@ class NoteComposer(Alone):
     likelihood = EXACT
     abilities = frozenset({MEMORY})
     pitches = (0, HIGHEST)
-    defaults = Settings(temperature=1.0)
+    defaults = AS_TRAINED
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -96,8 +96,8 @@ def test_where_nothing_is_shown_all_say_so():
     ends = re.fullmatch(rf"{re.escape(words)} \((.*) to (.*)\)\.", said[0])
     assert [float(end) for end in ends.groups()] == pytest.approx([-SPREAD, SPREAD], abs=0.25)  # draws lie 0.2 apart
     assert said[1] == (
-        "It is not shown that a classifier tells songs of the A from real ones: it is right in 50 % of cases (40 to 60;"
-        " chance is 50)."
+        "It is not shown that a strong classifier tells songs of the A from real ones: it is right in 50 % of cases"
+        " (40 to 60; chance is 50)."
     )
     assert set(verdicts(report, "A").values()) == {"not shown"} and len(verdicts(report, "A")) == 2 + len(FIGURES) + 2
     assert all(re.search("not shown", line) for line in findings(report))
@@ -151,7 +151,7 @@ def test_a_classifier_beside_its_controls():
     tell(report, controls.SHUFFLED, 0.8, 0.7, 0.9)
     tell(report, "A (as trained)", 0.89, 0.83, 0.94)
     assert conclusions(report)[1] == (
-        "A classifier tells songs of the A from real ones in 89 % of cases (83 to 94; chance is 50)."
+        "A strong classifier tells songs of the A from real ones in 89 % of cases (83 to 94; chance is 50)."
     )
     tell(report, controls.HALF, 0.9, 0.85, 0.95)
     assert verdicts(report, "A")[asked] == "not shown"  # it tells real songs as well

@@ -55,9 +55,8 @@ def command(corpora):
             if at and at in line and sum(at in each for each in lines) == 1:
                 do()
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(main, "say", say)
-            return main.main(arguments(folder, corpora, *changes)), lines
+        typed = arguments(folder, corpora, *changes)
+        return main.run(parse(typed), typed, say), lines
 
     return run
 
