@@ -61,6 +61,7 @@ class Pipeline(NamedTuple):
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
+NOTES_TASK, OPEN_NOTES = "mcvae_jax.tasks.notes", "mcvae_jax.models.workdirs:open_notes"
 KINDS = {
     kind.name: kind
     for kind in (
@@ -79,10 +80,18 @@ KINDS = {
         Kind(
             "note_lstm",
             "note LSTM",
-            "mcvae_jax.tasks.notes",
-            "mcvae_jax.models.workdirs:open_notes",
+            NOTES_TASK,
+            OPEN_NOTES,
             "mcvae_jax.models.note_lstm:make_notes",
             "mcvae_jax.models.note_lstm:FIELDS",
+        ),
+        Kind(
+            "note_transformer",
+            "note transformer",
+            NOTES_TASK,
+            OPEN_NOTES,
+            "mcvae_jax.models.note_transformer:make_notes",
+            "mcvae_jax.models.note_transformer:FIELDS",
         ),
     )
 }

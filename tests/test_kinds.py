@@ -109,7 +109,7 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
     row = Kind("toy", "a toy", "tests.test_main", "tests.test_kinds:test_a_row_added_is_a_kind_like_the_others")
     monkeypatch.setitem(KINDS, "toy", row)
     assert kind_of("toy") is row
-    with pytest.raises(UserError, match="must be one of joint, mcvae, mdrnn, note_lstm, toy, vae"):
+    with pytest.raises(UserError, match="must be one of joint, mcvae, mdrnn, note_lstm, note_transformer, toy, vae"):
         kind_of("toys")
 
 

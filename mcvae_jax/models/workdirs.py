@@ -17,7 +17,7 @@ from mcvae_jax.models.joint.composer import init as init_joint
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
-from mcvae_jax.models.note_lstm import NoteComposer
+from mcvae_jax.models.notes import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.music.tokens import BAR
@@ -87,7 +87,7 @@ def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
         model = load(kind.make)(config, data.get("steps_per_bar", BAR))
         return model, functools.partial(model.init, jax.random.key(0))
 
-    return NoteComposer(*restore_model(folder, which, make))
+    return NoteComposer(*restore_model(folder, which, make), name=kind.label)
 
 
 def _check_task(folder: Path | str, wanted: str, what: str) -> None:
