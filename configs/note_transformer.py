@@ -32,12 +32,12 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.model = model = ml_collections.ConfigDict()
     model.units = 128  # of every layer, a multiple of twice the heads
     model.layers = 5
-    model.heads = 4  # of attention
+    model.heads = 2  # of attention; its time on a CPU grows with them
     model.memory = 32  # bars that attention reaches back; time and memory of training grow with it
     model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
 
     config.dropout = dropout = ml_collections.ConfigDict()
-    dropout.hidden = 0.2  # share that is dropped of what each half of a layer adds
+    dropout.hidden = 0.2  # share that is dropped of what every layer adds
 
     config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1500)
     config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs

@@ -53,13 +53,10 @@ class Block(nn.Module):
         return rotated(q, place), rotated(k, place), v
 
     def joined(self, x: Array, attended: Array, mask: Array | None) -> Array:
-        """x with what attention found, (B, N, K, D), and with what the dense layers make of it; masks (B, 2, N, H)."""
-        x = x + _masked(self.found(attended.reshape(x.shape)), mask, 0)
-        return x + _masked(self.narrow(nn.gelu(self.wide(self.norms[1](x)))), mask, 1)
-
-
-def _masked(x: Array, masks: Array | None, n: int) -> Array:
-    return x if masks is None else x * masks[:, n]
+        """x with what attention found, (B, N, K, D), and what the dense layers make of it; mask (B, N, H) of both."""
+        kept = jnp.ones(()) if mask is None else mask
+        x = x + kept * self.found(attended.reshape(x.shape))
+        return x + kept * self.narrow(nn.gelu(self.wide(self.norms[1](x))))
 
 
 class NoteTransformer(NoteNetwork):
@@ -67,7 +64,7 @@ class NoteTransformer(NoteNetwork):
 
     units: int = 128
     layers: int = 5
-    heads: int = 4
+    heads: int = 2
     memory: int = 32  # bars
 
     def setup(self) -> None:
@@ -80,8 +77,8 @@ class NoteTransformer(NoteNetwork):
 
     @property
     def masks(self) -> int:
-        """One for each of the two sums of each layer."""
-        return 2 * self.layers
+        """One for what each layer adds, in both of its sums."""
+        return self.layers
 
     @property
     def reach(self) -> int:
@@ -94,7 +91,7 @@ class NoteTransformer(NoteNetwork):
         place = jnp.arange(x.shape[1])
         for n, block in enumerate(self.blocks):
             attended = attend(*block.split(x, place), self.reach, self.dtype)
-            x = block.joined(x, attended, None if hidden is None else hidden[:, 2 * n : 2 * n + 2])
+            x = block.joined(x, attended, None if hidden is None else hidden[:, n])
         return self.said(self.norm(x))
 
     def fresh(self, songs: int) -> Memory:

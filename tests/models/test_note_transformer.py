@@ -7,7 +7,7 @@ from scipy.special import log_softmax
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.note_transformer import NoteTransformer, make_notes
-from mcvae_jax.models.notes import PHRASE, NoteComposer, NoteModel
+from mcvae_jax.models.notes import PHRASE, Dropout, NoteComposer, NoteModel
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import OUTCOMES, START
 from mcvae_jax.options import load_config
@@ -119,6 +119,15 @@ def test_songs_cost_what_the_network_says_whatever_their_padding():
     of_bars = -log_p_of(bars).reshape(2, 40, T).sum(axis=2)
     np.testing.assert_allclose(nats[0], of_bars[0], rtol=1e-5)
     np.testing.assert_allclose(nats[1], of_bars[1, :3], rtol=1e-5)
+
+
+def test_dropout_belongs_to_the_song_and_only_to_training():
+    model = NoteModel(MODEL.network, Dropout(hidden=0.5))
+    bars, keys, first = some_bars(4, 3), keys_of(4), np.zeros(4, int)
+    once = model.unroll(PARAMS, bars, first, keys).log_p
+    alone = model.unroll(PARAMS, bars[2:3], first[:1], keys[2:3]).log_p
+    np.testing.assert_allclose(alone[0], once[2], rtol=1e-4, atol=1e-4)
+    assert np.abs(once - model.unroll(PARAMS, bars, first, None).log_p).max() > 1e-2
 
 
 def test_its_size_is_near_that_of_the_note_lstm():
