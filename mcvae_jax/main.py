@@ -31,8 +31,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import PIPELINES, kind_of, load
 from mcvae_jax.options import Options, parse
 from mcvae_jax.storage.buckets import mounted
-from mcvae_jax.training import loop, processes, supervise
-from mcvae_jax.training.fields import OF_ALL, check_fields
+from mcvae_jax.training import processes, supervise
+from mcvae_jax.training.fields import check_fields
 
 NAME = "mcvae_jax.main"
 
@@ -71,12 +71,12 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
         make_stages = load(PIPELINES[options.config.task].stages)
         return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
-    check_fields(options.config, OF_ALL | kind.config_fields())
+    check_fields(options.config, kind.trainer.OF_ALL | kind.config_fields())
     kind.check(options.config)
-    loop.check_start(options.config, folder, options.init_from)
+    kind.trainer.check_start(options.config, folder, options.init_from)
     task = kind.make_task(options.config, say_first)
     code = options.code if kind.is_own else ""
-    outcome = loop.train(task, options.config, folder, say_first, options.init_from, command, code)
+    outcome = kind.trainer.train(task, options.config, folder, say_first, options.init_from, command, code)
     return 128 + outcome.signal if outcome.signal else 0
 
 
