@@ -76,6 +76,25 @@ def train(**different: Any) -> ml_collections.ConfigDict:
     return train
 
 
+def demo_songs(**different: Any) -> ml_collections.ConfigDict:
+    """config.songs: what is composed when the training has ended."""
+    songs = ml_collections.ConfigDict()
+    songs.composed = 4  # songs from nothing
+    songs.continued = 6  # songs continued from held-out ones
+    songs.seed_bars = 4  # bars of a held-out song that are given
+    songs.bars = 24  # bars that are composed
+    songs.temperature = 0.0  # of the tokens; 0 takes the likeliest
+    songs.top_k = 0  # draw from the so many likeliest tokens alone; 0 is off
+    songs.top_p = 1.0  # then from the likeliest that hold this share of the chance; 1 is off
+    songs.tau_pi = 1.0  # divides the logits of the mixture's components; 0 takes the heaviest component
+    songs.tau_sigma = 0.5  # multiplies the mixture's variances; 0 takes the component's mean
+    songs.tau_recall = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
+    songs.repetition = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
+    songs.seed = 0
+    songs.update(different)
+    return songs
+
+
 def smoke_songs(config: Any) -> None:
     """What the presets `smoke` of all models of songs have in common: no transposition, and few steps of few songs."""
     config.data.lowest_shift = config.data.highest_shift = 0

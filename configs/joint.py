@@ -53,10 +53,13 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     loss.free_nats = 4.5  # of the mean rate of new bars, below which it costs nothing: else z falls into disuse
     loss.told = 0.5  # share of the songs that are told how many bars are left, so that both can be composed
 
-    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1500)
-    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1200)
+    config.train = train = COMMON["train"](steps=1200, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+
+    config.songs = songs = COMMON["demo_songs"](seed_bars=8, temperature=0.7, tau_sigma=0.5)
 
     if preset == "smoke":
+        songs.composed = songs.continued = 2
         corpus.source = "tunes"
         COMMON["smoke_songs"](config)
         data.window = 32

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import ml_collections
 
+COMMON = runpy.run_path(str(Path(__file__).with_name("common.py")))  # found wherever the program is started
 PRESETS = ("default", "thesis", "smoke", "accelerator")
 
 
@@ -29,19 +30,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         config[model] = runpy.run_path(str(Path(__file__).with_name(f"{model}.py")))["get_config"](preset)
     del config.mdrnn.vae_workdir  # it is always the VAE of the same workdir
 
-    config.songs = songs = ml_collections.ConfigDict()
-    songs.composed = 4  # songs from nothing
-    songs.continued = 6  # songs continued from held-out ones
-    songs.seed_bars = 4  # bars of a held-out song that are given
-    songs.bars = 24  # bars that are composed
-    songs.temperature = 0.0  # of the tokens; 0 takes the likeliest
-    songs.top_k = 0  # draw from the so many likeliest tokens alone; 0 is off
-    songs.top_p = 1.0  # then from the likeliest that hold this share of the chance; 1 is off
-    songs.tau_pi = 1.0  # divides the logits of the MDRNN's components; 0 takes the heaviest component
-    songs.tau_sigma = 0.5  # multiplies the MDRNN's variances; 0 takes the component's mean
-    songs.tau_recall = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
-    songs.repetition = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
-    songs.seed = 0
+    config.songs = songs = COMMON["demo_songs"]()
     if preset == "smoke":
         songs.composed = songs.continued = 2
     return config

@@ -1,11 +1,12 @@
 """What are the weights that the package carries, and what are they worth?
 
-    python -m experiments.weights --corpora=DIR [--out=mcvae_jax/weights/CARD.md]
+    python -m experiments.weights --corpora=DIR [--runs=DIR] [--out=mcvae_jax/weights/CARD.md]
 
 writes their model card. All facts and figures stand in the files or are measured here: of each file the held-out songs
 are scored again, as they were at the end of the training, to see what keeping the numbers in 16 bits costs. DIR holds
 the corpora under the names that the files give; where one is missing, the line that says so has the command that builds
-it. It takes two minutes.
+it. Where a training started from another run (--init_from), --runs is the folder in which that run lies. It takes two
+minutes.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from mcvae_jax import versions
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.command import clock, run_command, say
 from mcvae_jax.corpus.store import HELD_OUT
+from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.conclusions import span
 from mcvae_jax.evaluation.scores import MODEL, score_models
 from mcvae_jax.kinds import KINDS, open_model
@@ -26,7 +28,9 @@ from mcvae_jax.models.song_model import main_origin
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.places import CARRIED, weights_file
 from mcvae_jax.storage.packed import HERE, Model, read_packed
-from mcvae_jax.trained import open_corpus
+from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.trained import checkpoint_steps, open_corpus
+from mcvae_jax.weights.packing import without_paths
 
 CARD = Path(mcvae_jax.__file__).parent / "weights" / "CARD.md"
 FIGURES = {
@@ -63,9 +67,10 @@ class Measured(NamedTuple):
     path: Path
     model: Model
     scores: Mapping[str, Any]  # see `score_models`
+    earlier: str  # about the run from which its training started, '' for none
 
 
-def measure(name: str, corpora: Path) -> Measured:
+def measure(name: str, corpora: Path, runs: Path | None) -> Measured:
     """Scores held-out songs with the weights of a name."""
     path = weights_file(name)
     assert path
@@ -75,7 +80,27 @@ def measure(name: str, corpora: Path) -> Measured:
     corpus = open_corpus(origin, corpora / origin.data["corpus"])
     held_out = [corpus.song(i) for i in scored_songs(corpus, HELD_OUT)]
     draws = model.about.summary.get("results", {}).get("draws", 4)
-    return Measured(path, model, score_models({MODEL: {opened.name: opened}}, held_out, draws, 0, say))
+    scores = score_models({MODEL: {opened.name: opened}}, held_out, draws, 0, say)
+    return Measured(path, model, scores, _earlier(model.about.record.get("init_from", ""), runs))
+
+
+def _earlier(init_from: str, runs: Path | None) -> str:
+    """What is said of the run from which a training started."""
+    if not init_from:
+        return ""
+    if runs is None:
+        raise UserError(
+            f"a training started from {Path(init_from).name}; give --runs, the folder in which that run lies"
+        )
+    folder = runs / Path(init_from).name
+    record, step = Workdir(folder).read(), checkpoint_steps(folder)[-1]
+    command = without_paths(record.command, "command")
+    ran = versions.as_text(record.environments[-1]["on"]) if record.environments else "a machine that is not recorded"
+    return f"""
+That run started from step {step:,} of this one, on {ran}, which had not come to its end:
+
+    {command}
+"""
 
 
 def card(files: Mapping[str, Measured], on: str) -> str:
@@ -109,7 +134,7 @@ right column was measured on {on}.
 The command that trained it:
 
     {about.record["command"]}
-"""
+{measured.earlier}"""
 
 
 def _facts(measured: Measured) -> dict[str, str]:
@@ -141,9 +166,10 @@ def main(argv: Sequence[str]) -> None:
     """Measures and writes the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="where the corpora are")
+    parser.add_argument("--runs", type=Path, help="where the runs are from which trainings started")
     parser.add_argument("--out", type=Path, default=CARD, help="the card")
     flags = parser.parse_args(argv)
-    files = {name: measure(name, flags.corpora) for name in CARRIED}
+    files = {name: measure(name, flags.corpora, flags.runs) for name in CARRIED}
     flags.out.write_text(card(files, versions.as_text(versions.here())), "utf-8")
     say(f"{flags.out} is written.")
 

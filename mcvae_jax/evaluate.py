@@ -36,7 +36,7 @@ from mcvae_jax.storage.compiled import keep_compiled
 from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.trained import open_corpus
 
-FORMAT, VERSION = "mcvae_jax report", 2
+FORMAT, VERSION = "mcvae_jax report", 3
 FILES = {"report.json", "report.html"}
 
 

@@ -1,6 +1,7 @@
 """Trains and writes its results into a workdir; the same command again goes on from where it stopped.
 
-python -m mcvae_jax.main --config=mcvae[:PRESET] [options]    all of it, from music to new songs
+python -m mcvae_jax.main --config=joint[:PRESET] [options]    the joint MCVAE, from music to new songs
+python -m mcvae_jax.main --config=mcvae[:PRESET] [options]    the MCVAE in two parts, likewise
 python -m mcvae_jax.main --config=vae[:PRESET] [options]      the bar VAE alone
 python -m mcvae_jax.main --config=mdrnn[:PRESET] [options]    the MDRNN on a trained VAE
 
@@ -25,11 +26,14 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from mcvae_jax import stages, versions
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.kinds import PIPELINES, kind_of, load
+from mcvae_jax.kinds import PIPELINES, kind_of, load, open_model
 from mcvae_jax.options import Options, parse
+from mcvae_jax.sampling import demo
 from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.training import processes, supervise
 from mcvae_jax.training.fields import check_fields
@@ -71,13 +75,32 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
         make_stages = load(PIPELINES[options.config.task].stages)
         return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
-    check_fields(options.config, kind.trainer.OF_ALL | kind.config_fields())
-    kind.check(options.config)
-    kind.trainer.check_start(options.config, folder, options.init_from)
-    task = kind.make_task(options.config, say_first)
+    config, songs = _parted(options.config)
+    check_fields(config, kind.trainer.OF_ALL | kind.config_fields())
+    kind.check(config)
+    kind.trainer.check_start(config, folder, options.init_from)
+    task = kind.make_task(config, say_first)
     code = options.code if kind.is_own else ""
-    outcome = kind.trainer.train(task, options.config, folder, say_first, options.init_from, command, code)
-    return 128 + outcome.signal if outcome.signal else 0
+    outcome = kind.trainer.train(task, config, folder, say_first, options.init_from, command, code)
+    if outcome.signal:
+        return 128 + outcome.signal
+    if songs:
+        place, corpus = folder / "songs", config.corpus_folder
+        processes.by_first("songs", lambda: demo.make_songs(open_model(folder), songs, place, say_first, corpus))
+        demo.say_where(place, say_first)
+    return 0
+
+
+def _parted(config: ConfigDict) -> tuple[ConfigDict, ConfigDict | None]:
+    """The config of a model, and what it is to compose when it is trained, which is no part of how it is trained."""
+    if "songs" not in config:
+        return config, None
+    check_fields(config.songs, demo.FIELDS, "config.songs")
+    demo.check_settings(config.songs)
+    model = config.copy_and_resolve_references()
+    with model.unlocked():
+        del model.songs
+    return model, config.songs
 
 
 def as_command() -> None:

@@ -10,6 +10,7 @@ from mcvae_jax import inspect, main, options
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind
 from mcvae_jax.options import default_workdir, load_config, parse
+from mcvae_jax.storage.workdir import Workdir
 from tests import toy_task
 
 ROOT = Path(__file__).parent.parent
@@ -160,6 +161,36 @@ def test_a_mistake_prints_one_line_and_exits_with_2(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "there is no preset 'shrot'" in done.stderr
+
+
+def test_songs_that_cannot_be_made_are_refused_before_any_work(config, capsys):
+    """A config with a section `songs` composes when its model is trained."""
+    demo = 'config.songs = runpy.run_path(r"' + str(ROOT / "configs" / "common.py") + '")["demo_songs"]()'
+    Path("toy.py").write_text("import runpy\n" + CONFIG.replace("config.sizes = (1, 2)", demo))
+    for argument, message in (
+        ("--config.songs.bars=0", "config.songs.bars is 0"),
+        ("--config.songs.temperature=-1", "config.songs.temperature is -1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            main.main(["--config=toy.py", argument])
+    assert "making the toy" not in capsys.readouterr().out and not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_a_trained_composer_makes_its_songs_once(tmp_path, monkeypatch, capsys):
+    """They are no part of how it was trained: other songs are made of the same run."""
+    monkeypatch.chdir(tmp_path)
+    small = ("encoder_units", "units", "decoder_units")
+    command = ["--config=joint:smoke", "--workdir=run", "--config.train.steps=2", "--config.songs.bars=4"]
+    command += [f"--config.model.{name}=6" for name in small]
+    assert main.main(command) == 0
+    songs = sorted(path.name for path in Path("run/songs").glob("*.mid"))
+    assert len(songs) == 4 and "Listen: open run/songs/index.html" in capsys.readouterr().out
+    assert "songs" not in Workdir("run").read().config
+    assert main.main(command) == 0
+    assert "run/songs is done. Nothing is left to do." in capsys.readouterr().out
+    assert main.main([*command, "--config.songs.composed=1"]) == 0
+    assert len(list(Path("run/songs").glob("*.mid"))) == 3
 
 
 def test_train_then_inspect(config, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from mcvae_jax.evaluation import classifiers
+from mcvae_jax.evaluation.beside import beside
 from mcvae_jax.evaluation.controls import REAL, SHUFFLED
 from mcvae_jax.evaluation.copies import Copies, TrainingBars, find_copies
 from mcvae_jax.evaluation.figures import Figures
@@ -98,19 +99,39 @@ def lost_to(sets: Mapping[str, Any], models: Sequence[str], controls: Sequence[s
     return flags
 
 
-def compare_copies(sets: Mapping[str, Songs], training: Songs, names: Sequence[str], seed: int) -> dict[str, Any]:
+def compare_copies(
+    sets: Mapping[str, Songs],
+    real: Mapping[str, tuple[str, bool]],
+    training: Songs,
+    names: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
     """What each set takes from the training songs, which have these names.
 
-    Returns by set {'value', 'interval'} of the mean of each of SHARES over songs, and for each of its 'songs' these
-    shares, the name of the 'nearest' training song ('' for none) and the 'shift' in semitones.
+    Args:
+      real: by set the one of real songs that it stands beside, and whether songs are in pairs with those of it.
+
+    Returns by set {'value', 'interval'} of the mean of each of SHARES over songs, beside real ones with 'beyond' and
+    'times' (`beside`); and for each of its 'songs' these shares, the name of the 'nearest' training song ('' for none)
+    and the 'shift' in semitones.
     """
     bars = TrainingBars.of(training)
+    copies = {name: find_copies(songs, bars) for name, songs in sets.items()}
     found: dict[str, dict[str, Any]] = {}
-    for name, songs in sets.items():
-        copies = find_copies(songs, bars)
-        found[name] = {share: _mean(getattr(copies, share), seed) for share in SHARES}
-        found[name]["songs"] = [_song(copies, i, names) for i in range(len(songs))]
+    for name, each in copies.items():
+        found[name] = {share: _mean(getattr(each, share), seed) for share in SHARES}
+        if name in real:
+            other, paired = real[name]
+            for share in SHARES:
+                found[name][share] |= beside(_of_one(each, share), _of_one(copies[other], share), paired, seed)
+        found[name]["songs"] = [_song(each, i, names) for i in range(len(sets[name]))]
     return found
+
+
+def _of_one(copies: Copies, share: str) -> np.ndarray:
+    """Counts of `beside`, each song's share out of one: float64 (S, 2)."""
+    shares = getattr(copies, share)
+    return np.stack([shares, np.ones(len(shares))], axis=1)
 
 
 def _song(copies: Copies, i: int, names: Sequence[str]) -> dict[str, Any]:

@@ -1,41 +1,55 @@
-"""What follows from the numbers of a report, in sentences: from its intervals, and no further than these go.
+"""What follows from the numbers of a report: an answer of three sentences, and the questions behind it.
 
 Every figure has its 95 % interval. What the intervals do not show is called not shown.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcvae_jax.corpus.alike import SHINGLE_NOTES
-from mcvae_jax.evaluation.compare import CLASSIFIER, STRONG
+from mcvae_jax.evaluation.compare import STRONG
 from mcvae_jax.evaluation.controls import HALF, SHUFFLED
 from mcvae_jax.evaluation.copies import PASSAGE
-from mcvae_jax.evaluation.scores import MODEL, NGRAM, ratio
+from mcvae_jax.evaluation.music import ENDING
+from mcvae_jax.evaluation.scores import BASELINE, MODEL, WITH_COPIES, ratio
 from mcvae_jax.models.song_model import BOUND
 
 Report = Mapping[str, Any]
+Figure = Mapping[str, Any]  # 'value' and 'interval', both None where nothing was counted
 
-COPIED = {
-    "passages": f"bars that stand, {PASSAGE} or more in a row, note for note in one training song",
-    "windows": f"windows of {SHINGLE_NOTES} notes that stand in one",
-}
 CHANCE = 0.5  # share of songs that are told rightly by who knows nothing
-COLLAPSED = 1.0  # nats per bar: latents that hold less about a bar than this
+# Times the real figure within which a set is as real songs are, with its whole interval: the limits by which medicines
+# are called equivalent (Schuirmann 1987; FDA, Statistical Approaches to Establishing Bioequivalence, 2001).
+AS_REAL = (0.8, 1.25)
+BETTER, WORSE, DIFFERS, LIKE, NOT_SHOWN = "better", "worse", "differs", "as real", "not shown"
+AT_MOST = "≤ "  # before what is a bound
+WRITTEN, IN_PASSAGES = "bars that stand in training songs", f"bars copied {PASSAGE} or more in a row"
+COPIED = {"written": WRITTEN, "passages": IN_PASSAGES}  # shares of `compare_copies`
+ASKED = {
+    "notes out of the key": "How many notes leave the key?",
+    "leaps over a fifth": "How many leaps go over a fifth?",
+    "leaps over an octave": "How many leaps go over an octave?",
+    "bars in A-B-A-B loops": "How many bars stand in A-B-A-B loops?",
+    "bars that repeat an earlier one": "How many bars repeat an earlier one?",
+    ENDING: "How many songs end on a long tone of the scale?",
+    WRITTEN: "How many bars stand in training songs?",
+    IN_PASSAGES: f"How many bars are copied, {PASSAGE} or more in a row?",
+}
 
 
-def conclusions(report: Report) -> list[str]:
-    """Sentences, those on held-out songs first; see evaluation.py for the report."""
-    scores = report["models"]
-    lines = []
-    for name in (name for name, row in scores["rows"].items() if row["role"] == MODEL):
-        lines += [_bits(scores, name), *_memory(scores, name), *_collapsed(scores, name)]
-    lines += [*_music(report), *_told_apart(report), _nearest(report), *_lost(report)]
-    return [*lines, _copies(report), _bars(report)]
+class Question(NamedTuple):
+    """A question of the report with its answer for one model."""
+
+    asked: str
+    own: tuple[str, str]  # what the model has, and its interval
+    beside: tuple[str, str]  # what real songs have or a control, and its interval and name
+    verdict: str
+    by: str  # how far they lie apart; '' for not known
 
 
-def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
+def span(figure: Figure, style: str = ".1f") -> str:
     """'28.1 (26.9 to 29.2)': a figure and its interval; 'none' where nothing was counted."""
     if figure["value"] is None:
         return "none"
@@ -43,7 +57,7 @@ def span(figure: Mapping[str, Any], style: str = ".1f") -> str:
     return f"{figure['value']:{style}} ({low:{style}} to {high:{style}})"
 
 
-def percent(share: Mapping[str, Any], decimals: int = 0) -> str:
+def percent(share: Figure, decimals: int = 0) -> str:
     """'97 % (90 to 100)': a share and its interval; 'none' where nothing was counted."""
     if share["value"] is None:
         return "none"
@@ -51,54 +65,32 @@ def percent(share: Mapping[str, Any], decimals: int = 0) -> str:
     return f"{100 * share['value']:.{decimals}f} % ({100 * low:.{decimals}f} to {100 * high:.{decimals}f})"
 
 
-def differs(figure: Mapping[str, Any]) -> bool:
+def in_two(words: str) -> tuple[str, str]:
+    """'97 % (90 to 100)' as '97 %' and '90 to 100', for a cell of a table; 'none' as 'none' and ''."""
+    value, _, rest = words.partition(" (")
+    return value, rest.removesuffix(")")
+
+
+def times(figure: Figure) -> str:
+    """'4.3 times (2.9 to 6.4)' the figure of real songs; '' where there is no such ratio."""
+    found = figure["times"]
+    if found["value"] is None:
+        return ""
+    value, low, high = (f"{x:.{2 if x < 1 else 1 if x < 10 else 0}f}" for x in (found["value"], *found["interval"]))
+    return f"{value} times ({low} to {high})"
+
+
+def differs(figure: Figure) -> bool:
     """Whether a difference is shown: its interval leaves out 0."""
     return figure["value"] is not None and not figure["interval"][0] <= 0 <= figure["interval"][1]
 
 
-def apart(figure: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two figures are shown to differ: their intervals do not meet, which is stricter than need be."""
-    (low, high), (other_low, other_high) = figure["interval"], other["interval"]
-    return high < other_low or other_high < low
-
-
-def _more(figure: Mapping[str, Any]) -> str:
-    """'1.2 (-0.6 to 3.1) bits more', or '4.5 (3.1 to 6.0) bits less'."""
-    if figure["value"] >= 0:
-        return f"{span(figure)} bits more"
-    low, high = figure["interval"]
-    return f"{span({'value': -figure['value'], 'interval': (-high, -low)})} bits less"
-
-
-def _bits(scores: Mapping[str, Any], name: str) -> str:
-    """A model beside the n-gram that costs least."""
-    rows = scores["rows"]
-    row, best = rows[name], min((n for n in rows if rows[n]["role"] == NGRAM), key=lambda n: _value(rows[n]))
-    less = difference(rows[best], row)
-    if less["interval"][0] > 0:
-        verdict = "so the model predicts real songs better than any n-gram here"
-    elif less["interval"][1] < 0:
-        bound = " (the model's figure is an upper bound)" if row["likelihood"] == BOUND else ""
-        verdict = f"so an n-gram predicts real songs better{bound}"
-    else:
-        verdict = "so neither is shown to be better"
-    cost = "costs at most" if row["likelihood"] == BOUND else "costs"
-    with_copies = ""
-    if f"{name} + copy" in rows:
-        switched = rows[f"{name} + copy"]
-        with_copies = (
-            f" Within a switch that may copy any earlier bar, the {name} {cost} {span(switched['bits_per_bar'])} bits:"
-            f" the n-gram costs {_more(difference(rows[best], switched))} than that."
-        )
-    apart = [f"{span(row[key])} for a {words} bar" for key, words in (("new", "new"), ("repeated", "repeated"))]
-    tighter = ""
-    if "tighter" in row:
-        tighter = f" A tighter bound, from {scores['particles']} particles, is {span(row['tighter'])} bits."
-    return (
-        f"A bar of the {scores['songs']:,} held-out songs ({scores['bars']:,} bars) {cost} {span(row['bits_per_bar'])}"
-        f" bits under the {name} ({', '.join(apart)}), and {span(rows[best]['bits_per_bar'])} under the best n-gram"
-        f" ({best}). The n-gram costs {_more(less)}, {verdict}.{with_copies}{tighter}"
-    )
+def verdict_beside_real(figure: Figure) -> str:
+    """DIFFERS, LIKE or NOT_SHOWN, of a share with what `beside` found."""
+    if differs(figure["beyond"]):
+        return DIFFERS
+    within = figure["times"]["interval"]
+    return LIKE if within and AS_REAL[0] <= within[0] and within[1] <= AS_REAL[1] else NOT_SHOWN
 
 
 def difference(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,143 +99,151 @@ def difference(row: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
     return ratio(bits, np.array(row["bars_of_songs"], np.float64), 0)
 
 
-def _memory(scores: Mapping[str, Any], name: str) -> list[str]:
-    """What memory is worth to a model of latents, by its own baselines."""
-    rows, lines = scores["rows"], []
-    for baseline in (
-        each for each, owner in scores["baselines"].items() if owner == name and "rate_nats" in rows[each]
-    ):
-        more = difference(rows[baseline], rows[name])
-        if more["interval"][0] > 0:
-            lines.append(
-                f"Memory of earlier bars saves the {name} {span(more)} bits a bar: {baseline}, which knows no other"
-                " bar, costs so much more over the same latents."
-            )
-        else:
-            lines.append(
-                f"It is not shown that the {name} has learnt how bars follow each other: {baseline}, which knows no"
-                f" other bar, costs {_more(more)} a bar."
-            )
-    return lines
+def best_form(scores: Mapping[str, Any], model: str) -> str:
+    """The row of a model, alone or within the copy switch, whichever costs less."""
+    rows = scores["rows"]
+    return min((name for name in (model, model + WITH_COPIES) if name in rows), key=lambda name: _bits(rows[name]))
 
 
-def _collapsed(scores: Mapping[str, Any], name: str) -> list[str]:
-    kl = scores["rows"][name].get("kl")
-    if kl is None or kl["interval"][1] >= COLLAPSED:
-        return []
-    return [
-        f"The VAE of the {name} has collapsed: its latents hold {span(kl, '.2f')} nats about a bar, so that songs made"
-        " of them are what its decoder writes by itself. Train it with a lower beta, or with a capacity."
-    ]
+def by_bits(scores: Mapping[str, Any]) -> list[str]:
+    """The models, the one whose best form costs least first."""
+    rows = scores["rows"]
+    models = [name for name, row in rows.items() if row["role"] == MODEL]
+    return sorted(models, key=lambda name: _bits(rows[best_form(scores, name)]))
 
 
-def _music(report: Report) -> list[str]:
-    """How models go on after real bars, beside how the songs do, by what a musician asks."""
-    group = report["music"][0]
-    real = group["sets"][group["real"]]["figures"]
-    lines = []
-    for name in report["kinds"]["continued"]:
-        figures = group["sets"][name]["figures"]
-        shown = [figure for figure in figures if differs(figures[figure]["beyond"])]
-        told = [f"{figure} {percent(figures[figure], 1)}, real {percent(real[figure], 1)}" for figure in shown]
-        others = [figure for figure in figures if figure not in shown]
-        unsure = f" Not shown to differ: {', '.join(others)}." if others else ""
-        lines.append(
-            f"After {group['given']} bars of held-out songs, {name} differs from how these go on themselves in"
-            f" {len(shown)} of {len(figures)} figures{': ' if told else ''}{'; '.join(told)}.{unsure}"
-        )
-    return lines
+def conclusions(report: Report) -> list[str]:
+    """The answer, in three sentences: of the best model in bits, and of the songs that it composes."""
+    best = by_bits(report["models"])[0]
+    return [_of_bits(report["models"], best), _of_classifier(report, best), _most_unlike(report, best)]
 
 
-def _told_apart(report: Report) -> list[str]:
-    """What each classifier tells from held-out songs, and whether its controls hold."""
-    return [_told_by(report, "strong", STRONG), _told_by(report, "simple", CLASSIFIER)]
+def questions(report: Report, model: str) -> list[Question]:
+    """What is asked of one model, with its songs after real bars where it can go on."""
+    found = [_bits_asked(report["models"], model), _classifier_asked(report, model)]
+    for name, (own, real) in _beside_real(report, model).items():
+        own_words, real_words = (in_two(percent(share, 1)) for share in (own, real))
+        found.append(Question(ASKED[name], own_words, real_words, verdict_beside_real(own), times(own)))
+    return found
 
 
-def _told_by(report: Report, classifier: str, measure: str) -> str:
-    shares = {name: each["distances"][measure] for name, each in report["sets"]["sets"].items()}
-    told = ", ".join(
-        f"{name} in {percent(shares[name])}{'' if shares[name]['interval'][0] > CHANCE else ', not shown'}"
-        for name in report["kinds"]["models"]
+def _of_bits(scores: Mapping[str, Any], model: str) -> str:
+    form, less, verdict = _against_baseline(scores, model)
+    inside = form != model
+    name = f"{model} with the copy switch" if inside else model
+    baseline = "the n-gram with it" if inside else "the n-gram with the copy switch"
+    bound = scores["rows"][form]["likelihood"] == BOUND
+    if verdict == BETTER:
+        return f"The {name} beats {baseline} by {'at least ' * bound}{span(less)} bits a bar."
+    if verdict == WORSE:
+        return f"The {name} loses to {baseline} by {'at most ' * bound}{span(_turned(less))} bits a bar."
+    return f"It is not shown whether the {name} beats {baseline}: it needs {_fewer(less)}."
+
+
+def _bits_asked(scores: Mapping[str, Any], model: str) -> Question:
+    form, less, verdict = _against_baseline(scores, model)
+    row, baseline = scores["rows"][form], scores["rows"][BASELINE]
+    own, within = in_two(span(row["bits_per_bar"]))
+    other, within_other = in_two(span(baseline["bits_per_bar"]))
+    return Question(
+        "How many bits does a bar of a real song cost?",
+        (f"{AT_MOST * (row['likelihood'] == BOUND)}{own}", f"{within}{', with the copy switch' * (form != model)}"),
+        (other, f"{within_other}, n-gram with the copy switch"),
+        verdict,
+        _fewer(less),
     )
-    line = (
-        f"A {classifier} classifier tells composed songs from real ones: {told} of the cases; chance is 50 %."
-        f" Its controls: {HALF} in {percent(shares[HALF])}, {SHUFFLED} in {percent(shares[SHUFFLED])}"
-    )
-    doubts = []
-    if shares[HALF]["interval"][0] > CHANCE:
-        doubts.append("real songs differ from each other here, and what is told may be no more than that")
-    if shares[SHUFFLED]["interval"][0] <= CHANCE:
-        doubts.append("it is not shown to see the order of bars, so that a share near chance says little")
-    return f"{line}{': ' if doubts else ''}{'; '.join(doubts)}."
 
 
-def _nearest(report: Report) -> str:
-    """By which distances a composed set is shown to be the nearest of them: its interval ends before all others."""
-    distances = {name: report["sets"]["sets"][name]["distances"] for name in report["kinds"]["models"]}
-    measures, shown = list(next(iter(distances.values()))), []
-    for measure in measures:
-        first, *others = sorted(distances, key=lambda name: distances[name][measure]["value"])
-        own = distances[first][measure]
-        if all(own["interval"][1] < distances[name][measure]["interval"][0] for name in others):
-            shown.append(f"{first} by {measure}, {span(own, '.2g')}")
-    rest = f"by {len(measures) - len(shown)} of {len(measures)} distances it is not shown which"
-    return f"Of the composed sets, nearest to held-out songs: {'; '.join([*shown, rest])}."
+def _against_baseline(scores: Mapping[str, Any], model: str) -> tuple[str, dict[str, Any], str]:
+    """The best form of a model, how many bits a bar it saves beside the baseline, and what that shows."""
+    form = best_form(scores, model)
+    less = difference(scores["rows"][BASELINE], scores["rows"][form])
+    return form, less, (BETTER if less["value"] > 0 else WORSE) if differs(less) else NOT_SHOWN
 
 
-def _lost(report: Report) -> list[str]:
-    """For each composed set, what it loses to controls that are no real music: where their intervals lie apart."""
-    sets, lines = report["sets"]["sets"], []
-    for model in report["kinds"]["models"]:
-        lost = [flag for flag in report["flags"] if flag["model"] == model and flag["to"]]
-        shown, unsure = [], []
-        for flag in lost:
-            measure = flag["measure"]
-            own = sets[model]["distances"][measure]
-            best = min(flag["to"], key=lambda name: sets[name]["distances"][measure]["value"])
-            nearer = sets[best]["distances"][measure]
-            if nearer["interval"][1] < own["interval"][0]:
-                shown.append(f"{measure} {span(own, '.2g')}, {best} {span(nearer, '.2g')}")
-            else:
-                unsure.append(measure)
-        if lost:
-            told = [f"by {'; '.join(shown)}"] * bool(shown) + [f"not shown by {', '.join(unsure)}"] * bool(unsure)
-            farther = f"{model} is farther from held-out songs than a control that is no real music"
-            lines.append(f"{farther}: {'; '.join(told)}.")
-    return lines
+def _of_classifier(report: Report, model: str) -> str:
+    told, verdict = _told(report, model)
+    told_from, right = f"songs of the {model} from real ones", _of_cases(told)
+    if verdict == DIFFERS:
+        return f"A classifier tells {told_from} in {right}."
+    if verdict == LIKE:
+        return f"A classifier hardly tells {told_from}: it is right in {right}."
+    return f"It is not shown that a classifier tells {told_from}: it is right in {right}."
 
 
-def _copies(report: Report) -> str:
-    """What is copied in passages or in windows, where held-out songs share less."""
-    models, told, copying = report["kinds"]["models"], [], set()
-    for share, what in COPIED.items():
-        from_held_out = report["copies"][report["kinds"]["held_out"]][share]
-        shares = {model: report["copies"][model][share] for model in models}
-        copying |= {model for model in models if shares[model]["interval"][0] > from_held_out["interval"][1]}
-        each = ", ".join(f"{model} {percent(figure)}" for model, figure in shares.items())
-        told.append(f"{what} (in any key): {each}; held-out songs {percent(from_held_out)}")
-    copiers = [model for model in models if model in copying]
-    copied = f"copied from the training songs by {' and '.join(copiers)}"
-    verdict = copied if copiers else "copying is not shown"
-    return f"Share of {'. Of '.join(told)}: {verdict}."
+def _of_cases(told: Figure) -> str:
+    share, interval = in_two(percent(told))
+    return f"{share} of cases ({interval}; chance is {100 * CHANCE:.0f})"
 
 
-def _bars(report: Report) -> str:
-    """How many bars of composed songs are bars of training songs, beside held-out songs."""
-    copies, kinds = report["copies"], report["kinds"]
-    sets = {kinds["held_out"]: kinds["models"]}
-    if kinds["continued"]:
-        sets[report["music"][0]["real"]] = kinds["continued"]
-    told = []
-    for real, names in sets.items():
-        known = copies[real]["written"]
-        told.append(f"{real} {percent(known)}")
-        for name in names:
-            share = copies[name]["written"]
-            fewer = "fewer" if share["value"] < known["value"] else "more"
-            told.append(f"{name} {percent(share)}, {fewer if apart(share, known) else 'not shown to differ'}")
-    return f"Bars that stand in training songs as written: {'; '.join(told)}."
+def _classifier_asked(report: Report, model: str) -> Question:
+    told, verdict = _told(report, model)
+    half = report["sets"]["sets"][HALF]["distances"][STRONG]
+    other, within = in_two(percent(half))
+    asked = "How often does a classifier tell its songs from real ones?"
+    return Question(asked, in_two(percent(told)), (other, f"{within}, other real songs"), verdict, "")
 
 
-def _value(row: Mapping[str, Any]) -> float:
+def _told(report: Report, model: str) -> tuple[Figure, str]:
+    """How often the strong classifier is right, and what that shows beside its controls."""
+    sets = report["sets"]["sets"]
+    told, half, shuffled = (sets[name]["distances"][STRONG] for name in (own_set(report, model), HALF, SHUFFLED))
+    high_of_real = half["interval"][1] if half["interval"][0] > CHANCE else CHANCE
+    if told["interval"][0] > high_of_real:
+        return told, DIFFERS
+    hears = shuffled["interval"][0] > CHANCE
+    return told, LIKE if hears and told["interval"][1] <= AS_REAL[1] * CHANCE else NOT_SHOWN
+
+
+def own_set(report: Report, model: str) -> str:
+    """The songs of a model from nothing: with its sampler's defaults, where these are another set."""
+    names = (f"{model} (sampler's defaults)", f"{model} (as trained)", model)
+    return next(name for name in names if name in report["sets"]["sets"])
+
+
+def _most_unlike(report: Report, model: str) -> str:
+    """What differs most, by Cohen's h of two shares (1988), of all that is shown to differ."""
+    shown = {
+        name: (own, real)
+        for name, (own, real) in _beside_real(report, model).items()
+        if verdict_beside_real(own) == DIFFERS
+    }
+    if not shown:
+        return f"It is not shown that songs of the {model} differ from real ones in any figure of theirs."
+    name = max(shown, key=lambda name: abs(_cohens_h(*shown[name])))
+    own, real = shown[name]
+    subject = "endings on a long tone of the scale" if name == ENDING else name
+    found = times(own).replace(" times", " times as many", 1)
+    found = found or f"{percent(own, 1)}, where these have {percent(real, 1)}"
+    return f"Songs of the {model} differ from real ones most in {subject}: {found}."
+
+
+def _beside_real(report: Report, model: str) -> dict[str, tuple[Figure, Figure]]:
+    """By name the shares of a model's songs and those of the real songs beside them."""
+    after, alone = report["music"]
+    continued = f"{model} (continued)"
+    name, group = (continued, after) if continued in after["sets"] else (own_set(report, model), alone)
+    own, real = (group["sets"][each]["figures"] for each in (name, group["real"]))
+    copies = report["copies"]
+    of_music = {figure: (own[figure], real[figure]) for figure in own}
+    return of_music | {words: (copies[name][share], copies[group["real"]][share]) for share, words in COPIED.items()}
+
+
+def _cohens_h(own: Figure, real: Figure) -> float:
+    return 2 * (math.asin(math.sqrt(own["value"])) - math.asin(math.sqrt(real["value"])))
+
+
+def _fewer(less: Figure) -> str:
+    """'1.2 bits fewer (-0.6 to 3.1)', or '4.5 bits more (3.1 to 6.0)'."""
+    words = "fewer" if less["value"] >= 0 else "more"
+    value, interval = in_two(span(less if words == "fewer" else _turned(less)))
+    return f"{value} bits {words} ({interval})"
+
+
+def _turned(figure: Figure) -> dict[str, Any]:
+    low, high = figure["interval"]
+    return {"value": -figure["value"], "interval": (-high, -low)}
+
+
+def _bits(row: Mapping[str, Any]) -> float:
     return row["bits_per_bar"]["value"]

@@ -40,7 +40,7 @@ class Plan:
     """How much is drawn and composed."""
 
     songs: int = 100  # of each composed set
-    bars: int = 32  # of each song of the sets
+    bars: int = 16  # of each song of the sets
     draws: int = 4  # of whole songs, for the bounds
     seed: int = 0  # of everything that is drawn
 
@@ -113,10 +113,13 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         say,
     )
     whole = [song for song in held_out if len(song) > GIVEN][: plan.songs]
-    continued = {GOING_ON: whole} | continued_sets(models, whole, plan, say)
+    gone_on = continued_sets(models, whole, plan, say)
+    continued = {GOING_ON: whole} | gone_on
     say("what is copied from the training songs")
+    real = dict.fromkeys([*composed, *controls], (HELD_OUT_SET, False)) | dict.fromkeys(gone_on, (GOING_ON, True))
     copies = compare.compare_copies(
         {HELD_OUT_SET: excerpts} | composed | {name: _after(songs) for name, songs in continued.items()} | controls,
+        real,
         all_training,
         [names[i] for i in all_ids],
         plan.seed,
@@ -125,7 +128,7 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         "kinds": {
             "models": list(composed),
             "controls": list(controls),
-            "continued": [name for name in continued if name != GOING_ON],
+            "continued": list(gone_on),
             "held_out": HELD_OUT_SET,
         },
         "models": scores,

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcvae_jax.evaluation.beside import beside
 from mcvae_jax.evaluation.scores import ratio
-from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.music.bars import distinct_bars
+from mcvae_jax.music.bars import distinct_bars, repeats
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.tokens import NOTE_OFF, tokens_to_notes
 
@@ -102,6 +102,11 @@ def ending(song: np.ndarray, given: int) -> Counted:
     return Counted(float(strong and long and scale[pitch[-1] % 12]), 1)
 
 
+def repeated(song: np.ndarray, given: int) -> Counted:
+    """Bars that are the same, note for note, as any earlier bar of their song."""
+    return Counted(float(np.sum(repeats(song)[given:])), len(song) - given)
+
+
 def comes_back(song: np.ndarray, given: int, lag: int) -> Counted:
     """Bars that are the same, note for note, as the bar `lag` before."""
     bars = distinct_bars(song)[1]
@@ -115,6 +120,7 @@ FIGURES: Mapping[str, Callable[[np.ndarray, int], Counted]] = {
     "leaps over a fifth": lambda song, given: leaps(song, given, FIFTH),
     "leaps over an octave": lambda song, given: leaps(song, given, OCTAVE),
     "bars in A-B-A-B loops": loops,
+    "bars that repeat an earlier one": repeated,
     ENDING: ending,
 }
 
@@ -129,8 +135,7 @@ def musical_figures(real: str, sets: Mapping[str, Songs], given: int, seed: int,
       ended: whether songs end where they do by themselves; else how they end is left out.
 
     Returns: 'given', 'real', and by name 'sets', each with 'songs', 'figures' by name and 'lags' (of 1, 2, ... bars).
-      A figure has 'value' and 'interval', None where nothing could be counted, and 'beyond', the same of how much more
-      it is than that of the real songs.
+      A figure has 'value' and 'interval', None where nothing could be counted, and 'beyond' and 'times' (`beside`).
     """
     asked = {name: count for name, count in FIGURES.items() if ended or name != ENDING}
     counts = {name: {f: _counts(songs, given, count) for f, count in asked.items()} for name, songs in sets.items()}
@@ -139,8 +144,7 @@ def musical_figures(real: str, sets: Mapping[str, Songs], given: int, seed: int,
     for name, songs in sets.items():
         figures = {}
         for figure, own in counts[name].items():
-            beyond = _beyond(own, counts[real][figure], given > 0, seed)
-            figures[figure] = _share(own, seed) | {"beyond": beyond}
+            figures[figure] = _share(own, seed) | beside(own, counts[real][figure], given > 0, seed)
         lags = [_share(_counts(songs, given, count), seed) for count in by_lag]
         found[name] = {"songs": len(songs), "figures": figures, "lags": lags}
     return {"given": given, "real": real, "sets": found}
@@ -151,21 +155,6 @@ def _counts(songs: Songs, given: int, count: Callable[[np.ndarray, int], Counted
     return np.array([count(song, given) for song in songs], np.float64)
 
 
-def _ratio(counts: np.ndarray) -> float:
-    hits, of = counts.sum(axis=0)
-    return float(hits / max(of, 1))
-
-
 def _share(counts: np.ndarray, seed: int) -> dict[str, Any]:
     hits, of = counts.T
     return ratio(hits, of, seed)
-
-
-def _beyond(counts: np.ndarray, real: np.ndarray, paired: bool, seed: int) -> dict[str, Any]:
-    if not counts[:, 1].any() or not real[:, 1].any():
-        return {"value": None, "interval": None}
-    if paired:
-        low_high = interval(lambda i: _ratio(counts[i]) - _ratio(real[i]), [len(counts)], seed)
-    else:
-        low_high = interval(lambda i, j: _ratio(counts[i]) - _ratio(real[j]), [len(counts), len(real)], seed)
-    return {"value": _ratio(counts) - _ratio(real), "interval": low_high}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcvae_jax.evaluation.conclusions import apart, differs, percent
+from mcvae_jax.evaluation.conclusions import differs, in_two, percent, times
 from mcvae_jax.evaluation.music import ENDING, FIFTH, FIGURES, LAGS
 from mcvae_jax.pages.elements import cell, paragraph, table
 from mcvae_jax.text import for_html
@@ -30,16 +30,14 @@ def music_section(report: Report) -> list[str]:
     from_nothing = (
         f"{report['about']['bars']} bars each; the key is that of the song itself, so that little can lie outside."
     )
-    shown = (
-        "A coloured figure is shown to differ from that of the real songs: the 95 % interval of the difference leaves"
-    )
     return [
         "<h2>What a musician asks</h2>",
         *(_group("Songs that go on", lead, after, report["copies"]) if report["kinds"]["continued"] else []),
         *_group("Songs from nothing", from_nothing, alone, report["copies"]),
         paragraph(
-            f"{shown} out 0; of bars in training songs, both intervals lie apart. Below each figure stands its own"
-            " interval, by resampling songs.",
+            "A coloured figure is shown to differ from that of the real songs: the 95 % interval of the difference"
+            " leaves out 0. Below each figure stands its own interval, by resampling songs, then how many times the"
+            " figure of the real songs it is; that is left out where real songs have next to nothing of it.",
             "soft",
         ),
     ]
@@ -51,11 +49,8 @@ def _group(title: str, lead: str, group: Mapping[str, Any], copies: Mapping[str,
     for name, each in group["sets"].items():
         row = [cell(f"{name} ({each['songs']})", "name")]
         for figure in figures:
-            marked = "lost" if name != group["real"] and differs(each["figures"][figure]["beyond"]) else ""
-            row.append(_cell(each["figures"][figure], marked))
-        for share in SHARES:
-            marked = "lost" if apart(copies[name][share], copies[group["real"]][share]) else ""
-            row.append(_cell(copies[name][share], marked))
+            row.append(share_cell(each["figures"][figure], name != group["real"]))
+        row += [share_cell(copies[name][share]) for share in SHARES]
         rows.append(row)
     captions = [f"{figure}: {CAPTIONS[figure]}" for figure in FIGURES if figure in CAPTIONS and figure in figures]
     return [
@@ -68,11 +63,14 @@ def _group(title: str, lead: str, group: Mapping[str, Any], copies: Mapping[str,
     ]
 
 
-def _cell(figure: Mapping[str, Any], kind: str = "") -> str:
-    if figure["value"] is None:
+def share_cell(share: Mapping[str, Any], beside: bool = True) -> str:
+    """A cell of a share with its interval; `beside` real songs also how many times theirs, marked where it differs."""
+    if share["value"] is None:
         return cell("")
-    value, rest = percent(figure, 1).split(" % ")
-    return cell(f"{value} %", kind, below=rest[1:-1])
+    value, interval = in_two(percent(share, 1))
+    if not (beside and "beyond" in share):
+        return cell(value, below=interval)
+    return cell(value, "lost" * differs(share["beyond"]), below=f"{interval}\n{times(share)}")
 
 
 def _pictures(group: Mapping[str, Any]) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from mcvae_jax.corpus.alike import SHINGLE_NOTES
+from mcvae_jax.evaluation import answer_page
+from mcvae_jax.evaluation.bits_page import bits_section, figure_cell
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES, STRONG
-from mcvae_jax.evaluation.conclusions import Report, conclusions, span
+from mcvae_jax.evaluation.conclusions import Report
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.figures import LAGS
 from mcvae_jax.evaluation.measures import MEASURES
-from mcvae_jax.evaluation.music_page import music_section
+from mcvae_jax.evaluation.music_page import music_section, share_cell
 from mcvae_jax.evaluation.scores import MODEL
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import bullets, cell, definitions, details, paragraph, table, tag
@@ -36,16 +38,21 @@ NEAREST = 10  # songs that are listed
 
 LABELS, WIDTH, ROW, MARGIN = 220, 540, 24, 12  # of a strip plot, in pixels
 STYLE = """
-:root { --width: 1400px; --model: #2f6fbf; --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8; }
+:root {
+  --width: 1400px; --model: #2f6fbf; --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8;
+  --bad: #b0491c;
+}
 @media (prefers-color-scheme: dark) {
-  :root { --model: #6aaef5; --control: #8a919c; --real: #5fc493; --lost: #5a3d1c; --band: #1f3329; }
+  :root { --model: #6aaef5; --control: #8a919c; --real: #5fc493; --lost: #5a3d1c; --band: #1f3329; --bad: #f0925f; }
 }
 p { max-width: 75em; }
 .card ul { margin: 4px 0; padding-left: 1.2em; }
-.card li { margin: 6px 0; }
+.card li { margin: 4px 0; }
+td.base { background: var(--band); }
 td.text { white-space: normal; }
 td.lost, .key { background: var(--lost); }
 .key { padding: 0 6px; border-radius: 3px; }
+@media (max-width: 600px) { td.name, td.name small { white-space: normal; } }
 svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); }
 svg .tick { fill: var(--soft); }
@@ -71,42 +78,15 @@ def write_page(path: Path, report: Report) -> None:
     title = ", ".join(name for name, row in report["models"]["rows"].items() if row["role"] == MODEL)
     body = [
         f"<h1>Evaluation of {for_html(title)}</h1>",
-        f'<div class="card"><b>What follows</b>{bullets(conclusions(report))}</div>',
+        answer_page.answer_section(report),
         details("What these numbers hold for", definitions(about)),
-        *_held_out(report["models"]),
+        *bits_section(report["models"]),
         *_distances(report),
         *_plots(report),
         *music_section(report),
         *_copies(report),
     ]
-    path.write_text(document(f"Evaluation of {title}", "\n".join(body), STYLE), "utf-8")
-
-
-def _held_out(scores: Mapping[str, Any]) -> list[str]:
-    """The table of models on held-out songs, the best first."""
-    rows = []
-    for name, row in sorted(scores["rows"].items(), key=lambda item: item[1]["bits_per_bar"]["value"]):
-        rate = f"{row['rate_nats']:.2f}" if "rate_nats" in row else ""
-        figures = [_figure(row[key], ".2f") for key in ("bits_per_bar", "new", "repeated")]
-        figures += [_figure(row["bits_per_token"], ".3f"), _figure(row["beyond"], "+.2f"), cell(rate)]
-        figures.append(_figure(row["tighter"], ".2f") if "tighter" in row else cell(""))
-        rows.append([cell(name, "name"), cell(row["role"], "name"), cell(row["likelihood"], "name"), *figures])
-    head = ["", "", "", "bits per bar", "new bars", "repeated bars", "bits per token"]
-    head += [f"bits per bar beyond {scores['subject']}", "rate, nats per bar"]
-    head.append(f"bits per bar, bound from {scores['particles']} particles")
-    draws = f"{scores['draws']} draw{'s' if scores['draws'] > 1 else ''}"
-    return [
-        "<h2>Models on held-out songs</h2>",
-        _soft(
-            f"What {scores['songs']:,} whole songs ({scores['bars']:,} bars) that no model was trained on cost under"
-            " each model, in bits a bar: fewer is better. Exact figures say what a song costs; a bound lies above, and"
-            f" is averaged over {draws}. {scores['repeated_bars']:,} bars are the same as an earlier bar of their"
-            " song; the columns of new and repeated bars count these apart. The rate is what latents cost, so that the"
-            " rest of a bound is reconstruction. The last column is a tighter bound, which weighs several draws for"
-            " every bar. Below each figure stands its 95 % interval, by resampling songs."
-        ),
-        table(head, rows),
-    ]
+    path.write_text(document(f"Evaluation of {title}", "\n".join(body), STYLE + answer_page.STYLE), "utf-8")
 
 
 def _distances(report: Report) -> list[str]:
@@ -120,7 +100,7 @@ def _distances(report: Report) -> list[str]:
         for measure in measures:
             distance = sets[name]["distances"][measure]
             lost = name in kinds["controls"] and distance["value"] < sets[subject]["distances"][measure]["value"]
-            row.append(_figure(distance, ".3g", "lost" if lost else ""))
+            row.append(figure_cell(distance, ".3g", "lost" if lost else ""))
         rows.append(row)
     return [
         "<h2>Sets of songs beside held-out songs</h2>",
@@ -212,7 +192,7 @@ def _copies(report: Report) -> list[str]:
     """What is copied from the training songs, by set; and the songs nearest to one."""
     rows = []
     for name, each in report["copies"].items():
-        rows.append([cell(name, "name"), *(_figure(each[share], ".1%") for share in SHARES)])
+        rows.append([cell(name, "name"), *(share_cell(each[share]) for share in SHARES)])
     songs = [(song, name) for name in report["kinds"]["models"] for song in report["copies"][name]["songs"]]
     songs.sort(key=lambda item: -item[0]["nearest_share"])
     nearest = [
@@ -237,14 +217,6 @@ def _copies(report: Report) -> list[str]:
         f"<h3>The {len(nearest)} composed songs that are nearest to a training song</h3>",
         table(["set", "training song", "semitones up to it", *shares], nearest),
     ]
-
-
-def _figure(figure: Mapping[str, Any], style: str, kind: str = "") -> str:
-    """A cell with a figure, and its interval below."""
-    if figure["value"] is None:
-        return cell("")
-    value, rest = span(figure, style).split(" ", 1)
-    return cell(value, kind, below=rest[1:-1])
 
 
 def _soft(words: str) -> str:

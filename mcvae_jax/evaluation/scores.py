@@ -30,6 +30,8 @@ NGRAMS = {
     "Kneser-Ney 8-gram, 12 keys": ("kneser_ney", 8),
 }
 IN_KEYS = "Kneser-Ney 8-gram, 12 keys"  # every training song in each of KEYS, as models are trained by default
+WITH_COPIES = " + copy"  # after the name of a model that stands within the copy switch
+BASELINE = IN_KEYS + WITH_COPIES  # what every claim is measured against
 PARTICLES = 8  # of the tighter bounds
 # Roles of the rows; parts are of models, and SWITCHED are models and parts within the copy switch.
 MODEL, PART, NGRAM, SWITCHED, CONTROL = "model", "part", "n-gram", "with copy switch", "control"

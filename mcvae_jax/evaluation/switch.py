@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mcvae_jax.evaluation.scores import WITH_COPIES
 from mcvae_jax.models.copying import Copying, Switch, fit_switch
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
@@ -32,9 +33,9 @@ def corpus_switch(training: Sequence[np.ndarray], seed: int = 0) -> Switch:
 
 
 def with_switch(models: Mapping[str, SongModel], switch: Switch) -> dict[str, SongModel]:
-    """Each model that can be mixed with copies, in the switch, by the name 'MODEL + copy'."""
+    """Each model that can be mixed with copies, in the switch, by its name and WITH_COPIES."""
     return {
-        f"{name} + copy": Copying(model, switch)
+        name + WITH_COPIES: Copying(model, switch)
         for name, model in models.items()
         if model.likelihood == EXACT or isinstance(model, Weighed)
     }

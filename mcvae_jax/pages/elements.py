@@ -31,11 +31,11 @@ def table(head: Sequence[object], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(words: object, kind: str = "", below: object = "") -> str:
-    """A cell of a table with a text, and a smaller one below it.
+    """A cell of a table with a text, and smaller ones below it, a line each.
 
     kind: '' is a number; 'name' stands in one line, 'text' in several; or a class of the page's own.
     """
-    return tag("td", for_html(words) + (tag("small", for_html(below)) if below else ""), kind)
+    return tag("td", for_html(words) + "".join(tag("small", for_html(line)) for line in str(below).splitlines()), kind)
 
 
 def details(title: object, inner: str) -> str:

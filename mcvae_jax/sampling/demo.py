@@ -1,7 +1,9 @@
-"""What a trained MCVAE composes by itself: songs from nothing, and held-out songs continued. The last stage of main."""
+"""What a trained MCVAE composes by itself: songs from nothing, and held-out songs continued. The end of main."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,27 @@ def is_written(model: SongModel, config: Any, folder: Path, say: Say) -> bool:
     if damaged:
         say(f"{folder / damaged} is gone or damaged; the songs are made anew.")
     return not damaged
+
+
+def make_songs(
+    model: SongModel,
+    config: Any,
+    folder: Path,
+    say: Say,
+    corpus_folder: str = "",
+    timed: AbstractContextManager | None = None,
+) -> None:
+    """`write_demo` where its songs do not stand there yet, inside `timed`."""
+    if is_written(model, config, folder, say):
+        say(f"{folder} is done. Nothing is left to do.")
+    else:
+        with timed or contextlib.nullcontext():
+            write_demo(model, config, folder, say, corpus_folder)
+
+
+def say_where(folder: Path, say: Say) -> None:
+    """Where to listen to the songs of a folder."""
+    say(f"Listen: open {folder / PAGE} in a browser.")
 
 
 def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_folder: str = "") -> None:

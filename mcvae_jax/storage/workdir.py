@@ -55,6 +55,7 @@ LATER_FIELDS = {
     "corpus.min_pulse": 0.35,  # runs before it kept all; a corpus that stands is not built again for it
     "corpus.steps_per_bar": 16,
     "corpus.alike": "windows",
+    "data.as_written": 0.0,
 }
 
 

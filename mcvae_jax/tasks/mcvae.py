@@ -129,14 +129,11 @@ class _Run:
         return 0
 
     def _make_songs(self, watch: Stopwatch) -> None:
-        composer, songs, config = open_model(self.folder), self.folder / "songs", self.config.songs
-        if demo.is_written(composer, config, songs, self.say):
-            self.say(f"{songs} is done. Nothing is left to do.")
-        else:
-            with watch.part("songs"):
-                demo.write_demo(composer, config, songs, self.say, self._corpus_folder() if config.continued else "")
+        config, songs = self.config.songs, self.folder / "songs"
+        corpus = self._corpus_folder() if config.continued else ""
+        demo.make_songs(open_model(self.folder), config, songs, self.say, corpus, watch.part("songs"))
         self.say(f"Time by stage: {times(self.folder, self.say)}.")
-        self.say(f"Listen: open {songs / demo.PAGE} in a browser.")
+        demo.say_where(songs, self.say)
 
     def _corpus_folder(self) -> str:
         """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""

@@ -130,6 +130,17 @@ def test_transposition_is_drawn_for_song_and_epoch_within_the_bounds():
     assert not [row for row in epoch_of(make_batches(lowest_shift=0, highest_shift=0), 0) if row[1]]
 
 
+def test_a_share_of_the_songs_is_left_as_written_others_in_each_epoch():
+    """The others keep the transposition that they have anyway, of which one in twelve is 0."""
+    shifts, anyway = (
+        np.array([[row[1] for row in sorted(epoch_of(make_batches(**fields), e))] for e in range(12)])
+        for fields in ({"as_written": 0.7}, {})
+    )
+    assert np.mean(shifts == 0) == pytest.approx(0.7 + 0.3 / 12, abs=0.04)
+    assert np.all((shifts == 0) | (shifts == anyway)) and np.all(np.mean(shifts == 0, axis=0) > 0)
+    assert not np.any([row[1] for row in epoch_of(make_batches(as_written=1.0), 3)])
+
+
 def test_windows_are_drawn_anew_and_only_those_at_the_end_have_an_end():
     batches = make_batches(window=20)
     seen = {}
@@ -200,6 +211,7 @@ def test_padded_lengths():
         ({"max_bars": 15}, "max_bars not below it"),
         ({"window": -1}, "config.data.window is -1"),
         ({"lowest_shift": 1}, "lowest_shift must be from -127 to 0"),
+        ({"as_written": 1.5}, "config.data.as_written is 1.5; it must be a share"),
     ],
 )
 def test_settings_that_cannot_work_are_one_line(fields, said):

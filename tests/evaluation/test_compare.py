@@ -98,8 +98,17 @@ def test_every_distance_that_a_control_wins_is_flagged():
 def test_copies_by_set_and_by_song():
     training = some_songs(4, 7)
     sets = {"copies": [transpose(training[2], 5), training[0]], "own": some_songs(2, 8)}
-    found = compare_copies(sets, training, ["a", "b", "c", "d"], seed=0)
-    assert found["copies"]["passages"] == {"value": 1, "interval": (1, 1)}
+    sets["half"] = [np.concatenate([song[:4], other]) for song, other in zip(training, some_songs(2, 9), strict=False)]
+    real = {"copies": ("half", True), "own": ("copies", False)}
+    found = compare_copies(sets, real, training, ["a", "b", "c", "d"], seed=0)
+    assert found["half"]["passages"] == {"value": pytest.approx(0.4), "interval": pytest.approx((0.4, 0.4))}
+    assert found["copies"]["passages"] == {
+        "value": 1,
+        "interval": (1, 1),
+        "beyond": {"value": pytest.approx(0.6), "interval": pytest.approx((0.6, 0.6))},
+        "times": {"value": pytest.approx(2.5), "interval": pytest.approx((2.5, 2.5))},
+    }
+    assert found["own"]["passages"]["times"] == {"value": 0, "interval": (0, 0)}
     assert found["copies"]["songs"] == [
         {"written": 0, "bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "c", "shift": -5},
         {"written": 1, "bars": 1, "passages": 1, "nearest_share": 1, "windows": 1, "nearest": "a", "shift": 0},

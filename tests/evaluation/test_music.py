@@ -7,6 +7,7 @@ from music21.analysis.discrete import KrumhanslKessler
 
 from mcvae_jax.corpus.read import Song, read_songs
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.evaluation.beside import NONE
 from mcvae_jax.evaluation.music import (
     LAGS,
     PROFILES,
@@ -18,6 +19,7 @@ from mcvae_jax.evaluation.music import (
     musical_figures,
     out_of_key,
     pitch_class_steps,
+    repeated,
     scale_of,
 )
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, tokens_to_notes, transpose
@@ -124,6 +126,13 @@ def test_what_comes_back_after_how_many_bars():
     assert [comes_back(song, 4, lag) for lag in (1, 2, 6)] == [(1, 4), (0, 4), (2, 2)]
 
 
+def test_bars_that_repeat_any_earlier_one():
+    a, b, c = "60 62", "64 65", "67"
+    song = bars_of(a, b, a, c, c, b, "60 62 64")
+    assert repeated(song, 0) == (3, 7)  # a, c and b
+    assert repeated(song, 3) == (2, 4) and repeated(song, 6) == (0, 1)
+
+
 def test_sets_beside_real_songs(tunes):
     real = [song[:20] for song in tunes if len(song) >= 16]
     rng = np.random.default_rng(0)
@@ -144,9 +153,10 @@ def test_sets_beside_real_songs(tunes):
     more = figure["value"] - found["sets"]["real"]["figures"][key]["value"]
     assert figure["beyond"]["value"] == pytest.approx(more) and figure["beyond"]["interval"][0] > 0
     assert found["sets"]["real"]["figures"][key]["beyond"] == {"value": 0, "interval": (0, 0)}
-    assert found["sets"]["silent"]["figures"][key] == {
-        "value": None, "interval": None, "beyond": {"value": None, "interval": None}
-    }  # fmt: skip
+    assert found["sets"]["silent"]["figures"][key] == NONE | {"beyond": NONE, "times": NONE}
+    back = {name: found["sets"][name]["figures"]["bars that repeat an earlier one"] for name in ("real", "wild")}
+    assert back["wild"]["times"]["value"] == pytest.approx(back["wild"]["value"] / back["real"]["value"])
+    assert back["wild"]["times"]["interval"][1] < 1
     assert len(found["sets"]["real"]["lags"]) == LAGS
     unpaired = musical_figures("real", {"real": real, "wild": wild[:9]}, 0, 0)["sets"]
     assert (unpaired["real"]["songs"], unpaired["wild"]["songs"]) == (len(real), 9)

@@ -127,7 +127,7 @@ def test_sigterm_between_two_tries_ends_the_loop(programs):
 # ---- TPU VMs
 
 
-FLAGS = {  # of the commands, as the references of gcloud, xpk, kubectl and Slurm have them (docs/jobs.md names these)
+FLAGS = {  # of the commands; docs/jobs.md says which stand on a reference
     "gcloud compute tpus queued-resources create": "node-id zone project accelerator-type runtime-version spot "
     "service-account scopes metadata-from-file",
     "gcloud compute tpus queued-resources delete": "zone project force quiet",

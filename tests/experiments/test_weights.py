@@ -7,9 +7,12 @@ import pytest
 
 from experiments import weights
 from mcvae_jax import places
+from mcvae_jax.errors import UserError
 from mcvae_jax.places import CARRIED
 from mcvae_jax.storage.packed import HERE, About, Model, read_packed, write_packed
-from mcvae_jax.weights.packing import pack
+from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.trained import checkpoint_steps
+from mcvae_jax.weights.packing import pack, without_paths
 from tests.small_models import save_joint
 
 SCORES = {
@@ -39,7 +42,7 @@ def measured(tmp_path):
     record["command"] = "python -m mcvae_jax.main --config=joint"
     about = About(record, 3, model.about.metrics, {"seconds": 2136.0}, {"results": {**SCORES, "rows": {}}})
     write_packed(tmp_path / "ours.npz", {HERE: Model(about, model.params)})
-    return weights.Measured(tmp_path / "ours.npz", read_packed(tmp_path / "ours.npz")[HERE], SCORES)
+    return weights.Measured(tmp_path / "ours.npz", read_packed(tmp_path / "ours.npz")[HERE], SCORES, "")
 
 
 def test_every_fact_and_figure_is_that_of_the_file(measured):
@@ -72,3 +75,15 @@ def test_the_card_is_of_the_files_that_are_carried(name):
 def test_the_card_links_to_what_there_is():
     for link in re.findall(r"\]\(([^)#]+)", weights.CARD.read_text("utf-8")):
         assert (weights.CARD.parent / link).is_file()
+
+
+def test_a_run_from_which_another_started_is_named_with_its_command(tmp_path):
+    """Without the folders of the machine on which it was typed."""
+    save_joint(tmp_path / "runs" / "first")
+    text = weights._earlier("/elsewhere/first", tmp_path / "runs")
+    record = Workdir(tmp_path / "runs" / "first").read()
+    step = checkpoint_steps(tmp_path / "runs" / "first")[-1]
+    assert f"started from step {step}" in text and without_paths(record.command, "command") in text
+    assert weights._earlier("", None) == ""
+    with pytest.raises(UserError, match="started from first; give --runs"):
+        weights._earlier("/elsewhere/first", None)
