@@ -1,7 +1,10 @@
 """With whom models are compared where the first has no likelihood."""
 
 import numpy as np
+import pytest
 
+from mcvae_jax.errors import UserError
+from mcvae_jax.evaluation.evaluation import Plan, evaluate
 from mcvae_jax.evaluation.scores import MODEL, NGRAM, score_models
 from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.ngram_composer import NGramComposer
@@ -18,3 +21,9 @@ def test_the_first_model_with_a_likelihood_is_the_one_that_others_are_compared_w
         scores = score_models(roles, songs, 1, 0, lambda line: None)
         assert scores["subject"] == "one" and list(scores["rows"]) == ["one", "two"]
         assert scores["rows"]["one"]["beyond"]["value"] == 0
+
+
+def test_models_without_likelihood_alone_are_told_before_any_work():
+    dice = Dice.of([np.zeros((2, 16), np.uint8)], 2)
+    with pytest.raises(UserError, match="dice: without a likelihood there is no report"):
+        evaluate({"dice": dice}, None, Plan(), None, lambda line: None)
