@@ -164,7 +164,8 @@ def _progress(
             f"{workdir.metrics}: lines {', '.join(map(str, lines.damaged))}; training further leaves them out"
         )
     entries = lines.rows
-    rows = {"step": f"{max(steps, default=0)} of {_steps_asked(record)}"}
+    asked = _steps_asked(record)
+    rows = {"step": f"{max(steps, default=0)} of {asked}" if asked else f"{max(steps, default=0)}, no more are asked"}
     if entries:
         rows["time"] = clock(entries[-1]["seconds"])
     for split in (TRAIN, HELD_OUT):
@@ -195,7 +196,8 @@ def _next_command(workdir: Workdir, record: Record, steps: list[int], section: s
         return f"python -m mcvae_jax.sample --workdir={name} --out=songs; --init_from={name} trains from it"
     if max(steps, default=0) < _steps_asked(record) or not workdir.summary.exists():
         return record.command or "call train again with the same config and workdir"
-    more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if record.command else ""
+    learns = record.command and _steps_asked(record)
+    more = f"; for more steps: {record.command} --config.{section}train.steps=MORE" if learns else ""
     models = models_of(workdir.folder.parent) if section else [workdir.folder]
     for later in models[models.index(workdir.folder) + 1 :]:
         more = more.replace("for more steps", f"for more steps delete {later}, which belongs to this one, then", 1)

@@ -27,6 +27,7 @@ class Kind(NamedTuple):
     make: str = ""  # what makes the model, for tasks that serve several: see the task
     fields: str = ""  # the fields of its own that its config has, for such tasks: name -> type, or fields of a section
     composer: str = ""  # what people call the composer that it is a part of; '' is the label
+    trains: str = "mcvae_jax.training.loop"  # or 'mcvae_jax.training.counted', where nothing is learnt by updates
     inputs: Mapping[str, str] = {}  # config fields that name the workdirs of other models, and these models' kinds
 
     @property
@@ -37,6 +38,11 @@ class Kind(NamedTuple):
     def config_fields(self) -> dict[str, Any]:
         """The fields that its config must have beside those of every model; see training/fields.py."""
         return getattr(importlib.import_module(self.task), "FIELDS", {}) | (load(self.fields) if self.fields else {})
+
+    @property
+    def trainer(self) -> Any:
+        """The module that trains it, with OF_ALL (fields of every config), check_start and train."""
+        return importlib.import_module(self.trains)
 
     def check(self, config: Any) -> None:
         """UserError for what can be found wrong in a config before any work."""
@@ -61,6 +67,9 @@ class Pipeline(NamedTuple):
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
+NOTES_TASK, OPEN_NOTES = "mcvae_jax.tasks.notes", "mcvae_jax.models.workdirs:open_notes"
+COUNTED_TASK, OPEN_COUNTED = "mcvae_jax.tasks.counted", "mcvae_jax.models.workdirs:open_counted"
+COUNTED = "mcvae_jax.training.counted"
 KINDS = {
     kind.name: kind
     for kind in (
@@ -73,16 +82,42 @@ KINDS = {
             "mcvae_jax.models.mdrnn:make_prior",
             "mcvae_jax.models.mdrnn:FIELDS",
             "MCVAE",
-            {"vae_workdir": "vae"},
+            inputs={"vae_workdir": "vae"},
         ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "note_lstm",
             "note LSTM",
-            "mcvae_jax.tasks.notes",
-            "mcvae_jax.models.workdirs:open_notes",
+            NOTES_TASK,
+            OPEN_NOTES,
             "mcvae_jax.models.note_lstm:make_notes",
             "mcvae_jax.models.note_lstm:FIELDS",
+        ),
+        Kind(
+            "note_transformer",
+            "note transformer",
+            NOTES_TASK,
+            OPEN_NOTES,
+            "mcvae_jax.models.note_transformer:make_notes",
+            "mcvae_jax.models.note_transformer:FIELDS",
+        ),
+        Kind(
+            "dice",
+            "dice",
+            COUNTED_TASK,
+            OPEN_COUNTED,
+            "mcvae_jax.models.dice:make_dice",
+            "mcvae_jax.models.dice:FIELDS",
+            trains=COUNTED,
+        ),
+        Kind(
+            "markov",
+            "Markov model",
+            COUNTED_TASK,
+            OPEN_COUNTED,
+            "mcvae_jax.models.ngram_composer:make_markov",
+            "mcvae_jax.models.ngram_composer:FIELDS",
+            trains=COUNTED,
         ),
     )
 }

@@ -35,8 +35,8 @@ from mcvae_jax.kinds import PIPELINES, kind_of, load, open_model
 from mcvae_jax.options import Options, parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.storage.buckets import mounted
-from mcvae_jax.training import loop, processes, supervise
-from mcvae_jax.training.fields import OF_ALL, check_fields
+from mcvae_jax.training import processes, supervise
+from mcvae_jax.training.fields import check_fields
 
 NAME = "mcvae_jax.main"
 
@@ -76,12 +76,12 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
         return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
     config, songs = _parted(options.config)
-    check_fields(config, OF_ALL | kind.config_fields())
+    check_fields(config, kind.trainer.OF_ALL | kind.config_fields())
     kind.check(config)
-    loop.check_start(config, folder, options.init_from)
+    kind.trainer.check_start(config, folder, options.init_from)
     task = kind.make_task(config, say_first)
     code = options.code if kind.is_own else ""
-    outcome = loop.train(task, config, folder, say_first, options.init_from, command, code)
+    outcome = kind.trainer.train(task, config, folder, say_first, options.init_from, command, code)
     if outcome.signal:
         return 128 + outcome.signal
     if songs:

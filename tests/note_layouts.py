@@ -1,8 +1,10 @@
-"""The note LSTM as a task on random songs, without a corpus: for the test that all layouts agree."""
+"""A model of notes as a task on random songs, without a corpus: for the test that all layouts agree."""
 
 import numpy as np
 
-from mcvae_jax.models.note_lstm import Dropout, NoteLSTM, NoteModel
+from mcvae_jax.models.note_lstm import NoteLSTM
+from mcvae_jax.models.note_transformer import NoteTransformer
+from mcvae_jax.models.notes import Dropout, NoteModel
 from mcvae_jax.music.tokens import OUTCOMES
 from mcvae_jax.tasks.notes import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
@@ -11,9 +13,12 @@ from tests.mdrnn_layouts import random_batch
 STEPS = 4
 
 
-def make_task(dropout: float = 0.3, units: int = 8, layers: int = 1, songs: int = 16, bars: int = 5) -> Task:
+NETWORKS = {"lstm": NoteLSTM, "transformer": NoteTransformer}
+
+
+def make_task(network: str = "lstm", dropout: float = 0.3, units: int = 8, layers: int = 1) -> Task:
     """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
-    model = NoteModel(NoteLSTM(units=units, layers=layers, steps=STEPS), Dropout(dropout))
+    model, songs, bars = NoteModel(NETWORKS[network](units=units, layers=layers, steps=STEPS), Dropout(dropout)), 16, 5
 
     def batch(step):
         rng = np.random.default_rng(step)

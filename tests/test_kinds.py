@@ -61,8 +61,9 @@ def test_every_row_leads_to_functions(name):
     config = load_config(f"configs/{name}.py")
     assert config.task == name and all(field in config and KINDS[of] for field, of in kind.inputs.items())
     kind.check(config)
-    config.model.units = 0
-    with pytest.raises(UserError, match="^config.model.units is 0"):
+    size = {"dice": "phrase", "markov": "order"}.get(name, "units")
+    config.model[size] = 0
+    with pytest.raises(UserError, match=f"^config.model.{size} is 0"):
         kind.check(config)
 
 
@@ -109,7 +110,8 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
     row = Kind("toy", "a toy", "tests.test_main", "tests.test_kinds:test_a_row_added_is_a_kind_like_the_others")
     monkeypatch.setitem(KINDS, "toy", row)
     assert kind_of("toy") is row
-    with pytest.raises(UserError, match="must be one of joint, mcvae, mdrnn, note_lstm, toy, vae"):
+    known = "dice, joint, markov, mcvae, mdrnn, note_lstm, note_transformer, toy, vae"
+    with pytest.raises(UserError, match=f"must be one of {known}, or"):
         kind_of("toys")
 
 

@@ -20,7 +20,7 @@ from mcvae_jax.evaluation.music import GIVEN, musical_figures
 from mcvae_jax.evaluation.scores import CONTROL, IN_KEYS, MODEL, NGRAM, PART, SWITCHED, fit_ngrams, score_models
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.models.settings import AS_TRAINED
-from mcvae_jax.models.song_model import MEMORY, SongModel, has_latents
+from mcvae_jax.models.song_model import MEMORY, NO_LIKELIHOOD, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
 
 Say = Callable[[str], None]
@@ -71,6 +71,11 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
     Raises:
       UserError: the corpus has too few songs of `plan.bars` bars.
     """
+    if all(model.likelihood == NO_LIKELIHOOD for model in models.values()):
+        raise UserError(
+            f"{', '.join(models)}: without a likelihood there is no report, which compares bits; name a model that has"
+            " one beside it in --models, such as one of the config markov"
+        )
     training_ids, held_out_ids = (scored_songs(corpus, side) for side in (TRAIN, HELD_OUT))
     training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
     excerpts = [song[: plan.bars] for song in held_out if len(song) >= plan.bars]

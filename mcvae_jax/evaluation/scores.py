@@ -4,8 +4,6 @@ Bits per bar is the sum of bits over all songs divided by that of their bars; al
 Exact models say what a song costs, the others bound it from above, averaged over the same number of draws.
 """
 
-import contextlib
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from mcvae_jax.evaluation.sets import interval
-from mcvae_jax.models.ngram_composer import NGramComposer
+from mcvae_jax.models.ngram_composer import NGramComposer, in_keys
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, SongModel, has_latents
 from mcvae_jax.music.bars import repeats
-from mcvae_jax.music.tokens import transpose
 from mcvae_jax.nn.gaussian import kl_to_standard
 
 Say = Callable[[str], None]
@@ -33,7 +30,6 @@ NGRAMS = {
     "Kneser-Ney 8-gram, 12 keys": ("kneser_ney", 8),
 }
 IN_KEYS = "Kneser-Ney 8-gram, 12 keys"  # every training song in each of KEYS, as models are trained by default
-KEYS = range(-5, 7)  # semitones
 WITH_COPIES = " + copy"  # after the name of a model that stands within the copy switch
 BASELINE = IN_KEYS + WITH_COPIES  # what every claim is measured against
 PARTICLES = 8  # of the tighter bounds
@@ -57,8 +53,8 @@ def score_models(
     """Every model's bits on the held-out songs, as JSON.
 
     Args:
-      roles: by role (MODEL, PART, NGRAM, SWITCHED, CONTROL) the models by name; the first of MODEL is the subject, with
-        which the others are compared. Those without a likelihood are left out.
+      roles: by role (MODEL, PART, NGRAM, SWITCHED, CONTROL) the models by name; the first is the subject, with which
+        the others are compared. Those without a likelihood are left out.
 
     Returns: 'songs', 'bars', 'repeated_bars' (how many are the same as an earlier bar of their song), 'draws',
       'particles', 'subject', and 'rows' by name: 'role', 'likelihood', 'bits_per_bar' and 'bits_per_token' with their
@@ -67,7 +63,6 @@ def score_models(
       nats per bar, 'reconstruction_nats', 'kl_nats', 'rate_nats' and 'kl' (the KL with its interval); for those of
       MODEL also 'tighter', bits per bar of the bound of `particles.py`.
     """
-    subject = next(iter(roles[MODEL]))
     is_repeat = [repeats(song) for song in held_out]
     bars = np.array([len(song) for song in held_out], np.float64)
     found: dict[str, list[np.ndarray]] = {}
@@ -84,6 +79,7 @@ def score_models(
                 say(f"a tighter bound of {name}, from {PARTICLES} particles")
                 tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)
                 rows[name]["tighter"] = ratio(tighter, bars, seed)
+    subject = next(iter(rows))
     for name, row in rows.items():
         row |= _row(found[name], found[subject], is_repeat, held_out[0].shape[1], seed)
     return {
@@ -95,15 +91,6 @@ def score_models(
         "subject": subject,
         "rows": rows,
     }
-
-
-def in_keys(songs: Songs) -> list[np.ndarray]:
-    """Every song at the shifts of KEYS, but for those that take a pitch out of 0 to 127."""
-    moved = []
-    for song, shift in itertools.product(songs, KEYS):
-        with contextlib.suppress(ValueError):
-            moved.append(transpose(song, shift))
-    return moved
 
 
 def ratio(sums: np.ndarray, counts: np.ndarray, seed: int) -> dict[str, Any]:

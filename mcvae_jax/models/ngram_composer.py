@@ -1,19 +1,24 @@
 """An n-gram model as a composer: exact costs, and songs drawn token by token (thesis 1.1.2)."""
 
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.command import check_range
+from mcvae_jax.models.ngrams import MAX_ORDER, NGrams
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs, bars_of
-from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY
+from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY, transpose
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.padding import in_blocks
 
+KEYS = range(-5, 7)  # semitones, of models that know every key
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
 
 _choose = jax.jit(sample_tokens)
@@ -66,6 +71,26 @@ class NGramComposer(Alone):
             of_step = _fold(keys, step)
             tokens[:, width + step] = _choose(jnp.asarray(np.log(p), jnp.float32), of_step, *cuts)
         return tokens[:, width:].astype(np.uint8).reshape(len(seeds), bars, self.steps)
+
+
+FIELDS = {"model": {"order": int, "smoothing": str, "all_keys": bool}}  # the section of configs/markov.py
+
+
+def make_markov(config: Any, songs: Songs) -> NGramComposer:
+    """The model of configs/markov.py; UserError for an order or a smoothing that there is not."""
+    order, smoothing, all_keys = (config["model"][name] for name in ("order", "smoothing", "all_keys"))
+    check_range("config.model.order", order, 1, MAX_ORDER)
+    ngrams = NGrams.fit(in_keys(songs) if all_keys else songs, order, smoothing)
+    return NGramComposer(ngrams, "Markov model", songs[0].shape[1])
+
+
+def in_keys(songs: Songs) -> list[np.ndarray]:
+    """Every song at the shifts of KEYS, but for those that take a pitch out of 0 to 127."""
+    moved = []
+    for song, shift in itertools.product(songs, KEYS):
+        with contextlib.suppress(ValueError):
+            moved.append(transpose(song, shift))
+    return moved
 
 
 _fold = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))

@@ -1,11 +1,14 @@
 """Workdirs -> song models: what the rows of kinds.py say about opening."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind, load
@@ -17,9 +20,10 @@ from mcvae_jax.models.joint.composer import init as init_joint
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
-from mcvae_jax.models.note_lstm import NoteComposer
+from mcvae_jax.models.notes import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
+from mcvae_jax.models.song_model import SongModel
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
@@ -62,7 +66,7 @@ def open_prior(kind: Kind, folder: Path | str, which: str | int = "best") -> Lat
 
     def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
         prior = load(kind.make)(config, data["latent"])
-        moments = Moments(jax.numpy.zeros(prior.latent), jax.numpy.ones(prior.latent))
+        moments = Moments(jnp.zeros(prior.latent), jnp.ones(prior.latent))
         return prior, functools.partial(prior.init, jax.random.key(0), moments)
 
     return LatentPrior(*restore_model(folder, which, make))
@@ -87,7 +91,30 @@ def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
         model = load(kind.make)(config, data.get("steps_per_bar", BAR))
         return model, functools.partial(model.init, jax.random.key(0))
 
-    return NoteComposer(*restore_model(folder, which, make))
+    return NoteComposer(*restore_model(folder, which, make), name=kind.label)
+
+
+def open_counted(kind: Kind, folder: Path, which: str | int) -> SongModel:
+    """A model that is counted in the songs of its workdir."""
+    _check_task(folder, kind.name, f"a model that is counted ({kind.label})")
+
+    def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
+        bars, songs, steps = data["counted_bars"], data["counted_songs"], data.get("steps_per_bar", BAR)
+
+        def nothing() -> dict[str, jax.Array]:
+            return {"bars": jnp.zeros((bars, steps), jnp.uint8), "lengths": jnp.zeros(songs, jnp.int32)}
+
+        return functools.partial(load(kind.make), config), nothing
+
+    count, params, origin = restore_model(folder, which, make)
+    model = count(counted_songs(params))
+    return dataclasses.replace(model, origins={model.name: origin})
+
+
+def counted_songs(params: Any) -> list[np.ndarray]:
+    """The songs that such a workdir keeps, uint8 (n, T) each; see tasks/counted.py."""
+    bars, lengths = (np.asarray(params[name]) for name in ("bars", "lengths"))
+    return np.split(bars, np.cumsum(lengths)[:-1])
 
 
 def _check_task(folder: Path | str, wanted: str, what: str) -> None:

@@ -9,7 +9,7 @@ Letters: B songs, N bars, T steps of a bar.
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ from mcvae_jax.batches.songs import (
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.kinds import Kind, load
-from mcvae_jax.models.note_lstm import NoteComposer, Unrolled
+from mcvae_jax.models.notes import NoteComposer, TrainableNotes
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.stop import stop_nats
 from mcvae_jax.tasks.corpus import corpus_facts, training_corpus
@@ -41,16 +41,6 @@ FIELDS = {
     "corpus": fields_of(CorpusSettings),
     "data": fields_of(SongSettings, "batch_size", "seed"),
 }  # of the config of any model of notes, beside those of every model
-
-
-class TrainableNotes(Protocol):
-    """What a model of notes tells its task."""
-
-    def init(self, key: Array) -> Any:
-        """Fresh parameters."""
-
-    def unroll(self, params: Any, bars: Array, first: Array, keys: Array | None) -> Unrolled:
-        """Along bars (B, N, T) with the numbers `first` (B,); with keys (B,), as in training: with dropout."""
 
 
 def check(kind: Kind, config: Any) -> None:
@@ -81,7 +71,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     def finish(params: Any, folder: Path, say: Say) -> dict:
         """Alone and with the copy switch."""
         training, held_out = ([corpus.song(i) for i in side] for side in (songs, scored))
-        composer = NoteComposer(model, params)
+        composer = NoteComposer(model, params, name=kind.label)
         models = {composer.name: composer} | with_switch({composer.name: composer}, corpus_switch(training))
         return write_held_out(models, held_out, 1, left_out, folder, say)
 

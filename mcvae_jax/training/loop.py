@@ -25,6 +25,7 @@ from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import names_in
 from mcvae_jax.storage.workdir import Environment, Record, Workdir, differences, flatten
 from mcvae_jax.training import parallel, processes, progress
+from mcvae_jax.training.fields import OF_ALL as OF_ALL
 from mcvae_jax.training.journal import Journal, NotFinite, make_evaluation
 from mcvae_jax.training.optimizer import make_optimizer
 from mcvae_jax.training.results import is_finished, write_results

@@ -1,6 +1,8 @@
 """What a run leaves behind when it has reached its last step."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 import jax
 
@@ -12,6 +14,14 @@ from mcvae_jax.training import curves, metrics, parallel, processes
 from mcvae_jax.training.task import Params, Task
 
 Say = Callable[[str], None]
+
+
+class HasResults(Protocol):
+    """A task, as far as its results go."""
+
+    @property
+    def finish(self) -> Callable[[Params, Path, Say], dict]:
+        """See `Task`."""
 
 
 def is_finished(workdir: Workdir, steps: int, say: Say = lambda line: None) -> bool:
@@ -33,16 +43,18 @@ def write_results(
     checkpoints.reload()
     wanted = jax.eval_shape(task.init, jax.random.key(0))
     best = _best_that_reads(checkpoints, {"params": target(wanted, layout.replicated)}, say)
-    processes.by_first("results", lambda: _write(task, workdir, best, steps, say))
+    processes.by_first("results", lambda: write_best(task, workdir, best, steps, say))
 
 
-def _write(task: Task, workdir: Workdir, best: Restored, steps: int, say: Say) -> None:
+def write_best(task: HasResults, workdir: Workdir, best: Restored, steps: int, say: Say) -> None:
+    """The same of parameters that are read already; a curve where there were updates."""
     results = workdir.results
     lines = metrics.read_metrics(workdir.metrics)
     with adding(results) as place:
         workdir.summary.unlink(missing_ok=True)
         figures = task.finish(jax.device_get(best.items["params"]), place, say)
-        curves.draw_learning_curve(place / "learning_curve.png", lines, best.step)
+        if lines:
+            curves.draw_learning_curve(place / "learning_curve.png", lines, best.step)
     files = sorted(path for path in results.rglob("*") if path.is_file())
     summary = {
         "step": steps,

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import chisquare
 
-from mcvae_jax.models.note_lstm import PHRASE, Dropout, NoteComposer, NoteLSTM, NoteModel
+from mcvae_jax.models.note_lstm import NoteLSTM
+from mcvae_jax.models.notes import PHRASE, Dropout, NoteComposer, NoteModel
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 from tests.draws import keys_of

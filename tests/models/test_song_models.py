@@ -6,13 +6,17 @@ import inspect
 import numpy as np
 import pytest
 
-from mcvae_jax.models import mdrnn, note_lstm
+from mcvae_jax.models import mdrnn
 from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch
+from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.joint import composer as joint_composer
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.latent_composer import BarByBar, FreeRun, LatentComposer
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
+from mcvae_jax.models.note_lstm import NoteLSTM
+from mcvae_jax.models.note_transformer import NoteTransformer
+from mcvae_jax.models.notes import NoteComposer, NoteModel
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, EXACT, FILL, LATENTS, MEMORY, NO_LIKELIHOOD, SongModel, log_weights
@@ -43,9 +47,9 @@ def an_ngram():
     return NGramComposer(NGrams.fit(tunes([12] * 6, seed=5), 3, "kneser_ney"), "Kneser-Ney 3-gram")
 
 
-def a_note_lstm():
-    model = note_lstm.NoteModel(note_lstm.NoteLSTM(units=6, layers=2))
-    return note_lstm.NoteComposer(model, random_params(model.init, 1.0))
+def notes(network):
+    model = NoteModel(network)
+    return NoteComposer(model, random_params(model.init, 1.0))
 
 
 def a_joint():
@@ -66,7 +70,9 @@ MODELS = {
     "bar by bar": lambda: BarByBar(a_codec()),
     "free run": lambda: FreeRun(a_codec()),
     "n-gram": an_ngram,
-    "note LSTM": a_note_lstm,
+    "dice": lambda: Dice.of(tunes([12] * 6, seed=5), 8),
+    "note LSTM": lambda: notes(NoteLSTM(units=6, layers=2)),
+    "note transformer": lambda: notes(NoteTransformer(units=8, layers=2, heads=2, memory=3)),
     "joint": a_joint,
     "copying composer": lambda: copying(a_composer()),
     "copying n-gram": lambda: copying(an_ngram()),
@@ -156,9 +162,9 @@ def test_a_song_is_the_same_alone_and_among_others_with_seeds_of_any_length(mode
 
 
 def test_what_follows_depends_on_the_seed_where_there_is_memory(model):
-    """The same keys after two seeds: the free run, too, starts from the last bar; bar by bar alone reads nothing."""
+    """The same keys after two seeds: the free run starts from the last bar; bars alone and dice read no bar."""
     after = [model.go_on([seed] * 12, keys_of(12), 4, WILD) for seed in tunes([4, 4], seed=2)]
-    assert np.array_equal(*after) == isinstance(model, BarByBar)
+    assert np.array_equal(*after) == isinstance(model, BarByBar | Dice)
 
 
 def test_without_a_number_of_bars_every_song_ends(model):
@@ -169,7 +175,7 @@ def test_without_a_number_of_bars_every_song_ends(model):
     says_so = isinstance(model, LatentComposer) and MEMORY in model.abilities
     if isinstance(model, joint_composer.JointComposer):  # with a number of bars it composes others, towards its end
         assert len(set(lengths)) > 1
-    elif says_so or isinstance(model, note_lstm.NoteComposer):  # those that say where a song ends
+    elif says_so or isinstance(model, NoteComposer):  # those that say where a song ends
         assert len(set(lengths)) > 1
         whole = model.go_on(seeds, keys, 4, WILD)
         assert all(np.array_equal(song, long[: len(song)]) for song, long in zip(songs, whole, strict=True))

@@ -1,9 +1,10 @@
-"""The note LSTM under the training loop: layouts, what its sums mean, that it learns, and what a workdir then holds."""
+"""Models of notes under the training loop: layouts, what sums mean, that they learn, and what a workdir then holds."""
 
 import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
@@ -17,14 +18,18 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.note_layouts import make_task
 
-
-def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
-    check_layouts_agree("tests.note_layouts:make_task", {}, steps=3)
+BOTH = pytest.mark.parametrize("network", ["lstm", "transformer"])
 
 
-def test_padding_counts_for_nothing_and_weights_count():
+@BOTH
+def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(network):
+    check_layouts_agree("tests.note_layouts:make_task", {"network": network}, steps=3)
+
+
+@BOTH
+def test_padding_counts_for_nothing_and_weights_count(network):
     """Other tokens behind the mask change no sum, and a song of weight 2 is two songs."""
-    task = make_task()
+    task = make_task(network)
     params, batch = jax.jit(task.init)(jax.random.key(0)), task.batch(0)
     sums = jax.jit(lambda batch: task.sums(params, batch, jax.random.key(1), False))
     found = sums(batch)
@@ -48,40 +53,45 @@ def test_the_objective_counts_what_it_costs_which_bar_is_the_last():
     assert float(terms["bits"]) == pytest.approx(float(found["nll"] / found["weight"] / np.log(2)))
 
 
-def test_a_few_songs_are_learnt_by_heart():
+@pytest.mark.parametrize(("network", "rate"), [("lstm", 0.02), ("transformer", 0.003)])
+def test_a_few_songs_are_learnt_by_heart(network, rate):
     """From 4 log(130) = 19.5 nats a bar to below 2 when 16 songs are all there is."""
-    task = make_task(dropout=0.0, units=64)
+    task = make_task(network, dropout=0.0, units=64)
     batch = task.batch(0) | {"weight": np.ones(16, np.float32)}
-    state, _ = learnt(task, batch, 300)
+    state, _ = learnt(task, batch, 300, optax.adam(rate))
     assert float(task.held_out_objective(task.sums(state.params, batch, jax.random.key(0), False))[1]["nll"]) < 2
 
 
-@pytest.fixture(scope="module")
-def trained_run(tmp_path_factory):
+SMALL = {"note_lstm": {"units": 6}, "note_transformer": {"units": 8}}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def trained_run(request, tmp_path_factory):
     """Corpus and workdir of a short training on our own tunes, and what it said."""
     folder = tmp_path_factory.mktemp("notes")
-    config = load_config("configs/note_lstm.py:smoke")
+    config = load_config(f"configs/{request.param}.py:smoke")
     config.corpus_folder = str(folder / "corpus")
-    config.model.units = 6
+    config.model.update(SMALL[request.param])
     config.train.update({"steps": 4, "batch_size": 2, "log_every": 2, "eval_every": 2, "save_every": 2})
     said: list[str] = []
-    loop.train(kind_of("note_lstm").make_task(config, said.append), config, folder / "run", said.append)
+    loop.train(kind_of(request.param).make_task(config, said.append), config, folder / "run", said.append)
     return Corpus.open(folder / "corpus"), folder / "run", said
 
 
 def test_training_ends_with_figures_alone_and_with_the_copy_switch(trained_run):
     corpus, folder, said = trained_run
     scores = json.loads((folder / "results" / "held_out.json").read_text())
-    assert list(scores["rows"]) == ["note LSTM", "note LSTM + copy"] and scores["songs"] == 2
     held_out = [corpus.song(i) for i in corpus.songs(HELD_OUT)]
     model = open_model(folder)
-    assert model.name == "note LSTM" and model.origins["note LSTM"].folder == folder
+    name = model.name
+    assert name in ("note LSTM", "note transformer") and model.origins[name].folder == folder
+    assert list(scores["rows"]) == [name, f"{name} + copy"] and scores["songs"] == 2
     switch = corpus_switch([corpus.song(i) for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16])
-    for row, of in (("note LSTM", model), ("note LSTM + copy", Copying(model, switch))):
+    for row, of in ((name, model), (f"{name} + copy", Copying(model, switch))):
         bits = np.concatenate(of.nats(held_out)).mean() / np.log(2)
         assert scores["rows"][row]["bits_per_bar"]["value"] == pytest.approx(bits, rel=1e-5)
         assert any(line.startswith(f"{row}: {bits:.2f} (") for line in said)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     last = [line for line in lines if line["split"] == "held_out"][-1]
-    alone = scores["rows"]["note LSTM"]["bits_per_bar"]["value"]
+    alone = scores["rows"][name]["bits_per_bar"]["value"]
     assert last["bits"] == pytest.approx(alone, rel=1e-4), "the loop and the evaluation see the same bars"
