@@ -4,6 +4,7 @@ from mcvae_jax.evaluation.conclusions import (
     BETTER,
     DIFFERS,
     LIKE,
+    NONE,
     NOT_SHOWN,
     WORSE,
     Question,
@@ -16,7 +17,7 @@ from mcvae_jax.evaluation.findings import findings
 from mcvae_jax.evaluation.music import GIVEN
 from mcvae_jax.pages.elements import bullets, cell, details, paragraph, table
 
-KINDS = {BETTER: "good", LIKE: "good", WORSE: "bad", DIFFERS: "bad", NOT_SHOWN: "unsure"}  # classes of verdicts
+KINDS = {BETTER: "good", LIKE: "good", WORSE: "bad", DIFFERS: "bad", NOT_SHOWN: "unsure", NONE: "unsure"}  # classes
 STYLE = """
 .answer > p { margin: 0 0 6px; font-size: 1.1rem; }
 .answer table { margin-top: 12px; font-size: .9rem; }

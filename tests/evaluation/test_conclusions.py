@@ -293,3 +293,13 @@ def test_shares_beside_real_ones_show_how_many_times():
     assert 'class="lost"' in marked and "4.3 times (2.9 to 6.4)" in marked
     assert "lost" not in share_cell(share(0.1)) and "1.0 times (0.50 to 2.0)" in share_cell(share(0.1))
     assert "times" not in share_cell(share(0.1), beside=False)
+
+
+def test_what_neither_set_has_is_none_found():
+    """Nothing that happens in no song tells songs apart; what happens in one of the sets does or is not shown."""
+    report = made("A")
+    asked = "How many bars are copied, 4 or more in a row?"
+    for name, value in (("A (continued)", 0.0), ("real that goes on", 0.0)):
+        report["copies"][name]["passages"] = share(value)
+        assert (verdicts(report, "A")[asked] == "none found") == (name == "real that goes on")
+    assert "none found" in text_of(answer_section(report))
