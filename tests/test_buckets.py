@@ -150,7 +150,7 @@ def test_models_in_a_bucket_are_scored_and_read(bucket, elsewhere, monkeypatch, 
     with elsewhere():
         latents.main([f"--workdir={place}/vae", music, f"--out={bucket}/latents.npz"])
     with elsewhere():
-        found = np.load(buckets.fetched(f"{bucket}/latents.npz"))
+        found = np.load(buckets.brought(f"{bucket}/latents.npz"))
         assert found["mu"].shape == (20 + 16 + 33 + 16 * 11, open_model(f"{place}/mdrnn").codec.latent)
     with elsewhere(), pytest.raises(UserError, match="holds more than a report"):
         evaluate.main([models, music, f"--out={place}"])

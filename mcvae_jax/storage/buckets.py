@@ -52,12 +52,8 @@ _locks: list[IO[str]] = []  # of single files, and of folders that are out of us
 
 
 def fetched(place: Place) -> Path:
-    """The path of a place that is read: a folder or object of a bucket is brought here, once for each process.
-
-    A file of weights becomes the workdir that it was made of. BucketError where a bucket cannot be read; where nothing
-    is there, the path is that of nothing.
-    """
-    path = _brought(place) if is_address(place) else Path(place)
+    """The path of a place that is read, see `brought`; a file of weights becomes the workdir that it was made of."""
+    path = brought(place)
     if file := weights_file(path):
         from mcvae_jax.storage.unpacked import unpacked  # not above: it makes a workdir, which is opened through here
 
@@ -65,7 +61,13 @@ def fetched(place: Place) -> Path:
     return path
 
 
-def _brought(place: Place) -> Path:
+def brought(place: Place) -> Path:
+    """The path of a place as it is: a folder or object of a bucket is brought here, once for each process.
+
+    BucketError where a bucket cannot be read; where nothing is there, the path is that of nothing.
+    """
+    if not is_address(place):
+        return Path(place)
     address = parse_address(place)
     if found := _path_in_use(address, lambda used: True):
         return found
