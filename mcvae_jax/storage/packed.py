@@ -75,7 +75,7 @@ def write_packed(path: Path, models: Mapping[str, Model]) -> None:
     }
     head_arrays = {"about": np.frombuffer(about, np.uint8), "sha256": np.frombuffer(_digest(about, arrays), np.uint8)}
     with replacing_file(path) as file:
-        np.savez_compressed(file, allow_pickle=False, **head_arrays, **arrays)
+        np.savez_compressed(file, **head_arrays, **arrays)  # numpy 2.0 takes any other keyword for an array
 
 
 def read_packed(path: Path) -> dict[str, Model]:
