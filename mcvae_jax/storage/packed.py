@@ -15,7 +15,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,9 @@ def write_packed(path: Path, models: Mapping[str, Model]) -> None:
         for name, array in model.params.items()
     }
     head_arrays = {"about": np.frombuffer(about, np.uint8), "sha256": np.frombuffer(_digest(about, arrays), np.uint8)}
+    save: Callable[..., None] = np.savez_compressed  # numpy 2.0 takes every keyword for an array, also allow_pickle
     with replacing_file(path) as file:
-        np.savez_compressed(file, **head_arrays, **arrays)  # numpy 2.0 takes any other keyword for an array
+        save(file, **head_arrays, **arrays)
 
 
 def read_packed(path: Path) -> dict[str, Model]:
