@@ -28,11 +28,17 @@ def corpus(**different: Any) -> ml_collections.ConfigDict:
     return corpus
 
 
-def songs(**different: Any) -> ml_collections.ConfigDict:
-    """config.data of models of whole songs."""
+def lengths() -> ml_collections.ConfigDict:
+    """config.data of models that are counted in whole songs."""
     data = ml_collections.ConfigDict()
     data.min_bars = 16  # shorter songs are left out (thesis 3.2.2)
     data.max_bars = 339  # and longer ones; 0 is no limit
+    return data
+
+
+def songs(**different: Any) -> ml_collections.ConfigDict:
+    """config.data of models that learn whole songs."""
+    data = lengths()
     data.window = 0  # 0: whole songs; N: of each song N bars that follow each other, others in each epoch
     data.lowest_shift = -5  # transposition in semitones, drawn anew for each song and epoch
     data.highest_shift = 6
@@ -100,3 +106,9 @@ def smoke_songs(config: Any) -> None:
     config.data.lowest_shift = config.data.highest_shift = 0
     config.optimizer.update(learning_rate=1e-2, warmup_steps=10, decay_steps=150)
     config.train.update(steps=150, batch_size=8, log_every=25, eval_every=50, save_every=50)
+
+
+def accelerated_songs(config: Any, batch_size: int) -> None:
+    """What the presets `accelerator` of models of songs have in common: longer training with larger batches."""
+    config.optimizer.update(warmup_steps=200, decay_steps=6000)
+    config.train.update(steps=6000, batch_size=batch_size, eval_every=500, save_every=500)

@@ -26,9 +26,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
 
     config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
     config.corpus = corpus = COMMON["corpus"]()
-    config.data = data = ml_collections.ConfigDict()
-    data.min_bars = 16  # shorter songs are left out
-    data.max_bars = 339  # and longer ones; 0 is no limit
+    config.data = COMMON["lengths"]()
 
     config.model = model = ml_collections.ConfigDict()
     model.phrase = 8  # bars; each place in it has a table of its own

@@ -73,9 +73,5 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     elif preset == "accelerator":
         model.units = 512
         model.matmul_dtype = "bfloat16"
-        optimizer.warmup_steps = 200
-        optimizer.decay_steps = 6000
-        train.steps = 6000
-        train.batch_size = 64
-        train.eval_every = train.save_every = 500
+        COMMON["accelerated_songs"](config, batch_size=64)
     return config

@@ -37,8 +37,8 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.hidden = 0.2  # share of every layer's outputs that is dropped
 
-    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=4e-3, decay_steps=1500)
-    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+    config.optimizer = COMMON["optimizer"](learning_rate=4e-3, decay_steps=1500)
+    config.train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
 
     if preset == "smoke":
         corpus.source = "tunes"
@@ -50,9 +50,5 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         data.window = 64
         model.units = 512
         model.matmul_dtype = "bfloat16"
-        optimizer.warmup_steps = 200
-        optimizer.decay_steps = 6000
-        train.steps = 6000
-        train.batch_size = 64
-        train.eval_every = train.save_every = 500
+        COMMON["accelerated_songs"](config, batch_size=64)
     return config

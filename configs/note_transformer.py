@@ -40,7 +40,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     dropout.hidden = 0.2  # share that is dropped of what every layer adds
 
     config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1500)
-    config.train = train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+    config.train = COMMON["train"](steps=1500, batch_size=16, eval_every=250, save_every=250)  # 16 songs
 
     if preset == "smoke":
         corpus.source = "tunes"
@@ -52,9 +52,5 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         data.window = model.memory = 64
         model.update(units=384, layers=8, heads=6, matmul_dtype="bfloat16")
         optimizer.learning_rate = 1e-3
-        optimizer.warmup_steps = 200
-        optimizer.decay_steps = 6000
-        train.steps = 6000
-        train.batch_size = 32
-        train.eval_every = train.save_every = 500
+        COMMON["accelerated_songs"](config, batch_size=32)
     return config

@@ -5,6 +5,7 @@ field `origins`. What a workdir keeps is the songs themselves, uint8, since a mo
 tables of counts would be larger.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models.song_model import NO_LIKELIHOOD
-from mcvae_jax.models.workdirs import counted_songs
 from mcvae_jax.music.tokens import BAR, NO_EVENT
 from mcvae_jax.tasks.corpus import corpus_facts, training_corpus
 from mcvae_jax.tasks.held_out import write_held_out
@@ -48,14 +48,15 @@ def make_task(kind: Kind, config: Any, say: Say) -> Counted:
     corpus = training_corpus(kind, config, CorpusSettings(**config.corpus), say)
     songs, scored, left_out = choose_songs(corpus, _settings(config), say)
     training, held_out = ([corpus.song(i) for i in side] for side in (songs, scored))
+    counted = functools.cache(lambda: load(kind.make)(config, training))  # what the workdir keeps are these songs
 
     def nats(params: Any) -> float:
-        model = load(kind.make)(config, counted_songs(params))
+        model = counted()
         return 0.0 if model.likelihood == NO_LIKELIHOOD else float(np.concatenate(model.nats(held_out)).mean())
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
         """Alone and with the copy switch."""
-        model = load(kind.make)(config, counted_songs(params))
+        model = counted()
         if model.likelihood == NO_LIKELIHOOD:
             return {}
         models = {model.name: model} | with_switch({model.name: model}, corpus_switch(training))
