@@ -175,8 +175,8 @@ def probe(flags: argparse.Namespace, size: int) -> Probe:
     task = kind_of(config.task).make_task(config, lambda line: None)
     optimizer = make_optimizer(config.optimizer, task.constants)
     layout = parallel.make_layout(config.train.parallel)
-    state = layout.init_state(lambda: init_state(task, optimizer, config.seed))
-    update = layout.compile_update(make_update(task, optimizer, config.seed))
+    state = layout.init_state(lambda seed: init_state(task, optimizer, seed), config.seed)
+    update = layout.compile_update(make_update(task, optimizer), config.seed)
     seconds = []
     for step in range(1 + PROBE_STEPS):
         batch, started = layout.place_batch(task.batch(step)), time.perf_counter()

@@ -51,9 +51,9 @@ def compare(task, steps: int) -> dict:
         traces = []
         counted = task._replace(sums=lambda *a: (traces.append(1), task.sums(*a))[1])
         layout = parallel.make_layout(mode, devices)
-        step_fn = layout.compile_update(update.make_update(counted, optimizer, seed=3))
-        sums_fn = layout.compile_sums(update.make_held_out_sums(task, seed=3))
-        state = layout.init_state(lambda: update.init_state(task, optimizer, seed=3))
+        step_fn = layout.compile_update(update.make_update(counted, optimizer), seed=3)
+        sums_fn = layout.compile_sums(update.make_held_out_sums(task), seed=3)
+        state = layout.init_state(lambda seed: update.init_state(task, optimizer, seed), seed=3)
         start = jax.device_get(state.params)
         for step in range(steps):
             state, report = step_fn(state, layout.place_batch(task.batch(step)))

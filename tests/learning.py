@@ -14,9 +14,9 @@ def whole_batch(sums):
 def learnt(task, batch, updates: int, optimizer=None):
     """The state after so many updates, and the report of each."""
     optimizer = optimizer or optax.adam(0.02)
-    update = jax.jit(make_update(task, optimizer, 0), static_argnums=2)
+    update = jax.jit(make_update(task, optimizer), static_argnums=3)
     state, reports = init_state(task, optimizer, 0), []
     for _ in range(updates):
-        state, report = update(state, batch, whole_batch)
+        state, report = update(state, batch, 0, whole_batch)
         reports.append(report)
     return state, reports

@@ -89,7 +89,7 @@ class Journal:
 
 def make_evaluation(task: Task, layout: parallel.Layout, seed: int) -> Callable[[Params, int], dict[str, float]]:
     """The function evaluate(params, step) -> held-out metrics, with 'objective' first among them."""
-    sums_fn = layout.compile_sums(make_held_out_sums(task, seed))
+    sums_fn = layout.compile_sums(make_held_out_sums(task), seed)
 
     @metrics.compile_scalars
     def scores_fn(sums: Sums) -> dict[str, jax.Array]:

@@ -203,7 +203,7 @@ def _train_steps(run: Run, record: Record) -> Outcome:
     if step == steps:
         return Outcome(step, 0)
     _note_environment(run, record, step)
-    update_fn = layout.compile_update(make_update(task, optimizer, config.seed))
+    update_fn = layout.compile_update(make_update(task, optimizer), config.seed)
     evaluate = make_evaluation(task, layout, config.seed)
     journal = Journal(task, config, run.workdir, run.say, step)
     lowest = _lowest_objective(checkpoints)

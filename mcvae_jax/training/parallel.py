@@ -27,13 +27,12 @@ class Layout(NamedTuple):
     name: str  # for people
     devices: int
     replicated: NamedSharding  # of every array of the state
-    init_state: Callable[[Callable], Any]  # init_fn() -> the same state on every device
+    init_state: Callable[[Callable, int], Any]  # init_fn(seed), seed -> the same state on every device
     place_state: Callable[[Any], Any]  # host arrays -> the same on every device
     place_batch: Callable[[Batch], Any]  # the whole batch (B, ...) -> its share on every device
-    compile_update: Callable[
-        [Callable], Callable
-    ]  # update_fn -> (state, placed batch) -> (state, report); donates state
-    compile_sums: Callable[[Callable], Callable]  # sums_fn -> (params, placed batch) -> sums
+    # (update_fn, seed) -> (state, placed batch) -> (state, report); donates state
+    compile_update: Callable[[Callable, int], Callable]
+    compile_sums: Callable[[Callable, int], Callable]  # (sums_fn, seed) -> (params, placed batch) -> sums
 
 
 def make_layout(mode: str, devices: Sequence[jax.Device] | None = None) -> Layout:
@@ -59,7 +58,7 @@ def make_layout(mode: str, devices: Sequence[jax.Device] | None = None) -> Layou
         name=f"{mode} on {count} {devices[0].platform} device{'s' if count > 1 else ''}",
         devices=count,
         replicated=replicated,
-        init_state=lambda init_fn: jax.jit(init_fn, out_shardings=replicated)(),
+        init_state=lambda init_fn, seed: jax.jit(init_fn, out_shardings=replicated)(np.uint32(seed)),
         place_state=functools.partial(_place_whole, sharding=replicated),
         place_batch=place_batch,
         compile_update=compile_update,
@@ -85,32 +84,43 @@ def pad_batch(batch: Batch, devices: int) -> Batch:
 
 
 def _with_reduce(fn: Callable, reduce: Callable) -> Callable:
-    """fn(x, batch, reduce) -> program(x, batch), under the name of fn."""
+    """fn(x, batch, seed, reduce) -> program(x, batch, seed), under the name of fn."""
 
-    def program(x: Any, batch: Any) -> Any:
-        return fn(x, batch, reduce)
+    def program(x: Any, batch: Any, seed: Any) -> Any:
+        return fn(x, batch, seed, reduce)
 
     program.__name__ = fn.__name__
     return program
 
 
-def _jit(fn: Callable, sharding: NamedSharding, donate: tuple[int, ...]) -> Callable:
-    """fn(x, batch, reduce) as a program that sees the whole batch: nothing is left to add over devices."""
+def _with_seed(compiled: Callable, seed: int) -> Callable:
+    """compiled(x, batch, seed) -> (x, batch)."""
+    given = np.uint32(seed)  # on the host, which every layout takes as the same on all devices
+
+    def call(x: Any, batch: Any) -> Any:
+        return compiled(x, batch, given)
+
+    return call
+
+
+def _jit(fn: Callable, seed: int, sharding: NamedSharding, donate: tuple[int, ...]) -> Callable:
+    """fn(x, batch, seed, reduce) as a program that sees the whole batch: nothing is left to add over devices."""
     program = _with_reduce(fn, lambda tree: tree)
-    return processes.together(jax.jit(program, out_shardings=sharding, donate_argnums=donate))
+    return _with_seed(processes.together(jax.jit(program, out_shardings=sharding, donate_argnums=donate)), seed)
 
 
-def _pmap(fn: Callable, devices: list[jax.Device], donate: tuple[int, ...]) -> Callable:
-    """fn(x, batch, reduce) as a program for one device's share."""
+def _pmap(fn: Callable, seed: int, devices: list[jax.Device], donate: tuple[int, ...]) -> Callable:
+    """fn(x, batch, seed, reduce) as a program for one device's share."""
     program = _with_reduce(fn, functools.partial(jax.lax.psum, axis_name=AXIS))
-    return jax.pmap(
+    compiled = jax.pmap(
         program,
         axis_name=AXIS,
-        in_axes=(None, 0),
+        in_axes=(None, 0, None),
         out_axes=None,
         devices=devices,
         donate_argnums=donate,
     )
+    return _with_seed(compiled, seed)
 
 
 def _place_whole(tree: Any, sharding: NamedSharding) -> Any:

@@ -13,7 +13,7 @@ from mcvae_jax.storage.checkpoints import Checkpoints, DamagedCheckpoint, OtherM
 from mcvae_jax.storage.workdir import Workdir, differences
 from mcvae_jax.training.parallel import Layout
 from mcvae_jax.training.task import Params, Task
-from mcvae_jax.training.update import State, init_state
+from mcvae_jax.training.update import Seed, State, init_state
 
 
 class Source(NamedTuple):
@@ -49,17 +49,17 @@ def first_state(
 ) -> State:
     """The state of the newest checkpoint, or the start of a run; UserError where --init_from does not fit."""
 
-    def fresh() -> State:
-        return init_state(task, optimizer, config.seed)
+    def fresh(seed: Seed) -> State:
+        return init_state(task, optimizer, seed)
 
-    shapes = jax.eval_shape(fresh)
+    shapes = jax.eval_shape(fresh, np.uint32(0))
     wanted = target({"params": shapes.params, "opt_state": shapes.opt_state}, layout.replicated)
     step = checkpoints.newest()
     if step:
         items = checkpoints.restore(step, wanted).items
         say(f"Going on from step {step} of {workdir.folder}.")
         return State(layout.place_state(np.int32(step)), items["params"], items["opt_state"])
-    state = layout.init_state(fresh)
+    state = layout.init_state(fresh, config.seed)
     count = sum(x.size for x in jax.tree.leaves(state.params))
     say(f"{count:,} parameters, {layout.name}; the first update compiles.")
     params = state.params

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from mcvae_jax.training.task import Params, Placed, Sums, Task
 
 Reduce = Callable[[Any], Any]  # adds a tree over all devices; the identity where the program sees the whole batch
+Seed = jax.Array | np.uint32 | int  # config.seed: an argument, so that runs that differ in it alone share a program
 
 # fold_in(key(seed), step) with steps that no run reaches, for randomness that belongs to no step
 INIT_STEP = 2**32 - 1
@@ -42,23 +44,23 @@ class Report(NamedTuple):
     finite: jax.Array  # bool (): the loss, the gradient and the updated parameters
 
 
-def step_key(seed: int, step: jax.Array | int) -> jax.Array:
+def step_key(seed: Seed, step: jax.Array | int) -> jax.Array:
     """The key of one step; `nn.keys.example_keys` folds the examples into it."""
     return jax.random.fold_in(jax.random.key(seed), step)
 
 
-def init_state(task: Task, optimizer: optax.GradientTransformation, seed: int) -> State:
+def init_state(task: Task, optimizer: optax.GradientTransformation, seed: Seed) -> State:
     """The state before the first update."""
     params = task.init(step_key(seed, INIT_STEP))
     return State(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
 def make_update(
-    task: Task, optimizer: optax.GradientTransformation, seed: int
-) -> Callable[[State, Placed, Reduce], tuple[State, Report]]:
-    """The function update(state, batch, reduce) -> (State, Report)."""
+    task: Task, optimizer: optax.GradientTransformation
+) -> Callable[[State, Placed, Seed, Reduce], tuple[State, Report]]:
+    """The function update(state, batch, seed, reduce) -> (State, Report)."""
 
-    def update(state: State, batch: Placed, reduce: Reduce) -> tuple[State, Report]:
+    def update(state: State, batch: Placed, seed: Seed, reduce: Reduce) -> tuple[State, Report]:
         key = step_key(seed, state.step)
         local_sums, pullback = jax.vjp(lambda params: task.sums(params, batch, key, True), state.params)
         sums = reduce(local_sums)
@@ -73,10 +75,10 @@ def make_update(
     return update
 
 
-def make_held_out_sums(task: Task, seed: int) -> Callable[[Params, Placed, Reduce], Sums]:
-    """The function held_out_sums(params, batch, reduce) -> Sums; the noise is the same every time."""
+def make_held_out_sums(task: Task) -> Callable[[Params, Placed, Seed, Reduce], Sums]:
+    """The function held_out_sums(params, batch, seed, reduce) -> Sums; the noise is the same every time."""
 
-    def held_out_sums(params: Params, batch: Placed, reduce: Reduce) -> Sums:
+    def held_out_sums(params: Params, batch: Placed, seed: Seed, reduce: Reduce) -> Sums:
         return reduce(task.sums(params, batch, step_key(seed, HELD_OUT_STEP), False))
 
     return held_out_sums

@@ -223,8 +223,8 @@ def test_windows_of_the_thesis_train_too(vae_folder):
     task, optimizer = make_real_task(config, lambda line: None), optax.sgd(0.1)
     batch = task.batch(0)
     assert batch["mu"].shape == (2, 16, 3)
-    state, report = jax.jit(make_update(task, optimizer, 0), static_argnums=2)(
-        init_state(task, optimizer, 0), batch, whole_batch
+    state, report = jax.jit(make_update(task, optimizer), static_argnums=3)(
+        init_state(task, optimizer, 0), batch, 0, whole_batch
     )
     assert report.finite and state.step == 1
 

@@ -48,9 +48,9 @@ def load(folder, which="newest", units=5):
         return jax.device_get(checkpoints.restore(which, wanted).items)
 
 
-def one_device(fn):
-    """fn(x, batch, reduce) compiled for one device, apart from parallel.py."""
-    return jax.jit(lambda x, batch: fn(x, batch, lambda tree: tree))
+def one_device(fn, seed):
+    """fn(x, batch, seed, reduce) compiled for one device, apart from parallel.py."""
+    return jax.jit(lambda x, batch: fn(x, batch, seed, lambda tree: tree))
 
 
 def assert_same_bits(a, b):
@@ -225,7 +225,7 @@ def test_training_metrics_are_of_all_examples_since_the_last_line(tmp_path):
     task, config = toy_task.make_task(), toy_task.make_config()
     optimizer = make_optimizer(config.optimizer)
     state = jax.jit(lambda: update.init_state(task, optimizer, 1))()
-    step_fn, total = one_device(update.make_update(task, optimizer, 1)), None
+    step_fn, total = one_device(update.make_update(task, optimizer), 1), None
     for step in range(3):
         state, report = step_fn(state, task.batch(step))
         total = metrics.add_sums(total, report.sums)
@@ -421,7 +421,7 @@ def test_init_from_starts_from_the_best_parameters_of_another_run(tmp_path):
     state = jax.jit(lambda: update.init_state(task, optimizer, 1))()._replace(
         params=load(tmp_path / "a", "best")["params"]
     )
-    expected, _ = one_device(update.make_update(task, optimizer, 1))(state, task.batch(0))
+    expected, _ = one_device(update.make_update(task, optimizer), 1)(state, task.batch(0))
     for x, y in zip(*map(jax.tree.leaves, (expected.params, load(tmp_path / "b")["params"])), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5)
     outcome, said = train(tmp_path / "b", steps=2)  # the start is remembered, and no longer asked for

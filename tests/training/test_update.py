@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.training import update
+from mcvae_jax.training import parallel, update
 from mcvae_jax.training.optimizer import make_optimizer, make_schedule
 from tests import toy_task
 
@@ -31,9 +31,9 @@ def optimizer_config(**fields):
     return ConfigDict(ADAM | fields)
 
 
-def one_device(fn):
-    """fn(x, batch, reduce) compiled for one device."""
-    return jax.jit(lambda x, batch: fn(x, batch, lambda tree: tree))
+def one_device(fn, seed=0):
+    """fn(x, batch, seed, reduce) compiled for one device."""
+    return jax.jit(lambda x, batch: fn(x, batch, seed, lambda tree: tree))
 
 
 def start(task, optimizer, seed):
@@ -45,7 +45,7 @@ def test_gradient_is_that_of_the_objective_of_the_sums(objective):
     task = toy_task.make_task(objective)
     state = start(task, optax.sgd(1.0), seed=5)._replace(step=jnp.int32(7))
     batch = task.batch(7)
-    new, report = one_device(update.make_update(task, optax.sgd(1.0), seed=5))(state, batch)
+    new, report = one_device(update.make_update(task, optax.sgd(1.0)), seed=5)(state, batch)
     key = jax.random.fold_in(jax.random.key(5), 7)
     objective = jax.jit(lambda p: task.objective(task.sums(p, batch, key, True), 7)[0])
     loss, grads = jax.value_and_grad(objective)(state.params)
@@ -59,7 +59,7 @@ def test_gradient_is_that_of_the_objective_of_the_sums(objective):
 def test_randomness_belongs_to_the_example_and_not_to_its_place():
     task = toy_task.make_task()
     state = start(task, optax.sgd(1.0), seed=0)
-    step_fn = one_device(update.make_update(task, optax.sgd(1.0), seed=0))
+    step_fn = one_device(update.make_update(task, optax.sgd(1.0)))
     batch, order = task.batch(0), np.random.default_rng(0).permutation(16)
     shuffled = {k: v[order] for k, v in batch.items()}
     renumbered = shuffled | {"index": batch["index"]}
@@ -71,7 +71,7 @@ def test_randomness_belongs_to_the_example_and_not_to_its_place():
 def test_held_out_noise_is_the_same_at_every_evaluation_and_without_dropout():
     task = toy_task.make_task()
     params = task.init(jax.random.key(0))
-    held_out_sums = one_device(update.make_held_out_sums(task, seed=0))
+    held_out_sums = one_device(update.make_held_out_sums(task))
     batch = next(iter(task.held_out_batches()))
     first, second = (held_out_sums(params, batch) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
@@ -85,7 +85,7 @@ def test_held_out_noise_is_the_same_at_every_evaluation_and_without_dropout():
 def test_an_exploding_batch_is_reported_as_not_finite():
     task = toy_task.make_task(explode_at=1)
     optimizer = make_optimizer(optimizer_config(clip_norm=1.0))
-    step_fn = one_device(update.make_update(task, optimizer, seed=0))
+    step_fn = one_device(update.make_update(task, optimizer))
     state, report = step_fn(start(task, optimizer, seed=0), task.batch(0))
     assert bool(report.finite)
     assert not bool(step_fn(state, task.batch(1))[1].finite)
@@ -158,3 +158,20 @@ def test_without_warm_up_the_first_rate_is_the_full_one():
 def test_impossible_optimisers_are_refused(fields):
     with pytest.raises(UserError, match="config.optimizer"):
         make_optimizer(optimizer_config(**fields))
+
+
+def test_runs_that_differ_in_their_seed_alone_share_a_program():
+    task, optimizer = toy_task.make_task(), optax.sgd(1.0)
+    traced = []
+    counted = task._replace(sums=lambda *given: (traced.append(1), task.sums(*given))[1])
+    layout = parallel.make_layout("jit", jax.devices()[:1])
+    program = jax.jit(lambda *given: update.make_update(counted, optimizer)(*given, lambda tree: tree))
+    for seed in (1, 2, 2**31 - 1):
+        state, _ = program(start(task, optimizer, seed), task.batch(0), np.uint32(seed))
+        expected = layout.compile_update(update.make_update(task, optimizer), seed)(
+            start(task, optimizer, seed), task.batch(0)
+        )[0]
+        fixed = one_device(update.make_update(task, optimizer), seed)(start(task, optimizer, seed), task.batch(0))[0]
+        for found in (expected, fixed):
+            jax.tree.map(np.testing.assert_array_equal, state.params, found.params)
+    assert len(traced) == 1
