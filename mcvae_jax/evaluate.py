@@ -25,7 +25,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.classifiers import FOLDS
 from mcvae_jax.evaluation.conclusions import conclusions
 from mcvae_jax.evaluation.copies import PASSAGE
-from mcvae_jax.evaluation.evaluation import FIXED_NGRAM, Plan, evaluate, named
+from mcvae_jax.evaluation.evaluation import evaluate, named
+from mcvae_jax.evaluation.judged import FIXED_NGRAM, Plan
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import MOST_SEED

@@ -16,8 +16,8 @@ from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import beside, classifiers, compare, controls, scores
 from mcvae_jax.evaluation.conclusions import best_form, conclusions
-from mcvae_jax.evaluation.evaluation import BITS, GOING_ON, HELD_OUT_SET
 from mcvae_jax.evaluation.findings import findings
+from mcvae_jax.evaluation.judged import BITS, GOING_ON, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
 from mcvae_jax.evaluation.music import GIVEN, loops
 from mcvae_jax.evaluation.sets import interval

@@ -39,7 +39,8 @@ class Run(NamedTuple):
     arm: str
     seed: int
     folder: Path
-    arguments: list[str]  # of `python -m experiments.trainings.jobs`
+    arguments: list[str]  # of the command below, which writes them into scores.json when all is done
+    module: str = "experiments.trainings.jobs"  # whose command does it
 
 
 def read_scores(run: Run) -> dict[str, Any]:
@@ -48,14 +49,18 @@ def read_scores(run: Run) -> dict[str, Any]:
     return scores if scores.get("arguments") == run.arguments else {}
 
 
-def train_all(runs: Sequence[Run], jobs: int, say: Say) -> dict[str, str]:
-    """Trains and scores what is left, and returns why each of those that failed did, by name."""
+def train_all(runs: Sequence[Run], jobs: int, say: Say, apart: bool = False) -> dict[str, str]:
+    """Trains and scores what is left, and returns why each of those that failed did, by name.
+
+    With `apart` each run has a process of its own on one core, where there is one job, too.
+    """
     todo = [run for run in runs if not read_scores(run)]
     if len(todo) < len(runs):
         say(f"{len(runs) - len(todo)} of {len(runs)} runs are done already")
     failed: dict[str, str] = {}
     started, ended = time.monotonic(), 0
-    with contextlib.closing(_one_by_one(todo, say) if jobs == 1 else _side_by_side(todo, jobs, say)) as ends:
+    in_turn = jobs == 1 and not apart
+    with contextlib.closing(_one_by_one(todo, say) if in_turn else _side_by_side(todo, jobs, say)) as ends:
         for run, reason in ends:
             ended += 1
             if reason:
@@ -119,7 +124,7 @@ def _start(run: Run, core: int | None) -> subprocess.Popen:
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     with _log(run).open("w") as log, _pinned(core):
         return subprocess.Popen(
-            [sys.executable, "-m", "experiments.trainings.jobs", *run.arguments],
+            [sys.executable, "-m", run.module, *run.arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ from mcvae_jax import stages
 from mcvae_jax.batches.songs import scored_songs
 from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.evaluation import song_measures as training_measures
+from mcvae_jax.evaluation.judged import song_measures as training_measures
 from mcvae_jax.evaluation.measures import Measure, measure_songs, repeats_by_lag
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import AS_TRAINED, DEFAULTS

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.batches.songs import scored_songs
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
+from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import compare
-from mcvae_jax.evaluation.classifiers import FOLDS
-from mcvae_jax.evaluation.controls import control_sets, copied, halves
-from mcvae_jax.evaluation.measures import MEASURES, Measure
-from mcvae_jax.evaluation.music import GIVEN, musical_figures
+from mcvae_jax.evaluation.judged import Plan, Songs, judge, real_songs
+from mcvae_jax.evaluation.music import GIVEN
 from mcvae_jax.evaluation.scores import CONTROL, IN_KEYS, MODEL, NGRAM, PART, SWITCHED, fit_ngrams, score_models
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.models.settings import AS_TRAINED
@@ -24,25 +21,10 @@ from mcvae_jax.models.song_model import MEMORY, NO_LIKELIHOOD, SongModel, has_la
 from mcvae_jax.nn.keys import song_keys
 
 Say = Callable[[str], None]
-Songs = list[np.ndarray]  # uint8 (n, T) each
 Models = Mapping[str, SongModel]  # by name
 
-FIXED_NGRAM = "Kneser-Ney 5-gram"  # under which the bits of sets are compared
-BITS = "bits per bar"
-HELD_OUT_SET = "held-out songs"
-GOING_ON = "held-out songs (as they go on)"  # after their first bars
 MOST_CONTINUED = 64  # bars
 ROUNDS = 4  # in which songs that are long enough are drawn
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How much is drawn and composed."""
-
-    songs: int = 100  # of each composed set
-    bars: int = 16  # of each song of the sets
-    draws: int = 4  # of whole songs, for the bounds
-    seed: int = 0  # of everything that is drawn
 
 
 def named(models: Sequence[SongModel], beside: Sequence[SongModel] = ()) -> dict[str, SongModel]:
@@ -76,21 +58,11 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
             f"{', '.join(models)}: without a likelihood there is no report, which compares bits; name a model that has"
             " one beside it in --models, such as one of the config markov"
         )
-    training_ids, held_out_ids = (scored_songs(corpus, side) for side in (TRAIN, HELD_OUT))
-    training, held_out = ([corpus.song(i) for i in ids] for ids in (training_ids, held_out_ids))
-    excerpts = [song[: plan.bars] for song in held_out if len(song) >= plan.bars]
-    long_enough = [i for i in training_ids if corpus.lengths[i] >= plan.bars]
-    if len(excerpts) < 2 * FOLDS or not long_enough:
-        raise UserError(
-            f"the corpus {corpus.folder} has {len(excerpts)} held-out and {len(long_enough)} training songs of"
-            f" {plan.bars} bars or more, and {2 * FOLDS} and 1 are needed; give fewer --bars, or train on more songs"
-        )
+    real = real_songs(corpus, plan)
     untrained, _ = _merged({name: model.untrained(plan.seed) for name, model in models.items()})
-    baselines, owners = _merged({name: model.baselines(training) for name, model in models.items()})
+    baselines, owners = _merged({name: model.baselines(real.training) for name, model in models.items()})
     kin = _kin(models)
-    names = [record["name"] for record in corpus.records()]
-    all_ids = corpus.songs(TRAIN)
-    all_training = [corpus.song(i) for i in all_ids]
+    all_training = [corpus.song(i) for i in corpus.songs(TRAIN)]
     say("n-grams and the copy switch")
     switch, ngrams = corpus_switch(all_training, plan.seed), fit_ngrams(all_training)
     rows: dict[str, Models] = {
@@ -100,51 +72,12 @@ def evaluate(models: Models, corpus: Corpus, plan: Plan, encoder: SongModel | No
         SWITCHED: with_switch({**models, **kin}, switch),
         CONTROL: untrained | baselines,
     }
-    scores = score_models(rows, held_out, plan.draws, plan.seed, say) | {"baselines": owners}
-    rng = np.random.default_rng(plan.seed)
-    reference, other = halves(excerpts, rng)
-    size = min(plan.songs, len(other))
-    copies_of = copied(len(long_enough), size, rng)
-    controls = control_sets(other[:size], [corpus.song(i)[: plan.bars] for i in long_enough], copies_of, rng)
+    scores = score_models(rows, real.held_out, plan.draws, plan.seed, say) | {"baselines": owners}
     composed = composed_sets(models, plan, say)
-    controls |= {name: compose(model, plan, as_trained=True) for name, model in untrained.items()}
-    unseen = {long_enough[i] for i in copies_of}
-    sets = compare.compare_sets(
-        reference,
-        {name: songs[:size] for name, songs in (composed | controls).items()},
-        song_measures([corpus.song(i) for i in training_ids if i not in unseen] or training),
-        _encoder(encoder, plan.bars),
-        plan.seed,
-        say,
-    )
-    whole = [song for song in held_out if len(song) > GIVEN][: plan.songs]
-    gone_on = continued_sets(models, whole, plan, say)
-    continued = {GOING_ON: whole} | gone_on
-    say("what is copied from the training songs")
-    real = dict.fromkeys([*composed, *controls], (HELD_OUT_SET, False)) | dict.fromkeys(gone_on, (GOING_ON, True))
-    copies = compare.compare_copies(
-        {HELD_OUT_SET: excerpts} | composed | {name: _after(songs) for name, songs in continued.items()} | controls,
-        real,
-        all_training,
-        [names[i] for i in all_ids],
-        plan.seed,
-    )
-    return {
-        "kinds": {
-            "models": list(composed),
-            "controls": list(controls),
-            "continued": list(gone_on),
-            "held_out": HELD_OUT_SET,
-        },
-        "models": scores,
-        "sets": sets,
-        "flags": compare.lost_to(sets["sets"], list(composed), list(controls)),
-        "copies": copies,
-        "music": [
-            musical_figures(GOING_ON, continued, GIVEN, plan.seed),
-            musical_figures(HELD_OUT_SET, {HELD_OUT_SET: excerpts} | composed, 0, plan.seed, ended=False),
-        ],
-    }
+    blind = {name: compose(model, plan, as_trained=True) for name, model in untrained.items()}
+    gone_on = continued_sets(models, real.whole, plan, say)
+    judged = judge(composed, blind, gone_on, real, corpus, plan, _encoder(encoder, plan.bars), say)
+    return {"kinds": judged.pop("kinds"), "models": scores} | judged
 
 
 def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
@@ -193,17 +126,6 @@ def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: 
             rest = model.go_on(given, keys, None, settings, MOST_CONTINUED)
             made[f"{name} (continued)"] = [np.concatenate(parts) for parts in zip(given, rest, strict=True)]
     return made
-
-
-def _after(songs: Songs) -> Songs:
-    """What follows the given bars."""
-    return [song[GIVEN:] for song in songs]
-
-
-def song_measures(training: Sequence[np.ndarray]) -> dict[str, Measure]:
-    """The measures of a song, its bits per bar under a fixed n-gram first."""
-    ngrams = fit_ngrams(training, [FIXED_NGRAM])[FIXED_NGRAM].ngrams
-    return {BITS: lambda song: ngrams.bits(song) / len(song), **MEASURES}
 
 
 def _kin(models: Models) -> dict[str, SongModel]:

@@ -81,7 +81,7 @@ def score_models(
                 rows[name]["tighter"] = ratio(tighter, bars, seed)
     subject = next(iter(rows))
     for name, row in rows.items():
-        row |= _row(found[name], found[subject], is_repeat, held_out[0].shape[1], seed)
+        row |= score_row(found[name], found[subject], is_repeat, held_out[0].shape[1], seed)
     return {
         "songs": len(bars),
         "bars": int(bars.sum()),
@@ -107,7 +107,7 @@ def _kl(model: LatentModel, songs: Songs, bars: np.ndarray, seed: int) -> dict[s
     return ratio(np.array(of_songs), bars, seed)
 
 
-def _row(bits: Songs, subject: Songs, is_repeat: Sequence[np.ndarray], steps: int, seed: int) -> dict[str, Any]:
+def score_row(bits: Songs, subject: Songs, is_repeat: Sequence[np.ndarray], steps: int, seed: int) -> dict[str, Any]:
     """The figures of one model, from the bits (n,) of the bars of each song under it and under the subject."""
     bars = np.array([len(each) for each in bits], np.float64)
     of_songs, of_subject = (np.array([each.sum() for each in model]) for model in (bits, subject))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mcvae_jax.evaluation.evaluation import Plan, _kin, _merged, compose, composed_sets, named
+from mcvae_jax.evaluation.evaluation import _kin, _merged, compose, composed_sets, named
+from mcvae_jax.evaluation.judged import Plan
 from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import MEMORY
 from mcvae_jax.trained import Origin

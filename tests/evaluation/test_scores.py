@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.evaluation.evaluation import Plan, evaluate
+from mcvae_jax.evaluation.evaluation import evaluate
+from mcvae_jax.evaluation.judged import Plan
 from mcvae_jax.evaluation.scores import MODEL, NGRAM, score_models
 from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.ngram_composer import NGramComposer
