@@ -1,0 +1,1 @@
+"""Models of songs side by side on one corpus: see experiments/compare.py."""
