@@ -14,7 +14,7 @@ Found = Mapping[str, Any]
 
 
 def follows(found: Found) -> list[str]:
-    """The model with the fewest bits beside the baseline and the next, and that whose songs are nearest to real ones."""
+    """The model with the fewest bits beside the baseline and the next; that whose songs are nearest to real ones."""
     return [*_cheapest(found), *_nearest(found)]
 
 
@@ -58,10 +58,11 @@ def _cheapest(found: Found) -> list[str]:
     ]
     if others:
         lines.append(f"Next is {others[0]} with {span(bits[others[0]]['bits_per_bar'], '.2f')}.")
-        if low := [seed for seed in bits[others[0]]["of_seeds"] if seed < max(bits[best]["of_seeds"])]:
+        seeds = bits[others[0]]["of_seeds"]
+        if low := [seed for seed in seeds if seed < max(bits[best]["of_seeds"])]:
             lines.append(
-                f"{len(low)} of its {len(bits[others[0]]['of_seeds'])} trainings lie below the highest of {best}, so that"
-                " the order of these two is not settled."
+                f"{len(low)} of its {len(seeds)} trainings lie below the highest of {best}, so that the order of these"
+                " two is not settled."
             )
     return lines
 

@@ -80,9 +80,9 @@ def _bits_table(found: Found) -> str:
         figures = [figure_cell(row[key], ".2f", kind, sign) for key in BITS]
         rows.append([cell(name, "name"), *figures, figure_cell(row["beyond"], "+.2f"), cell(seeds)])
     words = (
-        f"“{AT_MOST.strip()}” marks a bound: the model costs so much or less. Below each figure stands its 95 % interval over"
-        f" songs. Differences are to {BASELINE}, on the same songs. A bar is repeated where it is the same as an earlier"
-        " bar of its song."
+        f"“{AT_MOST.strip()}” marks a bound: the model costs so much or less. Below each figure stands its 95 % interval"
+        f" over songs. Differences are to {BASELINE}, on the same songs. A bar is repeated where it is the same as an"
+        " earlier bar of its song."
     )
     return paragraph(words, "soft") + table(
         ["", *BITS.values(), "a bar, beyond the baseline", "each seed, a bar"], rows
@@ -96,11 +96,10 @@ def _sets_table(found: Found) -> str:
     rows = []
     for name in [*sets["kinds"]["models"], *sets["kinds"]["controls"]]:
         each = sets["sets"]["sets"][name]
-        framewise = [
-            figure_cell(moment, ".2f") for f in (PITCH, DURATION) for moment in sets["framewise"][name][f].values()
-        ]
+        moments = [moment for f in (PITCH, DURATION) for moment in sets["framewise"][name][f].values()]
         figures = [figure_cell(each["distances"][distance], ".3g") for distance in distances]
-        rows.append([cell(f"{name} ({each['songs']})", "name"), *figures, *framewise])
+        figures += [figure_cell(moment, ".2f") for moment in moments]
+        rows.append([cell(f"{name} ({each['songs']})", "name"), *figures])
     heads = [f"{moment} of {figure}" for figure in (PITCH, DURATION) for moment in ("consistency", "variance")]
     words = (
         "Shares of songs that two classifiers tell rightly, 0.5 is chance; Wasserstein-1 distances of measures to"

@@ -1,4 +1,4 @@
-"""One picture that says it all: a line for each model, on it what a bar costs and how often its songs are told apart."""
+"""One picture that says it all: for each model what a bar costs, and how often its songs are told from real ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,15 +57,14 @@ def draw(found: Mapping[str, Any]) -> str:
     left = LABELS + PANEL + GAP
     parts += _panel(left, bottom, "told from real songs; 0.5 is chance", told, real, "other real songs")
     width = left + PANEL + 24
-    legend = (
-        f'<circle class="alone" cx="{LABELS + 6}" cy="{height - 12}" r="5"/><text x="{LABELS + 18}" y="{height - 8}">alone</text>'
-        f'<circle class="copy" cx="{LABELS + 86}" cy="{height - 12}" r="5"/><text x="{LABELS + 98}" y="{height - 8}">with the copy'
-        " switch; lines are 95 % intervals over songs</text>"
-    )
-    return (
-        f'<div class="wide picture"><svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"'
-        f' aria-label="Bits a bar, and share of songs told from real ones, by model">{"".join(parts)}{legend}</svg></div>'
-    )
+    legend = ""
+    for x, kind, words in ((LABELS, "alone", "alone"), (LABELS + 80, "copy", "with the copy switch; 95 % intervals")):
+        legend += f'<circle class="{kind}" cx="{x + 6}" cy="{height - 12}" r="5"/>'
+        legend += f'<text x="{x + 18}" y="{height - 8}">{words}</text>'
+    label = "Bits a bar, and share of songs told from real ones, by model"
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    svg = f'<svg {size} role="img" aria-label="{label}">{"".join(parts)}{legend}</svg>'
+    return f'<div class="wide picture">{svg}</div>'
 
 
 def order(found: Mapping[str, Any]) -> list[str]:

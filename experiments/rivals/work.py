@@ -74,7 +74,8 @@ def train(folder: Path, arguments: Sequence[str], say: Say) -> tuple[int, dict[s
     """
     options = parse_config([*arguments, f"--workdir={folder}"])
     with options.config.unlocked():
-        options.config.pop("songs", None)  # which are composed below, as those of all models
+        if "songs" in options.config:  # they are composed below, as those of all models
+            del options.config.songs
     before = read_or_none(folder / SECONDS, dict[str, float], say, "they are counted anew") or {}
     wall, processor = time.perf_counter(), time.process_time()
     status = training.run(options, [*arguments, f"--workdir={folder}"], say)
@@ -148,7 +149,7 @@ def _gone_on(
 
 def _within(model: SongModel, switch: Switch) -> dict[str, SongModel]:
     """The model within the copy switch, where it can be."""
-    return {COPYING: each for each in with_switch({model.name: model}, switch).values()}
+    return dict(zip((COPYING,), with_switch({model.name: model}, switch).values(), strict=False))
 
 
 def parameters(folder: Path) -> int:
