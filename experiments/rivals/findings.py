@@ -24,15 +24,14 @@ def follows_not(found: Found) -> list[str]:
     seeds = sorted({each["seeds"] for name, each in costs.items() if each["steps"]})
     lines = [
         "Intervals are over the held-out songs of this corpus; they say nothing about other music.",
-        f"Each model that learns has {' to '.join(map(str, seeds))} trainings here, and their spread is not in the"
-        " intervals.",
-        "Sizes and rates are those of each model's own presets, and none was tuned for this table.",
+        f"What another training would give is not in them; each model has {' or '.join(map(str, seeds))} here.",
+        "Rates and dropout are those of each model's own preset, and none was tuned for this table.",
         "Every model kept the state with the lowest objective on the held-out songs.",
     ]
     if bounds := [name for name in order(found) if name in bits and bits[name]["likelihood"] == BOUND]:
         lines.append(f"The figures of {', '.join(bounds)} are bounds: how much less their bars cost is not known.")
     if silent := [name for name in order(found) if name not in bits]:
-        lines.append(f"{', '.join(silent)} have no likelihood, so that nothing is said about their bits.")
+        lines.append(f"Without a likelihood nothing is known of the bits of {', '.join(silent)}.")
     return lines
 
 

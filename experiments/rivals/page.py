@@ -80,7 +80,7 @@ def _bits_table(found: Found) -> str:
         figures = [figure_cell(row[key], ".2f", kind, sign) for key in BITS]
         rows.append([cell(name, "name"), *figures, figure_cell(row["beyond"], "+.2f"), cell(seeds)])
     words = (
-        f"“{AT_MOST.strip()}” marks a bound: the model costs so much or less. Below each figure stands its 95 % interval"
+        f"“{AT_MOST.strip()}” marks a bound: the model costs so much or less. Below each figure stands its interval"
         f" over songs. Differences are to {BASELINE}, on the same songs. A bar is repeated where it is the same as an"
         " earlier bar of its song."
     )

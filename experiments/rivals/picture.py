@@ -10,17 +10,22 @@ from mcvae_jax.evaluation.controls import HALF
 from mcvae_jax.evaluation.scores import BASELINE, WITH_COPIES
 from mcvae_jax.text import for_html
 
-LABELS, PANEL, GAP, ROW, TOP = 170, 250, 40, 30, 44  # pixels
+LABELS, PANEL, ROW, TOP, WIDTH = 132, 205, 30, 44, 352  # pixels
 STYLE = """
-.picture { --alone: #2f6fbf; --copy: #b0491c; --mark: #2d8659; }
-@media (prefers-color-scheme: dark) { .picture { --alone: #6aaef5; --copy: #f0925f; --mark: #5fc493; } }
-.picture svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
+:root { --alone: #2f6fbf; --copy: #b0491c; --mark: #2d8659; }
+@media (prefers-color-scheme: dark) { :root { --alone: #6aaef5; --copy: #f0925f; --mark: #5fc493; } }
+.picture { display: flex; flex-wrap: wrap; gap: 10px; }
+.picture svg { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .picture text { font: 13px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); }
 .picture .tick { fill: var(--soft); font-size: 12px; }
 .picture .grid { stroke: var(--line); }
 .picture .alone { stroke: var(--alone); fill: var(--alone); }
 .picture .copy { stroke: var(--copy); fill: var(--card); stroke-width: 2; }
 .picture .mark { stroke: var(--mark); stroke-width: 2; stroke-dasharray: 5 3; }
+i.alone, i.copy { display: inline-block; width: 10px; height: 10px; border-radius: 50%; }
+i.alone, i.copy { border: 2px solid var(--alone); }
+i.alone { background: var(--alone); }
+i.copy { border-color: var(--copy); margin-left: 14px; }
 .picture text.mark { stroke: none; fill: var(--mark); font-size: 12px; }
 """
 
@@ -28,43 +33,20 @@ Points = Sequence[tuple[int, str, Mapping[str, Any]]]  # row, 'alone' or 'copy',
 
 
 def draw(found: Mapping[str, Any]) -> str:
-    """An SVG of one table: models from the fewest bits down, those without a likelihood last."""
+    """Two SVGs of one table: models from the fewest bits down, those without a likelihood last."""
     bits, sets = found["bits"], found["sets"]["sets"]["sets"]
     names = order(found)
     forms = {"alone": "", "copy": WITH_COPIES}
-    cost = [
-        (n, kind, bits[name + ending]["bits_per_bar"])
-        for n, name in enumerate(names)
-        for kind, ending in forms.items()
-        if name + ending in bits and name + ending != BASELINE
+    rows = [(n, kind, name + ending) for n, name in enumerate(names) for kind, ending in forms.items()]
+    cost = [(n, kind, bits[name]["bits_per_bar"]) for n, kind, name in rows if name in bits]
+    told = [(n, kind, sets[name]["distances"][STRONG]) for n, kind, name in rows if name in sets]
+    baseline, real = bits[BASELINE]["bits_per_bar"]["value"], sets[HALF]["distances"][STRONG]["value"]
+    panels = [
+        _panel("bits a bar; fewer is better", names, cost, baseline, "n-gram + copy"),
+        _panel("songs told from real ones; 0.5 is chance", names, told, real, "other real songs"),
     ]
-    told = [
-        (n, kind, sets[name + ending]["distances"][STRONG])
-        for n, name in enumerate(names)
-        for kind, ending in forms.items()
-        if name + ending in sets
-    ]
-    height = TOP + ROW * len(names) + 56
-    parts = [
-        f'<text x="{LABELS - 12}" y="{TOP + ROW * n + 20}" text-anchor="end">{for_html(name)}</text>'
-        for n, name in enumerate(names)
-    ]
-    bottom = TOP + ROW * len(names)
-    parts += _panel(
-        LABELS, bottom, "bits a bar; fewer is better", cost, bits[BASELINE]["bits_per_bar"]["value"], "n-gram + copy"
-    )
-    real = sets[HALF]["distances"][STRONG]["value"]
-    left = LABELS + PANEL + GAP
-    parts += _panel(left, bottom, "told from real songs; 0.5 is chance", told, real, "other real songs")
-    width = left + PANEL + 24
-    legend = ""
-    for x, kind, words in ((LABELS, "alone", "alone"), (LABELS + 80, "copy", "with the copy switch; 95 % intervals")):
-        legend += f'<circle class="{kind}" cx="{x + 6}" cy="{height - 12}" r="5"/>'
-        legend += f'<text x="{x + 18}" y="{height - 8}">{words}</text>'
-    label = "Bits a bar, and share of songs told from real ones, by model"
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    svg = f'<svg {size} role="img" aria-label="{label}">{"".join(parts)}{legend}</svg>'
-    return f'<div class="wide picture">{svg}</div>'
+    legend = '<p class="soft"><i class="alone"></i> alone <i class="copy"></i> with the copy switch; 95 % intervals</p>'
+    return f'<div class="picture">{"".join(panels)}</div>{legend}'
 
 
 def order(found: Mapping[str, Any]) -> list[str]:
@@ -80,27 +62,30 @@ def order(found: Mapping[str, Any]) -> list[str]:
     return sorted([*composing, *others], key=fewest)
 
 
-def _panel(left: int, bottom: int, title: str, points: Points, mark: float, called: str) -> list[str]:
+def _panel(title: str, names: Sequence[str], points: Points, mark: float, called: str) -> str:
+    """An SVG as wide as a phone."""
     ends = [end for _, _, figure in points for end in figure["interval"]] + [mark]
     low, high = min(ends), max(ends)
-    low, high = low - 0.04 * (high - low or 1), high + 0.04 * (high - low or 1)
+    low, high = low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
+    bottom = TOP + ROW * len(names)
 
     def x(value: float) -> float:
-        return left + PANEL * (value - low) / (high - low)
+        return LABELS + PANEL * (value - low) / (high - low)
 
-    parts = [f'<text x="{left + PANEL / 2}" y="16" text-anchor="middle">{for_html(title)}</text>']
+    parts = [f'<text x="{LABELS - 12}" y="16">{for_html(title)}</text>']
+    for n, name in enumerate(names):
+        parts.append(f'<text x="{LABELS - 12}" y="{TOP + ROW * n + 20}" text-anchor="end">{for_html(name)}</text>')
     for tick in MaxNLocator(5).tick_values(low, high):
         if low <= tick <= high:
             parts.append(f'<path class="grid" d="M{x(tick):.1f} {TOP}V{bottom}"/>')
             parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
-    anchor = "start" if x(mark) < left + PANEL / 2 else "end"
+    place = f'x="{x(mark):.1f}" y="{TOP - 10}" text-anchor="{"start" if mark < (low + high) / 2 else "end"}"'
     parts.append(f'<path class="mark" d="M{x(mark):.1f} {TOP - 6}V{bottom}"/>')
-    parts.append(
-        f'<text class="mark" x="{x(mark):.1f}" y="{TOP - 10}" text-anchor="{anchor}">{for_html(called)}</text>'
-    )
+    parts.append(f'<text class="mark" {place}>{for_html(called)}</text>')
     for n, kind, figure in points:
         y = TOP + ROW * n + (11 if kind == "alone" else 20)
         start, end = (x(each) for each in figure["interval"])
         parts.append(f'<path class="{kind}" d="M{start:.1f} {y}H{end:.1f}" fill="none"/>')
         parts.append(f'<circle class="{kind}" cx="{x(figure["value"]):.1f}" cy="{y}" r="5"/>')
-    return parts
+    size = f'width="{WIDTH}" height="{bottom + 30}"'
+    return f'<svg {size} role="img" aria-label="{for_html(title)}, by model">{"".join(parts)}</svg>'

@@ -26,7 +26,7 @@ from mcvae_jax.storage.jsonfile import DamagedFile, Object, digest_of, read_json
 from mcvae_jax.text import for_figure, printable
 
 FORMAT, VERSION = "mcvae_jax songs", 1
-HEARD = 60  # songs with a preview, at most
+HEARD = 100  # songs with a preview, at most
 HEARD_SECONDS = 3600  # of previews, at most: 79 MB
 SEEN = 12  # songs in the picture
 SEEN_BARS = 64  # of a song in the picture
@@ -67,7 +67,7 @@ def write_results(
     about: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Writes NAME.mid for each song, NAME.wav for the first 60, songs.png, songs.json and index.html into `folder`.
+    """Writes NAME.mid for each song, NAME.wav for the first HEARD, songs.png, songs.json and index.html into `folder`.
 
     Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
     the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote. A
