@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
 def open_corpus(flags: argparse.Namespace) -> Corpus:
     """That which stands, or one that is made."""
     if flags.corpus:
-        return Corpus.open(flags.corpus)
+        return ensure_corpus(Corpus.open(flags.corpus).settings, flags.corpus, progress=say)
     settings = CorpusSettings(**(load_config("joint").corpus.to_dict() | {"source": flags.source}))
     return ensure_corpus(settings, flags.out / "corpora" / default_folder(settings).name, progress=say)
 

@@ -68,10 +68,10 @@ def flip_in_the_largest(folder, place=0.5):
     path.write_bytes(data)
 
 
-def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES, steps=16, metres=()) -> Corpus:
+def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES, steps=16, metres=(), source="tests") -> Corpus:
     """Songs of random notes between pitches 50 and 70, with some bars that repeat, `shift` semitones higher.
 
-    metres: those that the first songs state.
+    metres: those that the first songs state. source: one that is not there leaves the corpus as it is.
     """
     rng = np.random.default_rng(0)
     songs = []
@@ -83,7 +83,7 @@ def save_corpus(folder, shift=0, lengths=LENGTHS, sides=SIDES, steps=16, metres=
     for record, metre in zip(records, metres, strict=False):
         record["metre"] = metre
     return write_corpus(
-        folder, CorpusSettings(source="tests", steps_per_bar=steps), "", songs, np.array(sides), records, []
+        folder, CorpusSettings(source=source, steps_per_bar=steps), "", songs, np.array(sides), records, []
     )
 
 

@@ -30,8 +30,8 @@ RIVALS: Mapping[str, Rival] = {
         Rival("markov", "markov", counts=True),
         Rival("note_lstm", "note_lstm", equal=("model.units=376",)),
         Rival("note_transformer", "note_transformer", equal=("model.units=180", "model.layers=5")),
-        Rival(PART, "vae", equal=("model.units=136", "model.latent=32")),
+        Rival(PART, "vae", equal=("model.units=128", "model.latent=32")),
         Rival("mcvae", "mdrnn", equal=("model.units=256",), needs=PART),
-        Rival("joint", "joint", equal=("model.units=216", "model.decoder_units=216")),
+        Rival("joint", "joint", equal=("model.units=208", "model.decoder_units=208")),
     )
 }
