@@ -51,6 +51,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     loss.beta = 1.0  # weight of the rate
     loss.beta_steps = 1  # over which it rises from 0
     loss.free_nats = 4.5  # of the mean rate of new bars, below which it costs nothing: else z falls into disuse
+    loss.draws = 1  # of z of each new bar, whose mean weight counts (IWAE); more take time, and bound more tightly
     loss.told = 0.5  # share of the songs that are told how many bars are left, so that both can be composed
 
     config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1200)

@@ -28,7 +28,7 @@ def make_task(
 
     return Task(
         init=lambda key: init(model, key),
-        sums=make_sums(model, dropout, loss.told),
+        sums=make_sums(model, dropout, loss),
         objective=lambda sums, step: objective(loss, sums, step, 60.0),
         held_out_objective=held_out_objective,
         batch=batch,

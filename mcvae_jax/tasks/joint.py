@@ -66,12 +66,14 @@ class Loss:
     beta_steps: int = 1  # over which it rises from 0
     free_nats: float = 5.0  # of the mean rate of new bars, below which it costs nothing
     told: float = 0.5  # share of the songs that are told in training how many bars are left
+    draws: int = 1  # of z of each new bar, whose mean weight counts: more train a tighter bound
 
     def __post_init__(self) -> None:
         for name in ("beta", "free_nats"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"config.loss.{name} is {value}; it must be 0 or more")
+        check_range("config.loss.draws", self.draws, 1, 64)
         check_range("config.loss.beta_steps", self.beta_steps, 1, 10_000_000)
         if not 0 <= self.told <= 1:
             raise UserError(f"config.loss.told is {self.told}; it must be a share from 0 to 1")
@@ -123,7 +125,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
 
     return Task(
         init=lambda key: init(network, key),
-        sums=make_sums(network, dropout, loss.told),
+        sums=make_sums(network, dropout, loss),
         objective=lambda sums, step: objective(loss, sums, step, batches.bars_per_batch),
         held_out_objective=held_out_objective,
         batch=batches,
@@ -147,35 +149,38 @@ def table_maker(corpus: Corpus) -> Make:
     return make
 
 
-def make_sums(network: JointMCVAE, dropout: Dropout, told: float) -> Callable[[Any, Placed, Array, bool], Sums]:
+def make_sums(network: JointMCVAE, dropout: Dropout, loss: Loss) -> Callable[[Any, Placed, Array, bool], Sums]:
     """The function sums(params, batch, key, train) of the task.
 
     It returns 'weight' and 'new', the weighed numbers of bars and of those that are new; in nats 'reconstruction' and
-    'rate' of new bars, 'choice', what it costs that they are new, 'copies', what repeated bars cost, and 'stop'; and
-    'mu', 'mu_squares' and 'variances', (Z,), of q of new bars.
+    'rate' of new bars, means over draws of z, 'gain', how much less their mean weight costs than they do on average
+    (Burda et al. 2016; 0 for one draw), 'choice', what it costs that they are new, 'copies', what repeated bars cost,
+    and 'stop'; and 'mu', 'mu_squares' and 'variances', (Z,), of q of new bars.
     """
 
     def sums(params: Any, batch: Placed, key: Array, train: bool) -> Sums:
         keys = jax.vmap(jax.random.split)(example_keys(key, batch["index"]))
         songs = Songs(*(batch[name] for name in Songs._fields))
         sizes = (batch["bars"].shape[1], batch["of"].shape[1])
-        noise = draw_noise(network, keys[:, 0], *sizes, dropout if train else Dropout())
+        noise = draw_noise(network, keys[:, 0], *sizes, *((dropout, loss.draws) if train else (Dropout(),)))
         untold = songs._replace(left=jnp.full_like(songs.left, UNKNOWN))
         if train:
-            is_told = jax.vmap(lambda key: jax.random.bernoulli(key, told))(keys[:, 1])
+            is_told = jax.vmap(lambda key: jax.random.bernoulli(key, loss.told))(keys[:, 1])
             songs = songs._replace(left=jnp.where(is_told[:, None], songs.left, UNKNOWN))
         scored = applied(network, JointMCVAE.score, params, songs, noise)
         stop_logit = scored.stop_logit
         if not train:
             stop_logit = applied(network, JointMCVAE.stop_logits, params, untold)
+        rate = scored.log_q - scored.log_prior  # (B, M, D)
         weight = batch["weight"][:, None] * batch["mask"]  # (B, N)
         new = batch["weight"][:, None] * batch["known"]  # (B, M)
         is_first = jnp.take_along_axis(songs.place, songs.of, axis=1) == jnp.arange(songs.of.shape[1])
         return {
             "weight": jnp.sum(weight),
             "new": jnp.sum(new),
-            "reconstruction": -jnp.sum(new * scored.log_x),
-            "rate": jnp.sum(new * (scored.log_q - scored.log_prior)),
+            "reconstruction": -jnp.sum(new * scored.log_x.mean(axis=-1)),
+            "rate": jnp.sum(new * rate.mean(axis=-1)),
+            "gain": jnp.sum(new * gain_of_draws(scored.log_x - rate)),
             "choice": -jnp.sum(new * scored.log_new),
             "copies": -jnp.sum(jnp.where(is_first, 0.0, weight * scored.log_copy)),
             "stop": jnp.sum(weight * stop_nats(stop_logit, batch["mask"], batch["ends"])),
@@ -187,11 +192,16 @@ def make_sums(network: JointMCVAE, dropout: Dropout, told: float) -> Callable[[A
     return sums
 
 
+def gain_of_draws(log_w: Array) -> Array:
+    """log of the mean of the weights of D draws less the mean of their logs, at least 0: (...), for (..., D)."""
+    return jax.nn.logsumexp(log_w, axis=-1) - math.log(log_w.shape[-1]) - log_w.mean(axis=-1)
+
+
 def objective(loss: Loss, sums: Sums, step: Array, bars_per_batch: float) -> tuple[Array, Metrics]:
     """What training minimises, and the terms to log; a bar counts the same in a batch of short or of long songs."""
     beta = loss.beta * jnp.minimum((step + 1) / loss.beta_steps, 1.0)
     rate = jnp.maximum(sums["rate"], loss.free_nats * sums["new"])
-    total = sums["reconstruction"] + beta * rate + sums["choice"] + sums["copies"] + sums["stop"]
+    total = sums["reconstruction"] + beta * rate - sums["gain"] + sums["choice"] + sums["copies"] + sums["stop"]
     return total / bars_per_batch, terms(sums) | {"beta": beta}
 
 

@@ -12,12 +12,15 @@ from mcvae_jax.batches.songs import whole_songs
 from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
+from mcvae_jax.models.joint.arrays import UNKNOWN, Noise, Songs
 from mcvae_jax.models.joint.composer import JointComposer
 from mcvae_jax.models.joint.network import JointMCVAE
-from mcvae_jax.models.joint.settings import Dropout
+from mcvae_jax.models.joint.settings import Dropout, draw_noise
 from mcvae_jax.models.joint.tables import first_appearances
+from mcvae_jax.nn.keys import example_keys
+from mcvae_jax.nn.layers import applied
 from mcvae_jax.options import load_config
-from mcvae_jax.tasks.joint import Loss, objective, table_maker, terms
+from mcvae_jax.tasks.joint import Loss, make_sums, objective, table_maker, terms
 from mcvae_jax.training import loop
 from tests.joint_layouts import MODEL, make_task, random_batch
 from tests.layouts import check_layouts_agree
@@ -79,7 +82,7 @@ def test_sums_are_those_of_the_bounds_of_the_songs():
 
 
 def test_below_the_free_nats_the_rate_costs_nothing():
-    found = {"reconstruction": 3.0, "choice": 1.0, "copies": 2.0, "stop": 0.5, "weight": 10.0, "new": 4.0}
+    found = {"reconstruction": 3.0, "gain": 0.0, "choice": 1.0, "copies": 2.0, "stop": 0.5, "weight": 10.0, "new": 4.0}
     found = {name: jnp.float32(value) for name, value in found.items()} | dict.fromkeys(
         ("mu", "mu_squares", "variances"), jnp.ones(2)
     )
@@ -90,6 +93,28 @@ def test_below_the_free_nats_the_rate_costs_nothing():
         assert float(logged["bound_bits"]) == pytest.approx((6.0 + rate) / 10 / math.log(2)), "no nats are free there"
     slope = jax.grad(lambda rate: objective(loss, found | {"rate": rate}, jnp.asarray(99), 10.0)[0])
     assert float(slope(jnp.float32(4.0))) == 0 and float(slope(jnp.float32(9.0))) == pytest.approx(0.05)
+
+
+def test_draws_train_the_importance_weighted_bound():
+    """Against the weights of each draw by itself: -log of their mean for each new bar (Burda et al. 2016)."""
+    params = jax.tree.map(lambda x: 2 * x, jax.jit(TASK.init)(jax.random.key(0)))
+    batch = random_batch(np.random.default_rng(5), 8)
+    loss, key = Loss(free_nats=0.0, told=0.0, draws=3), jax.random.key(4)
+    found = jax.jit(lambda: make_sums(MODEL, Dropout(), loss)(params, batch, key, True))()
+    songs = Songs(*(batch[name] for name in Songs._fields))._replace(left=jnp.full_like(batch["left"], UNKNOWN))
+    keys = jax.vmap(jax.random.split)(example_keys(key, batch["index"]))[:, 0]
+    eps = draw_noise(MODEL, keys, batch["bars"].shape[1], batch["of"].shape[1], Dropout(), 3).eps
+    log_w = []
+    for draw in range(3):
+        one = applied(MODEL, JointMCVAE.score, params, songs, Noise(eps[:, :, draw : draw + 1]))
+        log_w.append(np.float64(one.log_x + one.log_prior - one.log_q)[..., 0])
+    new = np.sum(-(np.logaddexp.reduce(log_w, axis=0) - np.log(3)) * batch["known"])
+    parts = new + sum(float(found[name]) for name in ("choice", "copies", "stop"))
+    total, _ = objective(loss, found, jnp.asarray(0), 1.0)
+    assert float(total) == pytest.approx(parts, rel=1e-5)
+    assert float(found["gain"]) > 0.01
+    of_one = draw_noise(MODEL, keys, batch["bars"].shape[1], batch["of"].shape[1], Dropout()).eps
+    np.testing.assert_array_equal(eps[:, :, :1], of_one, err_msg="the first draw is that of a single one")
 
 
 def test_active_units_are_those_whose_means_differ():

@@ -1,7 +1,7 @@
 """What the joint MCVAE reads and says.
 
 Letters: B songs, N bars of a song, M distinct bars of a song, T steps of a bar, L lags, U units of the composer,
-H units of the decoder, E width of a bar's code, Z latent size, K components, R heads, A their width.
+H units of the decoder, E width of a bar's code, D draws of z, Z latent size, K components, R heads, A their width.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Songs(NamedTuple):
 class Noise(NamedTuple):
     """All randomness of a training step, drawn for each song from that song's own key. Masks have mean 1."""
 
-    eps: Array  # (B, M, Z), standard normal
+    eps: Array  # (B, M, D, Z), standard normal: D draws of z of each distinct bar
     codes: Array | None = None  # (B, N, E): dropout of what the composer reads
     composer: Array | None = None  # (B, layers, N, U): dropout on what a layer gives to the next and to the heads
     decoder: Array | None = None  # (B, M, T, H): dropout on what the decoder's layer gives
@@ -54,9 +54,9 @@ class Scored(NamedTuple):
     """What songs cost, in nats; of the distinct bars (B, M) as new ones, and of all bars (B, N) as copies."""
 
     log_new: Array  # (B, M)
-    log_x: Array  # (B, M): log p(x | z, x_<t), z drawn from q
-    log_prior: Array  # (B, M): log p(z | x_<t)
-    log_q: Array  # (B, M): log q(z | x)
+    log_x: Array  # (B, M, D): log p(x | z, x_<t), z drawn from q
+    log_prior: Array  # (B, M, D): log p(z | x_<t)
+    log_q: Array  # (B, M, D): log q(z | x)
     log_copy: Array  # (B, N): of being a copy of any equal bar; below FAR / 2 where there is none
     stop_logit: Array  # (B, N)
     mu: Array  # (B, M, Z), of q

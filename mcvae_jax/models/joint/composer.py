@@ -205,24 +205,25 @@ def _parts_of(scored: Sequence[Scored], row: int, song: np.ndarray) -> _Parts:
         return np.stack([np.asarray(getattr(each, name)[row, :count], np.float64) for each in scored])
 
     new = len(place)
-    rate = of_draws("log_q", new) - of_draws("log_prior", new)
+    log_x, log_prior, log_q = (of_draws(name, new)[..., 0] for name in ("log_x", "log_prior", "log_q"))
+    rate = log_q - log_prior
     log_new, log_copy = of_draws("log_new", new)[0], of_draws("log_copy", len(song))[0]
     kl = float(np.sum(gaussian.kl_to_standard(of_draws("mu", new)[0], of_draws("log_var", new)[0])))
-    return _Parts(place, log_new, of_draws("log_x", new) - rate, rate, log_copy, kl)
+    return _Parts(place, log_new, log_x - rate, rate, log_copy, kl)
 
 
 def init(network: JointMCVAE, key: Array) -> Any:
     """Fresh parameters."""
     zeros = jnp.zeros((1, 1), jnp.int32)
     songs = Songs(jnp.zeros((1, 1, network.steps), jnp.int32), zeros, zeros, zeros[0], zeros)
-    return network.init(key, songs, Noise(jnp.zeros((1, 1, network.latent))), method="score")
+    return network.init(key, songs, Noise(jnp.zeros((1, 1, 1, network.latent))), method="score")
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _score(network: JointMCVAE, params: Any, table: Songs, keys: Array, draw: Array) -> Scored:
     of_draw = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, draw)
     eps = jax.vmap(lambda key: normal(key, table.bars.shape[1], network.latent))(of_draw)
-    return applied(network, JointMCVAE.score, params, table, Noise(eps))
+    return applied(network, JointMCVAE.score, params, table, Noise(eps[:, :, None]))
 
 
 @functools.partial(jax.jit, static_argnums=0)

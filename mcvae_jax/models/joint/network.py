@@ -78,11 +78,13 @@ class JointMCVAE(nn.Module):
         return 1 + self.recall
 
     def score(self, songs: Songs, noise: Noise) -> Scored:
-        """What songs cost, with one draw of z for each distinct bar."""
+        """What songs cost, with draws of z for each distinct bar."""
         encoded = self._encode(songs.bars)
         seen = self._see(songs, encoded.code, noise)
         hidden, read = (jnp.take_along_axis(x, songs.place[..., None], axis=1) for x in (seen.hidden, seen.read))
-        z = encoded.mu + jnp.exp(encoded.log_var / 2) * noise.eps
+        mu, log_var = encoded.mu[:, :, None], encoded.log_var[:, :, None]
+        z = mu + jnp.exp(log_var / 2) * noise.eps  # (B, M, D, Z)
+        draws = z.shape[2]
         attention = jnp.take_along_axis(seen.attention, songs.place[:, None, :, None], axis=2)  # (B, R, M, N)
         embedded = jnp.take_along_axis(self.decoder.embed(songs.bars), songs.of[..., None, None], axis=1)
         recalled = jnp.einsum(
@@ -91,14 +93,17 @@ class JointMCVAE(nn.Module):
             embedded.astype(self.dtype),
             preferred_element_type=jnp.float32,
         )
-        given = Given(z, jnp.concatenate([hidden, read], axis=-1), recalled, self._heard(songs))
-        of_bars = jax.tree.map(_flat, (songs.bars, given, noise.decoder, noise.words))
-        log_x = self.decoder.log_p(*of_bars)
+        context = jnp.concatenate([hidden, read], axis=-1)
+        beside_z = (songs.bars, context, recalled, self._heard(songs), noise.decoder, noise.words)
+        of_draws = jax.tree.map(lambda x: jnp.repeat(_flat(x), draws, axis=0), beside_z)
+        bars, context, recalled, heard, *masks = of_draws
+        log_x = self.decoder.log_p(bars, Given(_flat(_flat(z)), context, recalled, heard), *masks)
+        prior = jax.tree.map(lambda x: x[:, :, None], self._mixture(hidden))
         return Scored(
             jnp.take_along_axis(seen.log_new, songs.place, axis=1),
-            jnp.sum(log_x, axis=-1).reshape(songs.place.shape),
-            mixture.log_density(self._mixture(hidden), z),
-            gaussian.log_density(z, encoded.mu, encoded.log_var),
+            jnp.sum(log_x, axis=-1).reshape(z.shape[:3]),
+            mixture.log_density(prior, z),
+            gaussian.log_density(z, mu, log_var),
             jax.nn.logsumexp(jnp.where(_same(songs.of), seen.log_copy, FAR), axis=-1),
             seen.stop_logit,
             encoded.mu,

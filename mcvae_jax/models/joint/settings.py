@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.joint.arrays import Noise
@@ -45,19 +46,20 @@ def make_joint(model: Mapping[str, Any], steps: int = BAR) -> JointMCVAE:
     return JointMCVAE(**fields, steps=steps, dtype=dtype)
 
 
-def draw_noise(network: JointMCVAE, keys: Array, distinct: int, bars: int, dropout: Dropout) -> Noise:
-    """The noise of B songs from their keys (B,).
+def draw_noise(network: JointMCVAE, keys: Array, distinct: int, bars: int, dropout: Dropout, draws: int = 1) -> Noise:
+    """The noise of B songs from their keys (B,), with so many draws of z for each distinct bar.
 
     What a song gets depends neither on the others nor on how much padding follows it.
     """
-    return jax.vmap(functools.partial(_of_song, network, distinct, bars, dropout))(keys)
+    return jax.vmap(functools.partial(_of_song, network, distinct, bars, dropout, draws))(keys)
 
 
-def _of_song(network: JointMCVAE, distinct: int, bars: int, dropout: Dropout, key: Array) -> Noise:
+def _of_song(network: JointMCVAE, distinct: int, bars: int, dropout: Dropout, draws: int, key: Array) -> Noise:
     eps, codes, composer, decoder, words = jax.random.split(key, 5)
+    of_draws = [eps, *(jax.random.fold_in(eps, draw) for draw in range(1, draws))]
     of_composer = kept(composer, dropout.composer, (bars, network.layers, network.units))
     return Noise(
-        normal(eps, distinct, network.latent),
+        jnp.stack([normal(key, distinct, network.latent) for key in of_draws], axis=1),
         kept(codes, dropout.codes, (bars, network.encoder_units)),
         None if of_composer is None else of_composer.swapaxes(0, 1),
         kept(decoder, dropout.decoder, (distinct, network.steps, network.decoder_units)),
