@@ -197,7 +197,7 @@ def test_an_error_of_one_ends_all_with_its_line(guilty):
     ],
 )
 def test_processes_that_do_not_fit_together_say_so(arguments, message):
-    ends, _ = Run("print('never')", 2, arguments, seconds=5).ends()
+    ends, _ = Run("print('never')", 2, arguments, seconds=30).ends()
     assert all(status == 2 and message in err and err.count("\n") == 0 for status, _, err in ends), ends
 
 
