@@ -84,6 +84,15 @@ KINDS = {
             "MCVAE",
             inputs={"vae_workdir": "vae"},
         ),
+        Kind(
+            "transformer_prior",
+            "transformer prior",
+            PRIOR_TASK,
+            OPEN_PRIOR,
+            "mcvae_jax.models.transformer_prior:make_prior",
+            "mcvae_jax.models.transformer_prior:FIELDS",
+            inputs={"vae_workdir": "vae"},
+        ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "note_lstm",

@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 
-from mcvae_jax.models import mdrnn
-from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior
+from mcvae_jax.models import mixture_prior
+from mcvae_jax.models.mdrnn import MDRNN
+from mcvae_jax.models.mixture_prior import Dropout, MixturePrior
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.tasks.prior import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
@@ -15,7 +16,7 @@ MODEL = MDRNN(latent=3, units=8, layers=1, components=2, recall=1, memory=4)
 
 def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MDRNN = MODEL, songs: int = 16) -> Task:
     """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
-    prior = MDRNNPrior(model, dropout, standardise=True)
+    prior = MixturePrior(model, dropout, standardise=True)
 
     def batch(step):
         rng = np.random.default_rng(step)
@@ -53,7 +54,7 @@ def random_batch(rng: np.random.Generator, songs: int, bars: int, latent: int) -
 
 def standard_normal_params(model: MDRNN):
     """Parameters with which an MDRNN of one component and no recall is N(0, I)."""
-    params = jax.tree.map(np.zeros_like, jax.device_get(mdrnn.init(model, jax.random.key(0))))
+    params = jax.tree.map(np.zeros_like, jax.device_get(mixture_prior.init(model, jax.random.key(0))))
     z = model.latent
     params["params"]["heads"]["b"][1 + z : 1 + 2 * z] = np.log(np.expm1(1 - model.floor))  # floor + softplus(raw) = 1
     params["params"]["standard_scale"][:] = 1

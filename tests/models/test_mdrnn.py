@@ -11,7 +11,8 @@ import pytest
 from scipy import special, stats
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, init, make_mdrnn
+from mcvae_jax.models.mdrnn import MDRNN, make_mdrnn
+from mcvae_jax.models.mixture_prior import Dropout, MixturePrior, draw_noise, init
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
 from mcvae_jax.nn import mixture
 from tests.random_params import random_params
@@ -35,7 +36,7 @@ def sequences(songs, bars, latent=3, seed=0):
 
 @functools.partial(jax.jit, static_argnums=0)
 def log_density(net, params, z):
-    return MDRNNPrior(net).log_density(params, z)
+    return MixturePrior(net).log_density(params, z)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -53,7 +54,7 @@ def test_one_bar_at_a_time_it_says_what_it_says_along_the_sequence(recall):
     net, params = make(recall)
     z = sequences(2, 9)  # more than twice the memory of 4 bars
     along = unroll(net, params, z)
-    step_by_step = jax.jit(MDRNNPrior(net).next_step)
+    step_by_step = jax.jit(MixturePrior(net).next_step)
     state = None
     for t in range(9):
         state, step = step_by_step(params, state, z[:, t - 1])
@@ -72,7 +73,7 @@ def test_no_bar_sees_itself_or_the_future(recall):
 
     def told(z):
         """The mixtures' own numbers, (T, ...), and not the density of z under them."""
-        m = MDRNNPrior(net).mdrnn.apply(params, z[None], method="unroll").mixture
+        m = MixturePrior(net).network.apply(params, z[None], method="unroll").mixture
         return jnp.concatenate([m.mu, m.log_sigma], axis=-1)[0].sum(axis=(-2, -1)), log_density(net, params, z[None])[0]
 
     of_mixture, of_density = (np.abs(j).max(axis=-1) for j in jax.jit(jax.jacrev(told))(z[0]))  # (T, T)
@@ -205,14 +206,15 @@ SETTINGS = {
     "recall": 1,
     "memory": 8,
     "floor": 1e-3,
+    "per_dimension": False,
     "matmul_dtype": "float32",
 }
 
 
 def test_make_mdrnn():
     net = make_mdrnn(SETTINGS | {"matmul_dtype": "bfloat16"}, 5)
-    assert net == MDRNN(5, 8, 1, 2, 1, 8, 1e-3, jnp.dtype("bfloat16"))
-    assert hash(MDRNNPrior(net)) == hash(MDRNNPrior(net)) and MDRNNPrior(net).latent == 5
+    assert net == MDRNN(5, 8, 1, 2, memory=8, floor=1e-3, recall=1, dtype=jnp.dtype("bfloat16"))
+    assert hash(MixturePrior(net)) == hash(MixturePrior(net)) and MixturePrior(net).latent == 5
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def train(net, batch, steps, rate):
 
     @jax.jit
     def update(params, state, z):
-        gradient = jax.grad(lambda p: -MDRNNPrior(net).log_density(p, z).mean())(params)
+        gradient = jax.grad(lambda p: -MixturePrior(net).log_density(p, z).mean())(params)
         changes, state = optimiser.update(gradient, state)
         return optax.apply_updates(params, changes), state
 

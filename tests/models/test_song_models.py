@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 
-from mcvae_jax.models import mdrnn
+from mcvae_jax.models import mdrnn, mixture_prior
 from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch
 from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.joint import composer as joint_composer
@@ -38,9 +38,9 @@ def tunes(lengths, seed=0):
 
 def a_composer():
     network = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=1, memory=6)
-    params = random_params(functools.partial(mdrnn.init, network))
+    params = random_params(functools.partial(mixture_prior.init, network))
     params["params"]["standard_scale"] = np.full(3, 1.3, np.float32)
-    return LatentComposer(a_codec(), LatentPrior(mdrnn.MDRNNPrior(network), params))
+    return LatentComposer(a_codec(), LatentPrior(mixture_prior.MixturePrior(network), params))
 
 
 def an_ngram():

@@ -15,7 +15,8 @@ from scipy.stats import norm
 from mcvae_jax.corpus.store import TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
-from mcvae_jax.models.mdrnn import MDRNN, Dropout
+from mcvae_jax.models.mdrnn import MDRNN
+from mcvae_jax.models.mixture_prior import Dropout
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop
