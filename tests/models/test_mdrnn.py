@@ -199,6 +199,29 @@ def test_bfloat16_products_come_close_to_float32():
     assert 0 < error.mean() < 0.03 * np.abs(exact).mean()
 
 
+def test_per_dimension_it_is_a_density_and_says_along_the_sequence_what_it_says_bar_by_bar():
+    net, params = make(0, per_dimension=True)
+    z = sequences(2, 5)
+    along, step_by_step, state = unroll(net, params, z), jax.jit(MixturePrior(net).next_step), None
+    assert along.mixture.log_pi.shape == (2, 5, 3, 3)
+    np.testing.assert_allclose(np.exp(along.mixture.log_pi).sum(axis=2), 1.0, rtol=1e-5)
+    for t in range(5):
+        state, step = step_by_step(params, state, z[:, t - 1])
+        for a, b in zip(step.mixture, along.mixture, strict=True):
+            np.testing.assert_allclose(a, b[:, t], rtol=1e-4, atol=1e-5)
+    sigma, mu = np.exp(np.float64(along.mixture.log_sigma)), np.float64(along.mixture.mu)
+    each = stats.norm(mu, sigma).pdf(z[:, :, None]) * np.exp(np.float64(along.mixture.log_pi))
+    np.testing.assert_allclose(log_density(net, params, z), np.log(each.sum(axis=2)).sum(axis=2), rtol=1e-4)
+
+
+def test_mixtures_of_single_dimensions_recall_no_vectors():
+    with pytest.raises(UserError, match="config.model.per_dimension needs config.model.recall=0"):
+        make_mdrnn(SETTINGS | {"per_dimension": True}, 5)
+    assert make_mdrnn(SETTINGS | {"per_dimension": True, "recall": 0}, 5).per_dimension
+    old = {name: value for name, value in SETTINGS.items() if name != "per_dimension"}
+    assert make_mdrnn(old, 5) == make_mdrnn(SETTINGS, 5), "workdirs of before the field open"
+
+
 SETTINGS = {
     "units": 8,
     "layers": 1,

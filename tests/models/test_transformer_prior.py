@@ -147,7 +147,7 @@ def test_it_learns_what_repeats_by_itself():
     """The process of `test_recall_learns_what_a_small_lstm_cannot_carry`, without a recall head."""
     z = repeating(np.random.default_rng(9), songs=50).astype(np.float32)
     net = TransformerPrior(latent=8, units=32, layers=2, heads=2, components=1, memory=16)
-    params = train(net, repeating, steps=400, rate=1e-2)
+    params = train(net, repeating, steps=250, rate=1e-2)
     nats = -float(log_density(net, params, z).mean())
     alone = 8 * stats.norm.entropy()
     truth = alone + 8 * 8 / 12 * math.log(0.1)

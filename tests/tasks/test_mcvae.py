@@ -105,7 +105,8 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert lines[-1] == f"Listen: open {folder / 'songs' / 'index.html'} in a browser."
     assert lines[-2].startswith("Time by stage: corpus 0:") and lines[-2].count(":") == 7
     seconds = json.loads((folder / "stages.json").read_text())
-    assert list(seconds) == [*mcvae.PARTS, "check"] and min(seconds[name] for name in mcvae.PARTS) > 0
+    parts = ["corpus", "vae", "latents", "mdrnn", "songs"]
+    assert list(seconds) == [*parts, "check"] and min(seconds[name] for name in parts) > 0
     origins = open_model(folder).origins
     assert origins["MDRNN"].data["vae"] == origins["VAE"].identity
     record = songs_of(folder)
@@ -114,6 +115,33 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert all(
         song["title"] in page and (folder / "songs" / f"{song['name']}.mid").exists() for song in record["songs"]
     )
+
+
+OTHER = """
+    prior=transformer_prior transformer_prior.model.units=8 transformer_prior.model.layers=1
+    transformer_prior.model.heads=2 transformer_prior.model.components=2 transformer_prior.train.batch_size=4
+    transformer_prior.train.steps=4 transformer_prior.train.log_every=2 transformer_prior.train.eval_every=4
+    transformer_prior.train.save_every=4 transformer_prior.held_out.draws=1 transformer_prior.data.window=16
+""".split()
+
+
+def test_another_prior_takes_the_place_of_the_mdrnn(finished, command, tmp_path):
+    """On a VAE that stands there; what the folder opens as is the one prior that it has."""
+    folder = tmp_path / "other"
+    shutil.copytree(finished[0] / "vae", folder / "vae")
+    status, lines = command(folder, *OTHER)
+    assert status == 0 and {"[4/5] transformer_prior", "[5/5] songs"} <= set(lines)
+    assert not (folder / "mdrnn").exists() and songs_of(folder)["songs"]
+    model = open_model(folder)
+    assert model.name == "VAE and transformer prior" and set(model.origins) == {"VAE", "transformer prior"}
+    with pytest.raises(
+        UserError, match="has a prior already, transformer_prior; give --config.prior=transformer_prior"
+    ):
+        command(folder)
+    with pytest.raises(UserError, match="has a prior already, mdrnn; give --config.prior=mdrnn, or another --workdir"):
+        command(finished[0], *OTHER)
+    with pytest.raises(UserError, match="config.prior is 'lstm'; it must be one of mdrnn, transformer_prior"):
+        command(folder, "prior=lstm")
 
 
 def test_the_same_command_again_does_nothing(finished, command, monkeypatch):
