@@ -14,6 +14,7 @@ from mcvae_jax import inspect, main, stages, versions
 from mcvae_jax.corpus.store import HELD_OUT
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
+from mcvae_jax.models.song_model import FILL
 from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.tasks import mcvae
@@ -134,9 +135,13 @@ def test_another_prior_takes_the_place_of_the_mdrnn(finished, command, tmp_path)
     assert not (folder / "mdrnn").exists() and songs_of(folder)["songs"]
     model = open_model(folder)
     assert model.name == "VAE and transformer prior" and set(model.origins) == {"VAE", "transformer prior"}
-    with pytest.raises(
-        UserError, match="has a prior already, transformer_prior; give --config.prior=transformer_prior"
-    ):
+    assert FILL in model.abilities
+    scores = json.loads((folder / "transformer_prior" / "results" / "held_out.json").read_text())
+    assert list(scores["priors"]) == ["transformer prior", "one Gaussian", "untrained transformer prior", "N(0, I)"]
+    lines = (folder / "transformer_prior" / "metrics.jsonl").read_text().splitlines()
+    last = [line for line in map(json.loads, lines) if line["split"] == "held_out"][-1]
+    assert scores["priors"]["transformer prior"]["bits_per_bar"] == pytest.approx(last["bound_bits"], rel=0.05)
+    with pytest.raises(UserError, match="a prior already, transformer_prior; give --config.prior=transformer_prior"):
         command(folder)
     with pytest.raises(UserError, match="has a prior already, mdrnn; give --config.prior=mdrnn, or another --workdir"):
         command(finished[0], *OTHER)
