@@ -7,7 +7,7 @@
     python -m mcvae_jax.main --config=configs/mcvae.py --config.vae.corpus.source=FOLDER --workdir=DIR   your own music
 
 `config.vae` is what configs/vae.py declares and `config.mdrnn` what configs/mdrnn.py does, without its vae_workdir,
-each with the same preset.
+each with the same preset. With --config.prior=transformer_prior the model of `config.transformer_prior` is the prior.
 Every field can be changed on the command line: --config.mdrnn.train.steps=3000.
 """
 
@@ -26,9 +26,11 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         raise ValueError(f"mcvae has no preset {preset!r}; it has {', '.join(PRESETS)}")
     config = ml_collections.ConfigDict()
     config.task = "mcvae"
-    for model in ("vae", "mdrnn"):
-        config[model] = runpy.run_path(str(Path(__file__).with_name(f"{model}.py")))["get_config"](preset)
-    del config.mdrnn.vae_workdir  # it is always the VAE of the same workdir
+    config.prior = "mdrnn"  # over the latents: 'mdrnn', 'transformer_prior'; each has its section
+    for model in ("vae", "mdrnn", "transformer_prior"):
+        file = runpy.run_path(str(Path(__file__).with_name(f"{model}.py")))
+        config[model] = file["get_config"](preset if preset in file["PRESETS"] else "default")
+    del config.mdrnn.vae_workdir, config.transformer_prior.vae_workdir  # it is always the VAE of the same workdir
 
     config.songs = songs = COMMON["demo_songs"]()
     if preset == "smoke":

@@ -39,6 +39,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.recall = 4  # components that recall earlier bars; 0 is the MDRNN of the thesis
     model.memory = 128  # bars that they look back
     model.floor = 1e-3  # of the standard deviations, in units of the standardised latents
+    model.per_dimension = False  # a mixture for each dimension by itself (World Models); needs recall = 0
     model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
 
     config.dropout = dropout = ml_collections.ConfigDict()

@@ -63,7 +63,7 @@ class Pipeline(NamedTuple):
     name: str
     label: str
     stages: str  # (config, folder, say, command) -> list[stages.Stage]
-    models: tuple[str, ...]  # the subfolders of its models, that which it is all for last
+    models: tuple[str, ...]  # the subfolders of its models, those that it is all for last: a run has one of these
 
 
 PRIOR_TASK, OPEN_PRIOR = "mcvae_jax.tasks.prior", "mcvae_jax.models.workdirs:open_latent_composer"
@@ -82,6 +82,15 @@ KINDS = {
             "mcvae_jax.models.mdrnn:make_prior",
             "mcvae_jax.models.mdrnn:FIELDS",
             "MCVAE",
+            inputs={"vae_workdir": "vae"},
+        ),
+        Kind(
+            "transformer_prior",
+            "transformer prior",
+            PRIOR_TASK,
+            OPEN_PRIOR,
+            "mcvae_jax.models.transformer_prior:make_prior",
+            "mcvae_jax.models.transformer_prior:FIELDS",
             inputs={"vae_workdir": "vae"},
         ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
@@ -122,7 +131,8 @@ KINDS = {
     )
 }
 PIPELINES = {
-    kind.name: kind for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", ("vae", "mdrnn")),)
+    kind.name: kind
+    for kind in (Pipeline("mcvae", "MCVAE", "mcvae_jax.tasks.mcvae:stages", ("vae", "mdrnn", "transformer_prior")),)
 }
 
 

@@ -1,11 +1,13 @@
-"""The MDRNN as a task on random latents, without a VAE or a corpus: for the test that all layouts agree."""
+"""Priors as tasks on random latents, without a VAE or a corpus: for the test that all layouts agree."""
 
 import jax
 import numpy as np
 
-from mcvae_jax.models import mdrnn
-from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior
+from mcvae_jax.models import mixture_prior
+from mcvae_jax.models.mdrnn import MDRNN
+from mcvae_jax.models.mixture_prior import Dropout, MixtureNetwork, MixturePrior
 from mcvae_jax.models.prior import Moments
+from mcvae_jax.models.transformer_prior import TransformerPrior
 from mcvae_jax.tasks.prior import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
 
@@ -13,9 +15,9 @@ ALL_KINDS = Dropout(0.3, 0.2, 0.2)
 MODEL = MDRNN(latent=3, units=8, layers=1, components=2, recall=1, memory=4)
 
 
-def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MDRNN = MODEL, songs: int = 16) -> Task:
+def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MixtureNetwork = MODEL, songs: int = 16) -> Task:
     """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
-    prior = MDRNNPrior(model, dropout, standardise=True)
+    prior = MixturePrior(model, dropout, standardise=True)
 
     def batch(step):
         rng = np.random.default_rng(step)
@@ -33,6 +35,11 @@ def make_task(dropout: Dropout = ALL_KINDS, draw: str = "q", model: MDRNN = MODE
         held_out_batches=lambda: [batch(99)],
         finish=lambda params, folder, say: {},
     )
+
+
+def make_transformer_task() -> Task:
+    """The same of a transformer, without dropout of gates, which it has not."""
+    return make_task(Dropout(0.3, 0.2), model=TransformerPrior(latent=3, units=8, layers=1, heads=2, memory=4))
 
 
 def random_batch(rng: np.random.Generator, songs: int, bars: int, latent: int) -> dict:
@@ -53,7 +60,7 @@ def random_batch(rng: np.random.Generator, songs: int, bars: int, latent: int) -
 
 def standard_normal_params(model: MDRNN):
     """Parameters with which an MDRNN of one component and no recall is N(0, I)."""
-    params = jax.tree.map(np.zeros_like, jax.device_get(mdrnn.init(model, jax.random.key(0))))
+    params = jax.tree.map(np.zeros_like, jax.device_get(mixture_prior.init(model, jax.random.key(0))))
     z = model.latent
     params["params"]["heads"]["b"][1 + z : 1 + 2 * z] = np.log(np.expm1(1 - model.floor))  # floor + softplus(raw) = 1
     params["params"]["standard_scale"][:] = 1

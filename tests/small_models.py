@@ -9,7 +9,7 @@ import numpy as np
 from mcvae_jax.corpus.metres import bar_facts
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN, Corpus, write_corpus
-from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models import mixture_prior, vae
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.joint import composer as joint_composer
 from mcvae_jax.models.joint.settings import make_joint
@@ -29,6 +29,7 @@ MDRNN_MODEL = {
     "recall": 1,
     "memory": 6,
     "floor": 1e-3,
+    "per_dimension": False,
     "matmul_dtype": "float32",
 }
 MDRNN_CONFIG = {
@@ -99,7 +100,7 @@ def save_vae(folder, corpus=None, seed=0, step=5, model=VAE_MODEL):
 def save_mdrnn(folder, vae_folder, vae_params, vae_step=5, seed=0, step=7):
     """An MDRNN's workdir with one scored checkpoint; the parameters."""
     network = make_mdrnn(MDRNN_MODEL, VAE_MODEL["latent"])
-    params = far_from_the_start(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(seed)))
+    params = far_from_the_start(jax.jit(mixture_prior.init, static_argnums=0)(network, jax.random.key(seed)))
     config = {"task": "mdrnn", "vae_workdir": str(vae_folder), **MDRNN_CONFIG}
     data = {"vae": tree_identity(vae_params), "vae_step": vae_step, "latent": VAE_MODEL["latent"]}
     save_run(folder, config, data, {step: params})

@@ -9,7 +9,7 @@ import pytest
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, open_model
-from mcvae_jax.models import mdrnn
+from mcvae_jax.models import mixture_prior
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
 from mcvae_jax.models.workdirs import open_codec, open_prior
 from mcvae_jax.nn import mixture
@@ -117,7 +117,7 @@ def test_error_7_the_weights_of_the_mdrnn_are_loaded_and_its_state_is_reset_betw
     one, other = jnp.asarray(rng.normal(size=(2, 1, 9, 3)), jnp.float32)
     next_step = jax.jit(trained.prior.next_step)
     density = jax.jit(mixture.log_density)
-    fresh = jax.jit(mdrnn.init, static_argnums=0)(trained.prior.mdrnn, jax.random.key(0))
+    fresh = jax.jit(mixture_prior.init, static_argnums=0)(trained.prior.network, jax.random.key(0))
     log_density = jax.jit(trained.prior.log_density)
     expected = log_density(far_from_the_start(fresh), other)
 

@@ -49,6 +49,7 @@ LATER_FIELDS = {
     "model.encoding": "steps",
     "model.min_pitch": 0,
     "model.max_pitch": 127,
+    "model.per_dimension": False,
     "steps_per_bar": 16,
     "optimizer.weight_decay": 0.0,
     "corpus.max_moved": 1.0,

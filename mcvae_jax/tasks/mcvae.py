@@ -2,6 +2,8 @@
 
 WORKDIR/vae/      a workdir of configs/vae.py          WORKDIR/mdrnn/       a workdir of configs/mdrnn.py
 WORKDIR/songs/    index.html and the songs             WORKDIR/stages.json  the seconds that each part took
+
+Another prior over latents takes the MDRNN's place where `config.prior` names it, and its folder has its name.
 """
 
 import contextlib
@@ -17,7 +19,7 @@ from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
-from mcvae_jax.kinds import kind_of, open_model
+from mcvae_jax.kinds import PIPELINES, kind_of, open_model
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.places import shown
 from mcvae_jax.sampling import demo
@@ -33,8 +35,7 @@ from mcvae_jax.training.results import is_finished
 
 Say = Callable[[str], None]
 
-DATA = {"vae": "corpus", "mdrnn": "latents"}  # the models in their order, each with the part that makes its data
-PARTS = ("corpus", "vae", "latents", "mdrnn", "songs")
+VAE, *PRIORS = PIPELINES["mcvae"].models
 
 
 def stages(config: Any, folder: Path, say: Say, command: str) -> list[Stage]:
@@ -48,26 +49,29 @@ def stages(config: Any, folder: Path, say: Say, command: str) -> list[Stage]:
     Raises:
       UserError: a field is absent, or of another type.
     """
-    check_fields(config, fields())
-    run = _Run(config, folder, say, command)
+    prior = config.get("prior", PRIORS[0])
+    if prior not in PRIORS:
+        raise UserError(f"config.prior is {prior!r}; it must be one of {', '.join(PRIORS)}")
+    check_fields(config, fields(prior))
+    run = _Run(config, folder, say, command, prior)
     trained = [
         Stage(
             name,
             needs,
-            (DATA[name], name),
+            (run.data_of[name], name),
             functools.partial(run.check_model, name),
             functools.partial(run.done, name),
             functools.partial(run.train, name),
         )
-        for name, needs in (("vae", ()), ("mdrnn", ("vae",)))
+        for name, needs in ((VAE, ()), (prior, (VAE,)))
     ]
-    return [*trained, Stage("songs", ("mdrnn",), ("songs",), run.check_songs, lambda: "", run.make_songs)]
+    return [*trained, Stage("songs", (prior,), ("songs",), run.check_songs, lambda: "", run.make_songs)]
 
 
-def fields() -> Fields:
+def fields(prior: str) -> Fields:
     """The fields that a config of all stages must have."""
-    models = {name: OF_ALL | kind_of(name).config_fields() for name in DATA}
-    del models["mdrnn"]["vae_workdir"]  # it is always the VAE of the same workdir
+    models = {name: OF_ALL | kind_of(name).config_fields() for name in (VAE, prior)}
+    del models[prior]["vae_workdir"]  # it is always the VAE of the same workdir
     return {"task": TEXT, **models, "songs": demo.FIELDS}
 
 
@@ -79,13 +83,19 @@ class _Run:
     folder: Path
     say: Say
     command: str
+    prior: str  # one of PRIORS
+
+    @property
+    def data_of(self) -> dict[str, str]:
+        """The models in their order, each with the part that makes its data."""
+        return {VAE: "corpus", self.prior: "latents"}
 
     def model_config(self, name: str) -> Any:
         """The config of a model, as its own config file would give it."""
         config = self.config[name].copy_and_resolve_references()
-        if name == "mdrnn":
+        if name == self.prior:
             with config.unlocked():
-                config.vae_workdir = shown(self.folder / "vae")
+                config.vae_workdir = shown(self.folder / VAE)
         return config
 
     def check_model(self, name: str) -> None:
@@ -94,13 +104,13 @@ class _Run:
         with _in_our_terms(name, config):
             loop.check_start(config, self.folder / name, "")
             kind_of(config.task).check(config)
-        if name == "mdrnn":
+        if name == self.prior:
             self._check_pair()
 
     def check_songs(self) -> None:
         """UserError where songs cannot be made, or not be written."""
         demo.check_settings(self.config.songs)
-        if not all(is_finished(Workdir(self.folder / name), self.config[name].train.steps) for name in DATA):
+        if not all(is_finished(Workdir(self.folder / name), self.config[name].train.steps) for name in self.data_of):
             demo.check_folder(self.folder / "songs")
 
     def done(self, name: str) -> str:
@@ -111,13 +121,13 @@ class _Run:
     def train(self, name: str, watch: Stopwatch) -> int:
         """Makes a model's data and trains it; the signal that stopped it, or 0."""
         config = self.model_config(name)
-        if name == "mdrnn":
+        if name == self.prior:
             processes.by_first("pair", self._check_pair)
             config.corpus_folder = processes.by_first("corpus of the VAE", self._corpus_folder)
         with _in_our_terms(name, config):
-            with watch.part(DATA[name]):
+            with watch.part(self.data_of[name]):
                 task = kind_of(config.task).make_task(config, self.say)
-                if name == "vae":
+                if name == VAE:
                     corpus = Corpus.open(task.data["corpus"])
                     processes.by_first("song check", lambda: self._check_usable(corpus))
             with watch.part(name):
@@ -137,9 +147,9 @@ class _Run:
 
     def _corpus_folder(self) -> str:
         """Where the corpus of the VAE is: '' for where its training found it; one that is lost is built again."""
-        given = self.config.mdrnn.corpus_folder
+        given = self.config[self.prior].corpus_folder
         try:
-            find_corpus(Workdir(self.folder / "vae").read().data, self.folder / "vae", given)
+            find_corpus(Workdir(self.folder / VAE).read().data, self.folder / VAE, given)
         except LostCorpus as error:
             if given:
                 raise
@@ -151,30 +161,38 @@ class _Run:
         return given
 
     def _check_pair(self) -> None:
-        """UserError where a trained MDRNN stands there, but not the VAE that it was trained on, or not for long.
+        """UserError where a trained prior stands there, but not the VAE that it was trained on, or not for long.
+
+        Or where another prior does: whoever opens the workdir gets one model, and would not know which.
 
         A VAE that is being trained to the very step to which it was trained before may become the same again, as it
         does on the same machine: it is looked at again when it is.
         """
-        vae, mdrnn, steps = self.folder / "vae", self.folder / "mdrnn", self.config.vae.train.steps
-        if not _newest_step(mdrnn):
+        for other in PRIORS:
+            if other != self.prior and Workdir(self.folder / other).is_claimed():
+                raise UserError(
+                    f"{self.folder} has a prior already, {other}; give --config.prior={other}, or another --workdir"
+                    f" (--config={self.prior} --config.vae_workdir={self.folder / VAE} takes its VAE)."
+                )
+        vae, prior, steps = self.folder / VAE, self.folder / self.prior, self.config.vae.train.steps
+        if not _newest_step(prior):
             return
         if _newest_step(vae) < steps:
             record = Workdir(vae).stored().record
             same = not record or record.config.get("train", {}).get("steps") == steps
         else:
-            record = Workdir(mdrnn).stored().record or Workdir(mdrnn).read()
-            same = _holds(vae, record.data.get("vae_step"), record.data.get("vae"), mdrnn)
+            record = Workdir(prior).stored().record or Workdir(prior).read()
+            same = _holds(vae, record.data.get("vae_step"), record.data.get("vae"), prior)
         if not same:
             raise UserError(
-                f"{mdrnn} belongs to another state of the VAE than step {steps} of {vae}; delete {mdrnn}, so that it is"
+                f"{prior} belongs to another state of the VAE than step {steps} of {vae}; delete {prior}, so that it is"
                 " trained anew, or take another --workdir."
             )
 
     def _check_usable(self, corpus: Corpus) -> None:
         """UserError, before the VAE is trained, where the stages after it would find no songs that they can use."""
-        config = self.model_config("mdrnn")
-        with _in_our_terms("mdrnn", config):
+        config = self.model_config(self.prior)
+        with _in_our_terms(self.prior, config):
             settings = read_settings(config)
             check_shifts(settings, make_vae(self.config.vae.model).pitches)
             choose_songs(corpus, settings, say=lambda line: None)
@@ -182,7 +200,7 @@ class _Run:
             demo.held_out_seeds(corpus, 1, self.config.songs.seed_bars)
 
 
-def _holds(vae: Path, step: Any, identity: Any, mdrnn: Path) -> bool:
+def _holds(vae: Path, step: Any, identity: Any, prior: Path) -> bool:
     """Whether a VAE's workdir holds a checkpoint with this identity; UserError where it did and that is damaged."""
     with Checkpoints(Workdir(vae).checkpoints, read_only=True) as checkpoints:
         if step not in checkpoints.steps():
@@ -190,8 +208,8 @@ def _holds(vae: Path, step: Any, identity: Any, mdrnn: Path) -> bool:
         damage = checkpoints.damage(step, ("params",))
         if damage:
             raise UserError(
-                f"{damage} {mdrnn} was trained on it: delete {vae}, and the same command trains it again, which makes"
-                f" the same VAE on the same machine, and keeps {mdrnn}; or delete {mdrnn}, and it goes on with what is"
+                f"{damage} {prior} was trained on it: delete {vae}, and the same command trains it again, which makes"
+                f" the same VAE on the same machine, and keeps {prior}; or delete {prior}, and it goes on with what is"
                 f" left of {vae}."
             )
         return checkpoints.identity(step, "params") == identity

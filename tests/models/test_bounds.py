@@ -10,7 +10,7 @@ import pytest
 from scipy import special, stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.models import bar_codec, mdrnn, sequences
+from mcvae_jax.models import bar_codec, mdrnn, mixture_prior, sequences
 from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, summarise, whole_song_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
 from mcvae_jax.models.sequences import LatentPrior
@@ -96,10 +96,10 @@ def test_the_bound_of_a_vae_against_a_loop(monkeypatch):
     songs = some_songs([4, 4, 4])
     songs[1][3] = songs[0][0]  # a bar that occurs twice
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2)
-    of_net = random_params(functools.partial(mdrnn.init, net))
+    of_net = random_params(functools.partial(mixture_prior.init, net))
     of_net["params"]["standard_scale"] = np.array([0.5, 1.0, 2.0], np.float32)
-    density = jax.jit(mdrnn.MDRNNPrior(net).log_density)
-    priors = {"mdrnn": LatentPrior(mdrnn.MDRNNPrior(net), of_net), "N(0, I)": STANDARD}
+    density = jax.jit(mixture_prior.MixturePrior(net).log_density)
+    priors = {"mdrnn": LatentPrior(mixture_prior.MixturePrior(net), of_net), "N(0, I)": STANDARD}
     found = whole_song_bounds(codec, priors, songs, draws=2, seed=5)
     for s, song in enumerate(songs):
         mu, log_var = (np.asarray(a, np.float64) for a in apply(codec.vae, "encode", codec.params, song))

@@ -11,7 +11,8 @@ import pytest
 from scipy import special, stats
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.mdrnn import MDRNN, Dropout, MDRNNPrior, draw_noise, init, make_mdrnn
+from mcvae_jax.models.mdrnn import MDRNN, make_mdrnn
+from mcvae_jax.models.mixture_prior import Dropout, MixturePrior, draw_noise, init
 from mcvae_jax.models.prior import OneGaussian, fit_one_gaussian
 from mcvae_jax.nn import mixture
 from tests.random_params import random_params
@@ -35,7 +36,7 @@ def sequences(songs, bars, latent=3, seed=0):
 
 @functools.partial(jax.jit, static_argnums=0)
 def log_density(net, params, z):
-    return MDRNNPrior(net).log_density(params, z)
+    return MixturePrior(net).log_density(params, z)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -53,7 +54,7 @@ def test_one_bar_at_a_time_it_says_what_it_says_along_the_sequence(recall):
     net, params = make(recall)
     z = sequences(2, 9)  # more than twice the memory of 4 bars
     along = unroll(net, params, z)
-    step_by_step = jax.jit(MDRNNPrior(net).next_step)
+    step_by_step = jax.jit(MixturePrior(net).next_step)
     state = None
     for t in range(9):
         state, step = step_by_step(params, state, z[:, t - 1])
@@ -72,7 +73,7 @@ def test_no_bar_sees_itself_or_the_future(recall):
 
     def told(z):
         """The mixtures' own numbers, (T, ...), and not the density of z under them."""
-        m = MDRNNPrior(net).mdrnn.apply(params, z[None], method="unroll").mixture
+        m = MixturePrior(net).network.apply(params, z[None], method="unroll").mixture
         return jnp.concatenate([m.mu, m.log_sigma], axis=-1)[0].sum(axis=(-2, -1)), log_density(net, params, z[None])[0]
 
     of_mixture, of_density = (np.abs(j).max(axis=-1) for j in jax.jit(jax.jacrev(told))(z[0]))  # (T, T)
@@ -198,6 +199,29 @@ def test_bfloat16_products_come_close_to_float32():
     assert 0 < error.mean() < 0.03 * np.abs(exact).mean()
 
 
+def test_per_dimension_it_is_a_density_and_says_along_the_sequence_what_it_says_bar_by_bar():
+    net, params = make(0, per_dimension=True)
+    z = sequences(2, 5)
+    along, step_by_step, state = unroll(net, params, z), jax.jit(MixturePrior(net).next_step), None
+    assert along.mixture.log_pi.shape == (2, 5, 3, 3)
+    np.testing.assert_allclose(np.exp(along.mixture.log_pi).sum(axis=2), 1.0, rtol=1e-5)
+    for t in range(5):
+        state, step = step_by_step(params, state, z[:, t - 1])
+        for a, b in zip(step.mixture, along.mixture, strict=True):
+            np.testing.assert_allclose(a, b[:, t], rtol=1e-4, atol=1e-5)
+    sigma, mu = np.exp(np.float64(along.mixture.log_sigma)), np.float64(along.mixture.mu)
+    each = stats.norm(mu, sigma).pdf(z[:, :, None]) * np.exp(np.float64(along.mixture.log_pi))
+    np.testing.assert_allclose(log_density(net, params, z), np.log(each.sum(axis=2)).sum(axis=2), rtol=1e-4)
+
+
+def test_mixtures_of_single_dimensions_recall_no_vectors():
+    with pytest.raises(UserError, match="config.model.per_dimension needs config.model.recall=0"):
+        make_mdrnn(SETTINGS | {"per_dimension": True}, 5)
+    assert make_mdrnn(SETTINGS | {"per_dimension": True, "recall": 0}, 5).per_dimension
+    old = {name: value for name, value in SETTINGS.items() if name != "per_dimension"}
+    assert make_mdrnn(old, 5) == make_mdrnn(SETTINGS, 5), "workdirs of before the field open"
+
+
 SETTINGS = {
     "units": 8,
     "layers": 1,
@@ -205,14 +229,15 @@ SETTINGS = {
     "recall": 1,
     "memory": 8,
     "floor": 1e-3,
+    "per_dimension": False,
     "matmul_dtype": "float32",
 }
 
 
 def test_make_mdrnn():
     net = make_mdrnn(SETTINGS | {"matmul_dtype": "bfloat16"}, 5)
-    assert net == MDRNN(5, 8, 1, 2, 1, 8, 1e-3, jnp.dtype("bfloat16"))
-    assert hash(MDRNNPrior(net)) == hash(MDRNNPrior(net)) and MDRNNPrior(net).latent == 5
+    assert net == MDRNN(5, 8, 1, 2, memory=8, floor=1e-3, recall=1, dtype=jnp.dtype("bfloat16"))
+    assert hash(MixturePrior(net)) == hash(MixturePrior(net)) and MixturePrior(net).latent == 5
 
 
 @pytest.mark.parametrize(
@@ -244,7 +269,7 @@ def train(net, batch, steps, rate):
 
     @jax.jit
     def update(params, state, z):
-        gradient = jax.grad(lambda p: -MDRNNPrior(net).log_density(p, z).mean())(params)
+        gradient = jax.grad(lambda p: -MixturePrior(net).log_density(p, z).mean())(params)
         changes, state = optimiser.update(gradient, state)
         return optax.apply_updates(params, changes), state
 

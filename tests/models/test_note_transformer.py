@@ -12,8 +12,8 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import OUTCOMES, START
 from mcvae_jax.options import load_config
 from tests.draws import keys_of
-from tests.nn.test_attention import turned
 from tests.random_params import random_params
+from tests.torch_transformer import dense, leaves_of, norm, through_layers
 
 T, UNITS, LAYERS, HEADS, MEMORY = 2, 12, 2, 3, 3
 MODEL = NoteModel(NoteTransformer(units=UNITS, layers=LAYERS, heads=HEADS, memory=MEMORY, steps=T))
@@ -30,32 +30,13 @@ def log_p_of(bars, first=0, model=MODEL):
 
 
 def torch_outputs(bars, first):
-    """The outputs along one song, (N * T + 1, V + 1), by PyTorch in float64, with the mask written out."""
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-    leaves = jax.tree.map(lambda x: torch.tensor(np.float64(x)), PARAMS["params"])
+    """The outputs along one song, (N * T + 1, V + 1), by PyTorch in float64."""
+    leaves = leaves_of(PARAMS)
     tokens = np.array([START, *bars.ravel()], int)
     place = np.arange(len(tokens))
-    back = place[:, None] - place
-    mask = torch.tensor((back >= 0) & (back < REACH))
-
-    def dense(x, layer):
-        return x @ layer["w"] + layer["b"]
-
-    def norm(x, layer):
-        return functional.layer_norm(x, (UNITS,), layer["scale"], layer["bias"], eps=1e-6)
-
     rows = tokens, place % T, (first + place // T) % PHRASE
     x = sum(leaves[f"table{n}"][each] for n, each in enumerate(rows))
-    for n in range(LAYERS):
-        layer = leaves[f"blocks_{n}"]
-        q, k, v = dense(norm(x, layer["norms_0"]), layer["sought"]).reshape(-1, 3, HEADS, UNITS // HEADS).unbind(1)
-        q, k = (torch.tensor(turned(each.numpy(), place)) for each in (q, k))
-        of_heads = (each.transpose(0, 1) for each in (q, k, v))
-        found = functional.scaled_dot_product_attention(*of_heads, attn_mask=mask).transpose(0, 1)
-        x = x + dense(found.reshape(-1, UNITS), layer["found"])
-        wide = functional.gelu(dense(norm(x, layer["norms_1"]), layer["wide"]), approximate="tanh")
-        x = x + dense(wide, layer["narrow"])
+    x = through_layers(x, leaves, LAYERS, HEADS, REACH)
     return dense(norm(x, leaves["norm"]), leaves["said"]).numpy()
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from mcvae_jax.evaluation.bars import importance_weighted
-from mcvae_jax.models import mdrnn
+from mcvae_jax.models import mdrnn, mixture_prior
 from mcvae_jax.models.bounds import SongDraws, bounds, draw_latents, whole_song_bounds
 from mcvae_jax.models.particles import _systematic, particle_bounds
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
@@ -90,7 +90,8 @@ def test_systematic_resampling_takes_each_as_often_as_its_share_says():
 def test_an_mdrnn_with_recall_on_songs_of_a_vae():
     codec, songs = a_codec(), some_songs([4, 2, 20])
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=2, memory=5)
-    priors = {"MDRNN": LatentPrior(mdrnn.MDRNNPrior(net), random_params(lambda key: mdrnn.init(net, key)))}
+    params = random_params(lambda key: mixture_prior.init(net, key))
+    priors = {"MDRNN": LatentPrior(mixture_prior.MixturePrior(net), params)}
     drawn = SongDraws(codec, songs, 5)
     one = particle_bounds(drawn, priors, 1, 5)["MDRNN"]
     found = whole_song_bounds(codec, priors, songs, 1, 5)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mcvae_jax.models import mdrnn, sequences
-from mcvae_jax.models.mdrnn import MDRNN, MDRNNPrior
+from mcvae_jax.models import mixture_prior, sequences
+from mcvae_jax.models.mdrnn import MDRNN
+from mcvae_jax.models.mixture_prior import MixturePrior
 from mcvae_jax.models.prior import OneGaussian, Step, standard_normal
 from mcvae_jax.models.sequences import LatentPrior, lerp, slerp
 from mcvae_jax.models.settings import Settings
@@ -46,10 +47,10 @@ def keys_of(n, seed=0):
 def make_prior(recall):
     """A small MDRNN whose parameters are moved by noise, so that no two paths through it look alike."""
     network = MDRNN(latent=LATENT, units=8, layers=2, components=3, recall=recall, memory=6)
-    leaves, tree = jax.tree.flatten(jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(0)))
+    leaves, tree = jax.tree.flatten(jax.jit(mixture_prior.init, static_argnums=0)(network, jax.random.key(0)))
     rng = np.random.default_rng(0)
     moved = [x + 0.3 * rng.normal(size=x.shape).astype(np.float32) for x in leaves]
-    return LatentPrior(MDRNNPrior(network), tree.unflatten(moved))
+    return LatentPrior(MixturePrior(network), tree.unflatten(moved))
 
 
 @pytest.fixture(scope="module", params=[0, 2], ids=["mdrnn", "recall"])
@@ -165,11 +166,11 @@ def test_the_stop_head_ends_songs():
 
 def test_a_stop_head_of_chances_ends_songs_as_often_as_it_says():
     network = MDRNN(latent=LATENT, units=8, components=2)
-    params = jax.jit(mdrnn.init, static_argnums=0)(network, jax.random.key(0))
+    params = jax.jit(mixture_prior.init, static_argnums=0)(network, jax.random.key(0))
     params = jax.tree.map(jnp.zeros_like, params)
     params["params"]["standard_scale"] = jnp.ones(LATENT)  # with zeros for the rest, each bar is the last by halves
     empty = np.zeros((0, LATENT), np.float32)
-    songs = LatentPrior(MDRNNPrior(network), params).go_on([empty] * 640, keys_of(640), None, SETTINGS)
+    songs = LatentPrior(MixturePrior(network), params).go_on([empty] * 640, keys_of(640), None, SETTINGS)
     lengths = np.array([len(z) for z in songs])
     assert abs(lengths.mean() - 2) < 0.25
     assert abs((lengths == 1).mean() - 0.5) < 0.08

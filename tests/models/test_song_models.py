@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 
-from mcvae_jax.models import mdrnn
+from mcvae_jax.models import mdrnn, mixture_prior
 from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch
 from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.joint import composer as joint_composer
@@ -20,6 +20,7 @@ from mcvae_jax.models.notes import NoteComposer, NoteModel
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, EXACT, FILL, LATENTS, MEMORY, NO_LIKELIHOOD, SongModel, log_weights
+from mcvae_jax.models.transformer_prior import TransformerPrior
 from mcvae_jax.music.tokens import HIGHEST, NO_EVENT, OUTCOMES
 from tests.draws import keys_of
 from tests.known_songs import a_codec
@@ -38,9 +39,17 @@ def tunes(lengths, seed=0):
 
 def a_composer():
     network = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=1, memory=6)
-    params = random_params(functools.partial(mdrnn.init, network))
+    params = random_params(functools.partial(mixture_prior.init, network))
     params["params"]["standard_scale"] = np.full(3, 1.3, np.float32)
-    return LatentComposer(a_codec(), LatentPrior(mdrnn.MDRNNPrior(network), params))
+    return LatentComposer(a_codec(), LatentPrior(mixture_prior.MixturePrior(network), params))
+
+
+def a_transformer_composer():
+    """With mixtures per dimension."""
+    network = TransformerPrior(latent=3, units=8, layers=2, heads=2, components=2, memory=6, per_dimension=True)
+    params = random_params(functools.partial(mixture_prior.init, network))
+    params["params"]["standard_scale"] = np.full(3, 1.3, np.float32)
+    return LatentComposer(a_codec(), LatentPrior(mixture_prior.MixturePrior(network), params))
 
 
 def an_ngram():
@@ -67,6 +76,7 @@ def copying(model):
 
 MODELS = {
     "composer": a_composer,
+    "transformer composer": a_transformer_composer,
     "bar by bar": lambda: BarByBar(a_codec()),
     "free run": lambda: FreeRun(a_codec()),
     "n-gram": an_ngram,
@@ -191,7 +201,7 @@ def test_names_of_untrained_twins_and_baselines_differ_from_the_model(model, son
             assert not np.allclose(np.concatenate(other.nats(songs)), np.concatenate(model.nats(songs))), name
 
 
-@pytest.mark.parametrize("plain", [an_ngram, a_composer])
+@pytest.mark.parametrize("plain", [an_ngram, a_composer, a_transformer_composer])
 def test_a_switch_that_never_copies_costs_what_the_model_costs(plain, songs):
     """Of a bound, what the same draws cost with -log q in place of its entropy."""
     model, zeros = plain(), np.zeros(PHRASE, np.float32)

@@ -38,6 +38,41 @@ def test_the_density_against_scipy(components, latent):
     np.testing.assert_allclose(log_density(batch, jnp.asarray(z, jnp.float32)), expected, rtol=2e-5, atol=1e-5)
 
 
+def per_dimension(components, latent, seed=0):
+    """A mixture for each dimension by itself."""
+    m = some_mixture(components, latent, seed)
+    logits = 2 * np.random.default_rng(seed + 9).normal(size=(components, latent))
+    return m._replace(log_pi=special.log_softmax(logits, axis=0))
+
+
+def of_dimension(m, d):
+    """The mixture of one dimension, over vectors of one number."""
+    return Mixture(m.log_pi[:, d], m.mu[:, d : d + 1], m.log_sigma[:, d : d + 1])
+
+
+@pytest.mark.parametrize("components, latent", [(1, 1), (5, 3), (10, 64)])
+def test_per_dimension_the_density_is_the_product_of_those_of_the_dimensions(components, latent):
+    m = per_dimension(components, latent)
+    z = 3 * np.random.default_rng(1).normal(size=(20, latent))
+    expected = [sum(oracle(of_dimension(m, d), row[d]) for d in range(latent)) for row in z]
+    batch = jax.tree.map(lambda a: jnp.broadcast_to(a, (20, *a.shape)), single(m))
+    np.testing.assert_allclose(log_density(batch, jnp.asarray(z, jnp.float32)), expected, rtol=2e-5, atol=1e-5)
+    entropies = [stats.entropy(np.exp(m.log_pi[:, d])) for d in range(latent)]
+    np.testing.assert_allclose(mixture.weight_entropy(single(m)), np.mean(entropies), rtol=1e-4, atol=1e-6)
+    shares = mixture.responsibilities(batch, mixture.component_log_densities(batch, jnp.asarray(z, jnp.float32)))
+    assert shares.shape == (20, components)
+    by_hand = special.softmax(m.log_pi + stats.norm(m.mu, np.exp(m.log_sigma)).logpdf(z[0]), axis=0).mean(axis=1)
+    np.testing.assert_allclose(shares[0], by_hand, rtol=1e-3, atol=1e-6)
+
+
+def test_per_dimension_the_density_of_one_dimension_integrates_to_that_of_the_others():
+    m, grid = per_dimension(4, 2), np.linspace(-60, 60, 12001)
+    z = jnp.asarray(np.stack([grid, np.full(len(grid), 0.7)], axis=-1), jnp.float32)
+    batch = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(grid), *a.shape)), single(m))
+    mass = np.exp(np.asarray(log_density(batch, z), np.float64))
+    assert np.trapezoid(mass, grid) == pytest.approx(np.exp(oracle(of_dimension(m, 1), 0.7)), rel=1e-3)
+
+
 def test_leading_axes_are_mixtures_of_their_own():
     one, other = some_mixture(3, 2, seed=0), some_mixture(3, 2, seed=1)
     z = np.array([0.5, -1.0])
@@ -138,6 +173,44 @@ def test_moments_of_draws_are_those_of_the_closed_form():
     expected = np.sum(pi * (variance + (m.mu - mean) ** 2), axis=0)  # the law of total variance
     np.testing.assert_allclose(np.stack(moments(single(m))), [mean, expected], rtol=1e-4)
     check_moments(draws(single(m), 20_000), mean, expected)
+
+
+def test_per_dimension_draws_have_the_moments_of_each_dimension_and_no_more_in_common():
+    m = per_dimension(4, 3)
+    pi, variance = np.exp(m.log_pi), np.exp(2 * m.log_sigma)
+    mean = np.sum(pi * m.mu, axis=0)
+    expected = np.sum(pi * (variance + (m.mu - mean) ** 2), axis=0)
+    np.testing.assert_allclose(np.stack(moments(single(m))), [mean, expected], rtol=1e-4)
+    drawn = draws(single(m), 20_000)
+    check_moments(drawn, mean, expected)
+    assert np.abs(np.corrcoef(drawn.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(20_000)
+    of_vectors = single(m)._replace(log_pi=jnp.asarray(m.log_pi[:, 0], jnp.float32))
+    assert np.abs(np.corrcoef(draws(of_vectors, 20_000).T)[np.triu_indices(3, 1)]).max() > 0.1
+    largest = m.mu[np.argmax(m.log_pi, axis=0), np.arange(3)]
+    np.testing.assert_allclose(draws(single(m), 5, tau_pi=0.0, tau_sigma=0.0), np.tile(largest, (5, 1)), rtol=1e-6)
+
+
+def world_models_draws(m, tau, count):
+    """Draws as World Models' published code makes them: weights of logits / tau, scales times sqrt(tau)."""
+    rng = np.random.default_rng(4)
+    weights = special.softmax(m.log_pi / tau, axis=0)
+    k = np.stack([rng.choice(len(m.mu), count, p=weights[:, d]) for d in range(m.mu.shape[1])], axis=1)
+    d = np.arange(m.mu.shape[1])
+    return m.mu[k, d] + np.exp(m.log_sigma[k, d]) * rng.normal(size=k.shape) * np.sqrt(tau)
+
+
+@pytest.mark.parametrize("tau", [0.3, 3.0])
+def test_both_taus_at_one_value_are_the_temperature_of_world_models(tau):
+    """Two-sample Kolmogorov-Smirnov of each dimension; with either tau left at 1 they are told apart."""
+    m = per_dimension(4, 3)
+    wanted = world_models_draws(m, tau, 4_000)
+
+    def least_p(**taus):
+        drawn = draws(single(m), 4_000, **taus)
+        return min(stats.ks_2samp(wanted[:, d], drawn[:, d]).pvalue for d in range(3))
+
+    assert least_p(tau_pi=tau, tau_sigma=tau) > 1e-3
+    assert least_p(tau_pi=tau) < 1e-6 and least_p(tau_sigma=tau) < 1e-6
 
 
 def test_scales_are_standard_deviations_and_not_variances_when_sampling():

@@ -298,15 +298,15 @@ def test_counts_that_cannot_be_meant(composer):
 
 OPTIMISED = """
 import jax
-from mcvae_jax.models import mdrnn, vae
+from mcvae_jax.models import mdrnn, mixture_prior, vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.sampling import modes
 from tests.sampling.test_modes import WILD, same, seed_of
-network, prior = vae.VAE(units=96, latent=24), mdrnn.MDRNNPrior(mdrnn.MDRNN(latent=24, units=96, recall=2))
+network, prior = vae.VAE(units=96, latent=24), mixture_prior.MixturePrior(mdrnn.MDRNN(latent=24, units=96, recall=2))
 params = jax.jit(vae.init, static_argnums=0)(network, jax.random.key(0))
-prior_params = jax.jit(mdrnn.init, static_argnums=0)(prior.mdrnn, jax.random.key(1))
+prior_params = jax.jit(mixture_prior.init, static_argnums=0)(prior.network, jax.random.key(1))
 composer = LatentComposer(BarCodec(network, params), LatentPrior(prior, prior_params))
 songs = modes.continue_(composer, seed_of(7), 25, 300, WILD)
 for n in (1, 33, 150, 257, 300):

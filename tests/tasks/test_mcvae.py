@@ -14,6 +14,7 @@ from mcvae_jax import inspect, main, stages, versions
 from mcvae_jax.corpus.store import HELD_OUT
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
+from mcvae_jax.models.song_model import FILL
 from mcvae_jax.options import parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.tasks import mcvae
@@ -105,7 +106,8 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert lines[-1] == f"Listen: open {folder / 'songs' / 'index.html'} in a browser."
     assert lines[-2].startswith("Time by stage: corpus 0:") and lines[-2].count(":") == 7
     seconds = json.loads((folder / "stages.json").read_text())
-    assert list(seconds) == [*mcvae.PARTS, "check"] and min(seconds[name] for name in mcvae.PARTS) > 0
+    parts = ["corpus", "vae", "latents", "mdrnn", "songs"]
+    assert list(seconds) == [*parts, "check"] and min(seconds[name] for name in parts) > 0
     origins = open_model(folder).origins
     assert origins["MDRNN"].data["vae"] == origins["VAE"].identity
     record = songs_of(folder)
@@ -114,6 +116,37 @@ def test_all_stages_run_and_the_page_stands(finished):
     assert all(
         song["title"] in page and (folder / "songs" / f"{song['name']}.mid").exists() for song in record["songs"]
     )
+
+
+OTHER = """
+    prior=transformer_prior transformer_prior.model.units=8 transformer_prior.model.layers=1
+    transformer_prior.model.heads=2 transformer_prior.model.components=2 transformer_prior.train.batch_size=4
+    transformer_prior.train.steps=4 transformer_prior.train.log_every=2 transformer_prior.train.eval_every=4
+    transformer_prior.train.save_every=4 transformer_prior.held_out.draws=1 transformer_prior.data.window=16
+""".split()
+
+
+def test_another_prior_takes_the_place_of_the_mdrnn(finished, command, tmp_path):
+    """On a VAE that stands there; what the folder opens as is the one prior that it has."""
+    folder = tmp_path / "other"
+    shutil.copytree(finished[0] / "vae", folder / "vae")
+    status, lines = command(folder, *OTHER)
+    assert status == 0 and {"[4/5] transformer_prior", "[5/5] songs"} <= set(lines)
+    assert not (folder / "mdrnn").exists() and songs_of(folder)["songs"]
+    model = open_model(folder)
+    assert model.name == "VAE and transformer prior" and set(model.origins) == {"VAE", "transformer prior"}
+    assert FILL in model.abilities
+    scores = json.loads((folder / "transformer_prior" / "results" / "held_out.json").read_text())
+    assert list(scores["priors"]) == ["transformer prior", "one Gaussian", "untrained transformer prior", "N(0, I)"]
+    lines = (folder / "transformer_prior" / "metrics.jsonl").read_text().splitlines()
+    last = [line for line in map(json.loads, lines) if line["split"] == "held_out"][-1]
+    assert scores["priors"]["transformer prior"]["bits_per_bar"] == pytest.approx(last["bound_bits"], rel=0.05)
+    with pytest.raises(UserError, match="a prior already, transformer_prior; give --config.prior=transformer_prior"):
+        command(folder)
+    with pytest.raises(UserError, match="has a prior already, mdrnn; give --config.prior=mdrnn, or another --workdir"):
+        command(finished[0], *OTHER)
+    with pytest.raises(UserError, match="config.prior is 'lstm'; it must be one of mdrnn, transformer_prior"):
+        command(folder, "prior=lstm")
 
 
 def test_the_same_command_again_does_nothing(finished, command, monkeypatch):

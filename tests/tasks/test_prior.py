@@ -15,7 +15,8 @@ from scipy.stats import norm
 from mcvae_jax.corpus.store import TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
-from mcvae_jax.models.mdrnn import MDRNN, Dropout
+from mcvae_jax.models.mdrnn import MDRNN
+from mcvae_jax.models.mixture_prior import Dropout
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop
@@ -29,6 +30,11 @@ from tests.vae_layouts import far_from_the_start
 
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
     check_layouts_agree("tests.mdrnn_layouts:make_task", {}, steps=3)
+
+
+@pytest.mark.slow
+def test_so_do_they_for_a_transformer():
+    check_layouts_agree("tests.mdrnn_layouts:make_transformer_task", {}, steps=3)
 
 
 TASK = make_task()
@@ -229,9 +235,15 @@ def test_windows_of_the_thesis_train_too(vae_folder):
     assert report.finite and state.step == 1
 
 
-@pytest.mark.parametrize("preset", ["default", "thesis", "smoke", "accelerator"])
-def test_every_preset_makes_a_task(preset, vae_folder):
-    config = load_config(f"configs/mdrnn.py:{preset}")
+@pytest.mark.parametrize(
+    ("kind", "preset"),
+    [
+        *(("mdrnn", preset) for preset in ("default", "thesis", "smoke", "accelerator")),
+        *(("transformer_prior", preset) for preset in ("default", "smoke", "accelerator")),
+    ],
+)
+def test_every_preset_makes_a_task(kind, preset, vae_folder):
+    config = load_config(f"configs/{kind}.py:{preset}")
     assert config.vae_workdir == f"runs/vae-{preset}"
     config.vae_workdir = str(vae_folder)
     loop.check_config(config)
