@@ -84,6 +84,16 @@ KINDS = {
             "MCVAE",
             inputs={"vae_workdir": "vae"},
         ),
+        Kind(
+            "diffusion_prior",
+            "diffusion prior",
+            "mcvae_jax.tasks.diffusion",
+            "mcvae_jax.models.workdirs:open_diffusion",
+            "mcvae_jax.models.diffusion.prior:make_diffusion",
+            "mcvae_jax.models.diffusion.prior:FIELDS",
+            "latent diffusion",
+            inputs={"vae_workdir": "vae"},
+        ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "note_lstm",
