@@ -41,7 +41,7 @@ class DiffusionPrior:
 
     network: Denoiser
     window: int  # N
-    levels: int = 2000
+    levels: int = 20_000
     weighting: str = EVEN  # which levels training draws: evenly, so that it minimises the bound, or as COSINE has them
     path: Path = Path(100)
     dropout: Dropout = Dropout()
