@@ -84,6 +84,7 @@ KINDS = {
             "MCVAE",
             inputs={"vae_workdir": "vae"},
         ),
+        Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "diffusion_prior",
             "diffusion prior",
@@ -94,7 +95,6 @@ KINDS = {
             "latent diffusion",
             inputs={"vae_workdir": "vae"},
         ),
-        Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
             "note_lstm",
             "note LSTM",

@@ -12,11 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mcvae_jax.models.note_transformer import Block
 from mcvae_jax.models.notes import PHRASE
 from mcvae_jax.nn.arrays import AnyArray
-from mcvae_jax.nn.attention import attend_all
 from mcvae_jax.nn.layers import Dense
+from mcvae_jax.nn.transformer import Block, both_ways
 
 Array = jax.Array
 
@@ -65,10 +64,7 @@ class Denoiser(nn.Module):
         h = self.read(jnp.where(known[..., None], x, 0.0)) + self.phrase[of_song % PHRASE]
         h = h + is_first * self.edges[0] + is_last * self.edges[1]
         h = h + self.of_noise[1](nn.gelu(self.of_noise[0](_waves(log_snr))))[:, None]
-        for n, block in enumerate(self.blocks):
-            attended = attend_all(*block.split(h, number), known, self.dtype)
-            h = block.joined(h, attended, None if hidden is None else hidden[:, n])
-        return self.said(self.norm(h))
+        return self.said(self.norm(both_ways(self.blocks, h, known, hidden)))
 
 
 def _waves(log_snr: Array) -> Array:

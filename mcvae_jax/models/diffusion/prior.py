@@ -23,6 +23,7 @@ from mcvae_jax.models.notes import DROPOUT, Dropout
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import applied, check_sizes, operand_dtype
+from mcvae_jax.nn.transformer import check_heads
 
 Array = jax.Array
 
@@ -124,11 +125,7 @@ def make_diffusion(config: Any, latent: int) -> DiffusionPrior:
     fields, sampler, window = dict(config["model"]), dict(config["sampler"]), config["data"]["window"]
     dtype, levels, weighting = (fields.pop(name) for name in ("matmul_dtype", "levels", "weighting"))
     check_sizes(fields, ("units", "layers", "heads"))
-    if fields["units"] % (2 * fields["heads"]):
-        raise UserError(
-            f"config.model.units is {fields['units']} and heads is {fields['heads']}; units must be a multiple of twice"
-            " the heads, since the width of a head is turned in pairs"
-        )
+    check_heads(fields["units"], fields["heads"])
     if weighting not in (EVEN, COSINE):
         raise UserError(f"config.model.weighting is {EVEN!r} or {COSINE!r}, not {weighting!r}")
     check_range("config.data.window", window, 2, 1024)
