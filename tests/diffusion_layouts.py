@@ -22,7 +22,7 @@ MOMENTS = Moments(np.full(LATENT, 0.1, np.float32), np.full(LATENT, 1.3, np.floa
 
 
 def a_prior(dropout: float = 0.0, units: int = 8) -> DiffusionPrior:
-    network = Denoiser(latent=LATENT, units=units, layers=2, heads=2)
+    network = Denoiser(latent=LATENT, units=units, layers=1, heads=2)
     return DiffusionPrior(network, BARS, levels=50, path=Path(4, 2), dropout=Dropout(dropout))
 
 
