@@ -18,7 +18,7 @@ from tests.mdrnn_layouts import random_batch
 from tests.random_params import random_params
 
 BARS, LATENT = 6, 3
-MOMENTS = Moments(np.full(LATENT, 0.1, np.float32), np.full(LATENT, 1.3, np.float32))
+MOMENTS = Moments(np.full(LATENT, 0.1, np.float32), np.full(LATENT, 2.0, np.float32))
 
 
 def a_prior(dropout: float = 0.0, units: int = 8) -> DiffusionPrior:
@@ -28,7 +28,7 @@ def a_prior(dropout: float = 0.0, units: int = 8) -> DiffusionPrior:
 
 @functools.cache
 def _params():
-    return random_params(functools.partial(a_prior().init, moments=MOMENTS, lengths=np.ones(1)))
+    return random_params(functools.partial(a_prior().init, moments=MOMENTS, lengths=np.ones(1)), 1.0)
 
 
 def a_diffusion(lengths=(3.0, 5.0, 9.0)) -> DiffusionComposer:
