@@ -65,7 +65,7 @@ class DiffusionComposer(OfCodec):
     prior_name: str = "diffusion prior"
 
     likelihood = BOUND
-    defaults = Settings(tau_sigma=1.0)
+    defaults = Settings()
     abilities = frozenset({MEMORY, FILL})
 
     @property
