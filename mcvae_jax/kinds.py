@@ -92,7 +92,6 @@ KINDS = {
             "mcvae_jax.models.workdirs:open_diffusion",
             "mcvae_jax.models.diffusion.prior:make_diffusion",
             "mcvae_jax.models.diffusion.prior:FIELDS",
-            "latent diffusion",
             inputs={"vae_workdir": "vae"},
         ),
         Kind(

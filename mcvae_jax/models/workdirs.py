@@ -59,7 +59,8 @@ def open_diffusion(kind: Kind, folder: Path, which: str | int) -> DiffusionCompo
         return prior, functools.partial(prior.init, jax.random.key(0), moments, np.ones(1))
 
     prior, params, origin = restore_model(folder, which, make)
-    return DiffusionComposer(_codec_of(origin), prior, params, origin, kind.composer or kind.label, kind.label)
+    name = kind.composer or f"VAE and {kind.label}"
+    return DiffusionComposer(_codec_of(origin), prior, params, origin, name, kind.label)
 
 
 def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:

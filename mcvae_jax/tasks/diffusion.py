@@ -73,7 +73,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     batches = SongBatches(of.corpus, of.songs, settings, make)
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
-        name = kind.composer or kind.label
+        name = kind.composer or f"VAE and {kind.label}"
         composer = DiffusionComposer(codec, prior, params, name=name, prior_name=kind.label)
         return write_held_out({name: composer}, of.held_out(), config.held_out.draws, of.left_out, folder, say)
 

@@ -115,20 +115,22 @@ def test_training_ends_with_a_bound_and_a_composer_that_opens(trained_run):
     corpus, folder, said = trained_run
     scores = json.loads((folder / "results" / "held_out.json").read_text())
     model = open_model(folder)
-    assert list(scores["rows"]) == [model.name] == ["latent diffusion"] and scores["songs"] == 2
+    assert list(scores["rows"]) == [model.name] == ["VAE and diffusion prior"] and scores["songs"] == 2
     row = scores["rows"][model.name]
     assert row["likelihood"] == BOUND == model.likelihood
     held_out = [corpus.song(i) for i in corpus.songs(HELD_OUT)]
     bits = np.concatenate(model.nats(held_out)).mean() / np.log(2)
     assert row["bits_per_bar"]["value"] == pytest.approx(bits, rel=1e-5)
-    assert any(line.startswith(f"latent diffusion: at most {bits:.2f} (") for line in said)
+    assert any(line.startswith(f"VAE and diffusion prior: at most {bits:.2f} (") for line in said)
     assert list(model.origins) == ["VAE", "diffusion prior"]
     assert model.origins["VAE"].identity == open_codec(folder.parent / "vae").origin.identity
     lengths = [corpus.lengths[i] for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16]
     assert set(np.asarray(model.params["song_lengths"])) == set(lengths)
     songs = model.go_on([np.empty((0, 16), np.uint8)] * 3, song_keys(0, [1, 2, 3]), None, model.defaults)
     assert {len(song) for song in songs} <= set(lengths)
-    assert "runs" in model.lacks["latents"] and len(model.kin()) == 2
+    parts = model.bound_parts(held_out)
+    assert (parts["reconstruction_nats"] + parts["rate_nats"]) / np.log(2) == pytest.approx(bits, rel=1e-5)
+    assert row["rate_nats"] == pytest.approx(parts["rate_nats"], rel=1e-4)
 
 
 def test_the_loop_and_the_evaluation_bound_the_same_songs(trained_run):
@@ -136,7 +138,7 @@ def test_the_loop_and_the_evaluation_bound_the_same_songs(trained_run):
     _, folder, _ = trained_run
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     logged = [line for line in lines if line["split"] == "held_out"][-1]["bound_bits"]
-    row = json.loads((folder / "results" / "held_out.json").read_text())["rows"]["latent diffusion"]
+    row = json.loads((folder / "results" / "held_out.json").read_text())["rows"]["VAE and diffusion prior"]
     assert logged == pytest.approx(row["bits_per_bar"]["value"], rel=0.1)
 
 
