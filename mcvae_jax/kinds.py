@@ -95,6 +95,15 @@ KINDS = {
         ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(
+            "diffusion_prior",
+            "diffusion prior",
+            "mcvae_jax.tasks.diffusion",
+            "mcvae_jax.models.workdirs:open_diffusion",
+            "mcvae_jax.models.diffusion.prior:make_diffusion",
+            "mcvae_jax.models.diffusion.prior:FIELDS",
+            inputs={"vae_workdir": "vae"},
+        ),
+        Kind(
             "note_lstm",
             "note LSTM",
             NOTES_TASK,

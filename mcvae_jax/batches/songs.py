@@ -198,10 +198,14 @@ def token_maker(corpus: Corpus) -> Make:
 
     def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
         songs = [tokens_of(corpus, piece) for piece in pieces]
-        first = np.array([p.first for p in pieces], np.int32)
-        return padded_batch({"bars": songs}, pieces, size, bars) | {"first": np.pad(first, (0, size - len(pieces)))}
+        return padded_batch({"bars": songs}, pieces, size, bars) | {"first": first_bars(pieces, size)}
 
     return make
+
+
+def first_bars(pieces: Sequence[Piece], size: int) -> np.ndarray:
+    """The numbers of the first bars of pieces in their songs, int32 (B,) with B = `size`."""
+    return np.pad(np.array([piece.first for piece in pieces], np.int32), (0, size - len(pieces)))
 
 
 def latent_maker(corpus: Corpus, latents: Latents) -> Make:

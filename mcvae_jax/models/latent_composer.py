@@ -35,7 +35,7 @@ from mcvae_jax.nn.keys import Purpose, bar_keys, for_purpose, normal
 Array = jax.Array
 
 
-class _OfCodec:
+class OfCodec:
     """What a model has from the bar VAE that writes its bars."""
 
     codec: BarCodec
@@ -50,9 +50,31 @@ class _OfCodec:
         """Those of the VAE."""
         return self.codec.vae.pitches
 
+    def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
+        """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
+        mu, log_var, lengths = encode_songs(self.codec, songs)
+        ends = np.cumsum(lengths)[:-1]
+        return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
+
+    def render(self, z: Sequence[np.ndarray], keys: Array, settings: Settings) -> list[np.ndarray]:
+        """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
+        lengths = [len(each) for each in z]
+        of_bars = bar_keys(for_purpose(keys, Purpose.TOKENS), lengths)
+        return np.split(self.codec.decode(np.concatenate(z), of_bars, settings), np.cumsum(lengths)[:-1])
+
+    def drawn_near(self, seeds: Songs, keys: Array) -> list[np.ndarray]:
+        """A draw from q of the bars of each seed, float32 (n, Z), with a key each, (S,)."""
+        given = [np.empty((0, self.codec.latent), np.float32)] * len(seeds)
+        seeded = [i for i, seed in enumerate(seeds) if len(seed)]
+        if seeded:
+            posteriors, of_given = self.encode([seeds[i] for i in seeded]), for_purpose(keys, Purpose.GIVEN)
+            for i, posterior in zip(seeded, posteriors, strict=True):
+                given[i] = draw_near(posterior, of_given[i])
+        return given
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LatentComposer(_OfCodec):
+class LatentComposer(OfCodec):
     """A bar VAE and a prior over its latent sequences: a `SongModel`, and what only latents can do.
 
     The prior reads draws of q of given bars, predicts the next latent vectors, and the decoder renders each as a bar.
@@ -69,23 +91,19 @@ class LatentComposer(_OfCodec):
     abilities = frozenset({MEMORY, FILL, LATENTS})
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    @staticmethod
+    def of_one_gaussian(codec: BarCodec, training: Songs) -> "LatentComposer":
+        """The VAE with one Gaussian for all bars, that of the training songs."""
+        of_training = encode_songs(codec, training)
+        one = fit_one_gaussian(of_training.mu, of_training.log_var, np.ones(len(of_training.mu)))
+        name = "one Gaussian"
+        return LatentComposer(codec, LatentPrior(OneGaussian(codec.latent), one), name, name)
+
     @property
     def origins(self) -> dict[str, Origin]:
         """Of the VAE and of the prior."""
         known = {"VAE": self.codec.origin, self.prior_name: self.prior.origin}
         return {name: origin for name, origin in known.items() if origin is not None}
-
-    def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
-        """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
-        mu, log_var, lengths = encode_songs(self.codec, songs)
-        ends = np.cumsum(lengths)[:-1]
-        return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
-
-    def render(self, z: Sequence[np.ndarray], keys: Array, settings: Settings) -> list[np.ndarray]:
-        """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
-        lengths = [len(each) for each in z]
-        of_bars = bar_keys(for_purpose(keys, Purpose.TOKENS), lengths)
-        return np.split(self.codec.decode(np.concatenate(z), of_bars, settings), np.cumsum(lengths)[:-1])
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`: reconstruction and rate of each bar, which sum to the whole-song bound (`bounds.py`)."""
@@ -121,12 +139,7 @@ class LatentComposer(_OfCodec):
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`."""
-        given = [np.empty((0, self.codec.latent), np.float32)] * len(seeds)
-        seeded = [i for i, seed in enumerate(seeds) if len(seed)]
-        if seeded:
-            posteriors, of_given = self.encode([seeds[i] for i in seeded]), for_purpose(keys, Purpose.GIVEN)
-            for i, posterior in zip(seeded, posteriors, strict=True):
-                given[i] = draw_near(posterior, of_given[i])
+        given = self.drawn_near(seeds, keys)
         z = self.prior.go_on(given, for_purpose(keys, Purpose.LATENTS), bars, settings, max_bars)
         return self.render(z, keys, settings)
 
@@ -163,10 +176,7 @@ class LatentComposer(_OfCodec):
 
     def baselines(self, training: Songs) -> dict[str, SongModel]:
         """One Gaussian that knows no other bar."""
-        of_training = encode_songs(self.codec, training)
-        one = fit_one_gaussian(of_training.mu, of_training.log_var, np.ones(len(of_training.mu)))
-        prior = LatentPrior(OneGaussian(self.codec.latent), one)
-        return {"one Gaussian": dataclasses.replace(self, prior=prior, name="one Gaussian")}
+        return {"one Gaussian": LatentComposer.of_one_gaussian(self.codec, training)}
 
     def kin(self) -> list[SongModel]:
         """The VAE's free run, and the VAE without memory."""
@@ -223,7 +233,7 @@ class BarByBar(LatentComposer):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FreeRun(_OfCodec, Alone):
+class FreeRun(OfCodec, Alone):
     """The formal VAE's free run (thesis 6.5): the decoder goes on for bars * T steps from one z ~ N(0, I).
 
     It was trained on single bars, so that no likelihood of a song belongs to what it does after the first.

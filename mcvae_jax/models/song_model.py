@@ -93,7 +93,7 @@ class FilledSong(NamedTuple):
     """A song whose gaps are filled."""
 
     bars: np.ndarray  # uint8 (n, T)
-    effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES
+    effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES; [] without such
 
 
 class LatentModel(SongModel, Protocol):

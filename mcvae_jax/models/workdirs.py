@@ -14,6 +14,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models import vae
 from mcvae_jax.models.bar_codec import BarCodec
+from mcvae_jax.models.diffusion.composer import DiffusionComposer
 from mcvae_jax.models.encodings import make_vae
 from mcvae_jax.models.joint.composer import JointComposer
 from mcvae_jax.models.joint.composer import init as init_joint
@@ -27,7 +28,7 @@ from mcvae_jax.models.song_model import SongModel
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.trained import DamagedModel, checkpoint_steps, known_origin, recorded, restore_model
+from mcvae_jax.trained import DamagedModel, Origin, checkpoint_steps, known_origin, recorded, restore_model
 
 
 def open_bar_by_bar(kind: Kind, folder: Path, which: str | int) -> BarByBar:
@@ -44,9 +45,22 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
       UserError: as `restore_model` does; or the VAE is gone, or is no longer the one that the prior was trained on.
     """
     prior = open_prior(kind, folder, which)
-    given = fetched(recorded(folder, Workdir(folder).read().config, "vae_workdir"))
-    codec = _codec_of(prior, [beside(folder, given.name), given])
+    codec = _codec_of(known_origin(prior.origin))
     return LatentComposer(codec, prior, kind.composer or f"VAE and {kind.label}", kind.label)
+
+
+def open_diffusion(kind: Kind, folder: Path, which: str | int) -> DiffusionComposer:
+    """A diffusion prior with its VAE; see `open_latent_composer`."""
+    _check_task(folder, kind.name, f"a {kind.label}")
+
+    def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
+        prior = load(kind.make)(config, data["latent"])
+        moments = Moments(jnp.zeros(prior.latent), jnp.ones(prior.latent))
+        return prior, functools.partial(prior.init, jax.random.key(0), moments, np.ones(1))
+
+    prior, params, origin = restore_model(folder, which, make)
+    name = kind.composer or f"VAE and {kind.label}"
+    return DiffusionComposer(_codec_of(origin), prior, params, origin, name, kind.label)
 
 
 def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:
@@ -126,9 +140,10 @@ def _check_task(folder: Path | str, wanted: str, what: str) -> None:
         )
 
 
-def _codec_of(prior: LatentPrior, folders: list[Path]) -> BarCodec:
-    """The VAE on whose latents a prior was trained, from the first of the folders that holds it."""
-    origin = known_origin(prior.origin)
+def _codec_of(origin: Origin) -> BarCodec:
+    """The VAE on whose latents a prior was trained; see `open_latent_composer`."""
+    given = fetched(recorded(origin.folder, Workdir(origin.folder).read().config, "vae_workdir"))
+    folders = [beside(origin.folder, given.name), given]
     step, there = origin.data.get("vae_step"), [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     if not there:
         raise UserError(

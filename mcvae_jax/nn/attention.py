@@ -1,8 +1,8 @@
-"""Attention to what came before, by rotary positions: along whole sequences, and token by token with a cache.
+"""Attention by rotary positions: to what came before, along whole sequences or token by token with a cache; or to all.
 
-Each query looks at itself and at the reach - 1 places before it. Queries and keys are turned by angles in proportion to
-their places, so that what one looks for in another depends on how far back it lies, and not on where both are (Su et
-al. 2021, arXiv:2104.09864).
+Each query looks at itself and at the reach - 1 places before it (`attend`), or both ways (`attend_all`). Queries and
+keys are turned by angles in proportion to their places, so that what one looks for in another depends on how far back
+it lies, and not on where both are (Su et al. 2021, arXiv:2104.09864).
 
 Letters: B sequences, N tokens, K heads, D width of a head, R reach.
 """
@@ -75,3 +75,9 @@ def attend_next(cache: Cache, q: Array, k: Array, v: Array, place: Array) -> tup
     known = jnp.minimum(place + 1, reach)
     found = jax.nn.dot_product_attention(q.astype(dtype), keys, values, key_value_seq_lengths=known)
     return Cache(keys, values), found.astype(jnp.float32)
+
+
+def attend_all(q: Array, k: Array, v: Array, known: Array, dtype: jnp.dtype) -> Array:
+    """What each place takes from all that are known, (B, N) bool, before and after it: (B, N, K, D) float32."""
+    q, k, v = (x.astype(dtype) for x in (q, k, v))
+    return jax.nn.dot_product_attention(q, k, v, mask=known[:, None, None]).astype(jnp.float32)

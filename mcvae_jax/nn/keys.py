@@ -18,6 +18,7 @@ class Purpose(enum.IntEnum):
     GIVEN = 0
     LATENTS = 1
     TOKENS = 2
+    LENGTH = 3
 
 
 def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:

@@ -1,7 +1,7 @@
-"""Layers of a causal transformer, along whole sequences and one place at a time with a cache.
+"""Layers of a transformer: causal, along whole sequences and one place at a time with a cache, or seeing both ways.
 
 A layer is that of GPT-2 (Radford et al. 2019): norm, attention, sum; norm, two dense layers, sum. How far back another
-place lies it knows by rotary positions (Su et al. 2021), and attention reaches R places back, itself counted.
+place lies it knows by rotary positions (Su et al. 2021), and causal attention reaches R places back, itself counted.
 
 Letters: B sequences, N places, H units, L layers, K heads, D width of a head, R reach.
 """
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.nn.attention import Cache, attend, attend_next, fresh_cache, rotated
+from mcvae_jax.nn.attention import Cache, attend, attend_all, attend_next, fresh_cache, rotated
 from mcvae_jax.nn.layers import Dense
 
 Array = jax.Array
@@ -56,6 +56,15 @@ def along(blocks: Sequence[Block], x: Array, reach: int, hidden: Array | None = 
     place = jnp.arange(x.shape[1])
     for n, block in enumerate(blocks):
         attended = attend(*block.split(x, place), reach, block.dtype)
+        x = block.joined(x, attended, None if hidden is None else hidden[:, n])
+    return x
+
+
+def both_ways(blocks: Sequence[Block], x: Array, known: Array, hidden: Array | None = None) -> Array:
+    """The same with attention to all places that are known, (B, N) bool, before and after each."""
+    place = jnp.arange(x.shape[1])
+    for n, block in enumerate(blocks):
+        attended = attend_all(*block.split(x, place), known, block.dtype)
         x = block.joined(x, attended, None if hidden is None else hidden[:, n])
     return x
 

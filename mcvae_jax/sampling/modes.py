@@ -173,7 +173,7 @@ def infill(
     """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1 in its tune.
 
     The whole tune is kept; gaps are among those of its bars that the model reads. The notes hold the effective sample
-    size of the draws for each gap, see `LatentPrior.fill`.
+    size of the draws for each gap, see `LatentPrior.fill`, where the model fills by such draws.
     """
     if not can_fill(model):
         raise _lacking(model, "infill", FILL)
@@ -190,10 +190,13 @@ def infill(
         (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
         bars = np.concatenate([seed.before, filled.bars, seed.after])
         song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", bars, seed.setting, settings)
-        effective = [round(size, 1) for size in filled.effective]
-        song.notes[f"effective sample size of {PARTICLES}"] = effective
         made.append(song._replace(given=given))
-        say(f"{len(made)} of {songs} songs; effective sample size {effective} of {PARTICLES}")
+        drawn = ""
+        if filled.effective:
+            effective = [round(size, 1) for size in filled.effective]
+            song.notes[f"effective sample size of {PARTICLES}"] = effective
+            drawn = f"; effective sample size {effective} of {PARTICLES}"
+        say(f"{len(made)} of {songs} songs{drawn}")
     return made
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mcvae_jax.batches.bars import check_shifts
+from mcvae_jax.batches.songs import choose_songs
 from mcvae_jax.corpus.build import ensure_corpus
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
@@ -27,7 +28,7 @@ from mcvae_jax.stages import Stage, Stopwatch, times
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.corpus import default_folder
-from mcvae_jax.tasks.prior import choose_songs, read_settings
+from mcvae_jax.tasks.prior import read_settings
 from mcvae_jax.trained import LostCorpus, find_corpus
 from mcvae_jax.training import loop, processes
 from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields

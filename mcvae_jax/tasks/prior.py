@@ -24,34 +24,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.batches.bars import Batch, check_shifts
-from mcvae_jax.batches.songs import (
-    LatentSettings,
-    Piece,
-    SongBatches,
-    choose_songs,
-    latent_maker,
-    scored_batches,
-    whole_songs,
-)
+from mcvae_jax.batches.bars import Batch
+from mcvae_jax.batches.songs import LatentSettings, Piece, SongBatches, scored_batches, whole_songs
 from mcvae_jax.command import check_range
-from mcvae_jax.corpus.store import Corpus
-from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.priors import draw_priors, score_priors, summary
 from mcvae_jax.kinds import Kind, load
-from mcvae_jax.latents import Latents, corpus_latents
-from mcvae_jax.models.bar_codec import BarCodec
-from mcvae_jax.models.bounds import whole_song_bounds
-from mcvae_jax.models.prior import Moments, OneGaussian, TrainablePrior, fit_one_gaussian, standard_normal
+from mcvae_jax.models.prior import OneGaussian, TrainablePrior, standard_normal
 from mcvae_jax.models.sequences import LatentPrior
-from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.stop import stop_nats
-from mcvae_jax.places import shown
-from mcvae_jax.storage.buckets import fetched
-from mcvae_jax.trained import DamagedModel, known_origin, open_corpus
-from mcvae_jax.training import processes
+from mcvae_jax.tasks.latents import latent_songs, open_vae
 from mcvae_jax.training.fields import INT, TEXT, fields_of
 from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
@@ -80,46 +63,33 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
       UserError: a field of the config that cannot work; no VAE, or not the corpus on which it was trained; no songs.
     """
     settings = read_settings(config)
-    codec = _open_codec(config.vae_workdir)
-    check_shifts(settings, codec.vae.pitches)
+    codec = open_vae(config.vae_workdir, settings)
     prior: TrainablePrior = load(kind.make)(config, codec.latent)
-    origin = known_origin(codec.origin)
-    corpus = open_corpus(origin, config.corpus_folder)
-    songs, scored, left_out = choose_songs(corpus, settings, say)
-    encode = functools.partial(corpus_latents, codec, corpus, settings.lowest_shift, settings.highest_shift)
-    latents = processes.made_once("latents", lambda: encode(say), encode)
-    one_gaussian = fit_training_bars(corpus, latents, songs)
-    moments = Moments(one_gaussian["mu"], jnp.exp(one_gaussian["log_var"] / 2))
-    make = latent_maker(corpus, latents)
-    batches = SongBatches(corpus, songs, settings, make)
+    of = latent_songs(codec, config.corpus_folder, settings, say)
+    moments = of.moments
+    batches = SongBatches(of.corpus, of.songs, settings, of.make)
 
     @functools.cache
     def held_out() -> Sequence[Batch]:
-        def reconstruct() -> list[float]:
-            say(f"reconstructing {len(scored)} held-out songs")
-            songs = [corpus.song(i) for i in scored]
-            return whole_song_bounds(codec, {}, songs, seed=config.seed)["reconstruction_nats"].tolist()
-
-        nats = dict(zip(scored.tolist(), processes.by_first("reconstruction", reconstruct), strict=True))
+        nats = of.reconstruction(config.seed, say)
 
         def make_scored(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
             of_songs = np.array([nats[piece.song] for piece in pieces], np.float32)
-            return make(pieces, size, bars) | {"reconstruction": np.pad(of_songs, (0, size - len(pieces)))}
+            return of.make(pieces, size, bars) | {"reconstruction": np.pad(of_songs, (0, size - len(pieces)))}
 
-        return tuple(scored_batches(whole_songs(corpus, scored), settings.batch_size, make_scored))
+        return tuple(scored_batches(whole_songs(of.corpus, of.scored), settings.batch_size, make_scored))
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
         untrained = prior.init(jax.random.key(config.seed + UNTRAINED_SEED), moments)
         plain = OneGaussian(codec.latent)
         priors = {
             kind.label: LatentPrior(prior, params),
-            "one Gaussian": LatentPrior(plain, one_gaussian),
+            "one Gaussian": LatentPrior(plain, of.one_gaussian),
             f"untrained {kind.label}": LatentPrior(prior, untrained),
             STANDARD: LatentPrior(plain, standard_normal(codec.latent)),
         }
-        songs, draws = [corpus.song(i) for i in scored], config.held_out.draws
-        scores = score_priors(codec, priors, songs, draws, config.seed, say)
-        return write_scores(scores | {"left_out": left_out}, kind.label, folder, say)
+        scores = score_priors(codec, priors, of.held_out(), config.held_out.draws, config.seed, say)
+        return write_scores(scores | {"left_out": of.left_out}, kind.label, folder, say)
 
     return Task(
         init=lambda key: prior.init(key, moments),
@@ -129,14 +99,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         batch=batches,
         held_out_batches=held_out,
         finish=finish,
-        data={
-            "corpus": shown(corpus.folder),
-            "identity": corpus.identity,
-            "vae_workdir": shown(origin.folder),
-            "vae": origin.identity,
-            "vae_step": origin.step,
-            "latent": codec.latent,
-        },
+        data=of.facts,
         constants=prior.constants,
     )
 
@@ -216,24 +179,3 @@ def _terms(sums: Sums, prior: TrainablePrior) -> Metrics:
         "nll_per_dim": mean["nll"] / prior.latent,
         "stop": mean["stop"],
     } | prior.terms(mean)
-
-
-def fit_training_bars(corpus: Corpus, latents: Latents, songs: np.ndarray) -> dict[str, jax.Array]:
-    """The one Gaussian of z ~ q over the bars of songs as they stand; see `prior.fit_one_gaussian`."""
-    in_songs = np.repeat(np.isin(np.arange(len(corpus)), songs), corpus.lengths)
-    rows, counts = np.unique(latents.rows[-latents.lowest_shift][in_songs], return_counts=True)
-    return fit_one_gaussian(latents.mu[rows], latents.log_var[rows], counts)
-
-
-def _open_codec(folder: str) -> BarCodec:
-    if not folder or not fetched(folder).is_dir():
-        raise UserError(
-            f"config.vae_workdir is {folder!r}, where no VAE is; train one there first (python -m mcvae_jax.main"
-            " --config=vae --workdir=DIR), or name another."
-        )
-    try:
-        return open_codec(folder)
-    except DamagedModel as error:
-        raise UserError(f"config.vae_workdir: {error.damage} {error.train_on}") from error
-    except UserError as error:
-        raise UserError(f"config.vae_workdir: {error}") from error
