@@ -1,5 +1,7 @@
 """A model of notes as a task on random songs, without a corpus: for the test that all layouts agree."""
 
+import functools
+
 import numpy as np
 
 from mcvae_jax.models.note_lstm import NoteLSTM
@@ -31,8 +33,8 @@ def make_task(network: str = "lstm", dropout: float = 0.3, units: int = 8, layer
     return Task(
         init=model.init,
         sums=make_sums(model),
-        objective=lambda sums, step: objective(sums, 40.0),
-        held_out_objective=held_out_objective,
+        objective=lambda sums, step: objective(model, sums, 40.0),
+        held_out_objective=functools.partial(held_out_objective, model),
         batch=batch,
         held_out_batches=lambda: [batch(99)],
         finish=lambda params, folder, say: {},

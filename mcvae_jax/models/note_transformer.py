@@ -5,10 +5,11 @@ token lies it knows by rotary positions (Su et al. 2021). Layers are those of GP
 attention, sum; norm, two dense layers, sum. Attention reaches `memory` bars back, each layer from what the layer below
 has gathered there; songs of up to so many bars are seen whole.
 
-Letters: B songs, N tokens, H units, L layers, K heads, D width of a head, V outcomes (130).
+Letters: B songs, N tokens, H units, L layers, K heads, D width of a head, V outcomes.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.notes import DROPOUT, PHRASE, Dropout, NoteModel, NoteNetwork
-from mcvae_jax.music.tokens import BAR, OUTCOMES, VOCABULARY
+from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn.attention import Cache, attend, attend_next, fresh_cache, rotated
 from mcvae_jax.nn.layers import Dense, check_sizes, operand_dtype
 from mcvae_jax.nn.lstm import token_rows
@@ -69,11 +70,11 @@ class NoteTransformer(NoteNetwork):
 
     def setup(self) -> None:
         init = nn.initializers.normal(1 / math.sqrt(3))  # so that the sum of the three has a deviation of 1
-        widths = (VOCABULARY, self.steps, PHRASE)
+        widths = (self.outcomes + 1, self.steps, PHRASE)
         self.tables = [self.param(f"table{n}", init, (width, self.units)) for n, width in enumerate(widths)]
         self.blocks = [Block(self.units, self.heads, self.dtype) for _ in range(self.layers)]
         self.norm = nn.LayerNorm()
-        self.said = Dense(OUTCOMES + 1, self.dtype)
+        self.said = Dense(self.outcomes + 1, self.dtype)
 
     @property
     def masks(self) -> int:
@@ -118,9 +119,14 @@ def make_notes(config: Any, steps: int = BAR) -> NoteModel:
     fields = dict(config["model"])
     dtype = operand_dtype(fields.pop("matmul_dtype"))
     check_sizes(fields, ("units", "layers", "heads", "memory"))
+    check_heads(fields)
+    return NoteModel(NoteTransformer(**fields, steps=steps, dtype=dtype), Dropout(**config["dropout"]))
+
+
+def check_heads(fields: Mapping[str, Any]) -> None:
+    """UserError where the units of config.model cannot be shared among its heads."""
     if fields["units"] % (2 * fields["heads"]):
         raise UserError(
             f"config.model.units is {fields['units']} and heads is {fields['heads']}; units must be a multiple of twice"
             " the heads, since the width of a head is turned in pairs"
         )
-    return NoteModel(NoteTransformer(**fields, steps=steps, dtype=dtype), Dropout(**config["dropout"]))

@@ -54,7 +54,7 @@ class JointMCVAE(nn.Module):
 
     def setup(self) -> None:
         inputs = (self.encoder_units, COUNTED + 1, PHRASE)
-        self.encoder = BarEncoder(self.encoder_units, self.latent, self.dtype)
+        self.encoder = BarEncoder(self.encoder_units, self.dtype, self.latent)
         self.lstm = [LSTMLayer(self.units, (self.units,) if n else inputs, self.dtype) for n in range(self.layers)]
         self.start = self.param("start", nn.initializers.normal(0.1), (self.encoder_units,))
         self.queries_and_keys = Dense(2 * self.heads * HEAD_WIDTH, self.dtype)
