@@ -45,6 +45,7 @@ FIELDS = {
     "dropout": {"hidden": float, "decoder": float},
 }  # the sections that are its own
 MOST_CODES = 1 << 14  # V
+PLANNED = 32  # numbers that the codes tell the decoder for each step of the bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,8 @@ class BarCodes(nn.Module):
         self.encoder = BarReader(self.encoder_units, self.dtype)
         self.norm = nn.LayerNorm()  # so that the levels are in use from the start
         self.to_levels = Dense(width, self.dtype)
-        self.decoder = BarDecoder(self.decoder_units, 0, self.dtype, latent=width, context=0, heads=0)
+        self.plan = Dense(self.steps * PLANNED, self.dtype)
+        self.decoder = BarDecoder(self.decoder_units, PLANNED, self.dtype, latent=width, context=0, heads=1)
 
     def score(self, bars: Array, heard: Heard, hidden: Array | None = None) -> tuple[Array, Array]:
         """The codes (P, G) of bars (P, T), and log p of their tokens given these and what was heard before, (P, T).
@@ -99,9 +101,9 @@ class BarCodes(nn.Module):
         return quantised(z.reshape(-1, self.codes, len(self.levels)), self.levels)
 
     def _given(self, values: Array, heard: Heard) -> Given:
-        bars = len(values)
-        nothing = jnp.zeros((bars, 0)), jnp.zeros((bars, 0, self.steps, 0))
-        return Given(values.reshape(bars, -1), *nothing, heard)
+        flat = values.reshape(len(values), -1)
+        plan = self.plan(flat).reshape(-1, 1, self.steps, PLANNED)
+        return Given(flat, jnp.zeros((len(flat), 0)), plan, heard)
 
 
 class CodeTransformer(NoteTransformer):

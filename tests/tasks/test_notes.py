@@ -18,15 +18,15 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.note_layouts import make_task
 
-BOTH = pytest.mark.parametrize("network", ["lstm", "transformer"])
+EACH = pytest.mark.parametrize("network", ["lstm", "transformer", "codes"])
 
 
-@BOTH
+@EACH
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(network):
     check_layouts_agree("tests.note_layouts:make_task", {"network": network}, steps=3)
 
 
-@BOTH
+@EACH
 def test_padding_counts_for_nothing_and_weights_count(network):
     """Other tokens behind the mask change no sum, and a song of weight 2 is two songs."""
     task = make_task(network)
@@ -62,7 +62,11 @@ def test_a_few_songs_are_learnt_by_heart(network, rate):
     assert float(task.held_out_objective(task.sums(state.params, batch, jax.random.key(0), False))[1]["nll"]) < 2
 
 
-SMALL = {"note_lstm": {"units": 6}, "note_transformer": {"units": 8}}
+SMALL = {
+    "note_lstm": {"units": 6},
+    "note_transformer": {"units": 8},
+    "bar_codes": {"units": 8, "encoder_units": 6, "decoder_units": 6},
+}
 
 
 @pytest.fixture(scope="module", params=SMALL)
@@ -84,7 +88,7 @@ def test_training_ends_with_figures_alone_and_with_the_copy_switch(trained_run):
     held_out = [corpus.song(i) for i in corpus.songs(HELD_OUT)]
     model = open_model(folder)
     name = model.name
-    assert name in ("note LSTM", "note transformer") and model.origins[name].folder == folder
+    assert name in ("note LSTM", "note transformer", "bar codes") and model.origins[name].folder == folder
     assert list(scores["rows"]) == [name, f"{name} + copy"] and scores["songs"] == 2
     switch = corpus_switch([corpus.song(i) for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16])
     for row, of in ((name, model), (f"{name} + copy", Copying(model, switch))):

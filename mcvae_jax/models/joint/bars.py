@@ -108,15 +108,6 @@ class BarDecoder(nn.Module):
         self.first = Dense(2 * self.units, self.dtype)
         self.logits = Dense(OUTCOMES, self.dtype)
         self.by_interval = Dense(2 * WIDEST + 1, self.dtype)
-        if not self.heads:
-            return
-        embedding = nn.initializers.normal(0.3)
-        self.embedding = self.param("embedding", embedding, (VOCABULARY, self.recalled_width))
-        self.interval_embedding = self.param("interval_embedding", embedding, (INTERVALS, self.recalled_width))
-
-    def embed(self, bars: AnyArray) -> Array:
-        """Bars, integers (..., T), as heads recall them: (..., T, A)."""
-        return self.embedding[bars.astype(jnp.int32)] + self.interval_embedding[intervals_within(bars)]
 
     def log_p(self, bars: Array, given: Given, hidden: Array | None = None, words: Array | None = None) -> Array:
         """log p of the tokens of bars (P, T), by teacher forcing, in nats.
@@ -163,3 +154,17 @@ class BarDecoder(nn.Module):
         """(P, R, T, A) -> (T, P, R * A)."""
         steps = jnp.moveaxis(recalled, 2, 0)
         return steps.reshape(*steps.shape[:2], -1)
+
+
+class RecallingDecoder(BarDecoder):
+    """One whose recalled bars are weighed sums of what `embed` makes of them."""
+
+    def setup(self) -> None:
+        super().setup()
+        embedding = nn.initializers.normal(0.3)
+        self.embedding = self.param("embedding", embedding, (VOCABULARY, self.recalled_width))
+        self.interval_embedding = self.param("interval_embedding", embedding, (INTERVALS, self.recalled_width))
+
+    def embed(self, bars: AnyArray) -> Array:
+        """Bars, integers (..., T), as heads recall them: (..., T, A)."""
+        return self.embedding[bars.astype(jnp.int32)] + self.interval_embedding[intervals_within(bars)]
