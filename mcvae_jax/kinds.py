@@ -120,6 +120,14 @@ KINDS = {
             "mcvae_jax.models.note_transformer:FIELDS",
         ),
         Kind(
+            "bar_codes",
+            "bar codes",
+            NOTES_TASK,
+            OPEN_NOTES,
+            "mcvae_jax.models.bar_codes:make_notes",
+            "mcvae_jax.models.bar_codes:FIELDS",
+        ),
+        Kind(
             "dice",
             "dice",
             COUNTED_TASK,

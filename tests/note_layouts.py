@@ -1,7 +1,10 @@
 """A model of notes as a task on random songs, without a corpus: for the test that all layouts agree."""
 
+import functools
+
 import numpy as np
 
+from mcvae_jax.models.bar_codes import BarCodes, CodeModel, CodeTransformer
 from mcvae_jax.models.note_lstm import NoteLSTM
 from mcvae_jax.models.note_transformer import NoteTransformer
 from mcvae_jax.models.notes import Dropout, NoteModel
@@ -11,14 +14,22 @@ from mcvae_jax.training.task import Task
 from tests.mdrnn_layouts import random_batch
 
 STEPS = 4
-
-
 NETWORKS = {"lstm": NoteLSTM, "transformer": NoteTransformer}
+
+
+def make_model(network: str, dropout: float, **sizes: int) -> NoteModel | CodeModel:
+    """One of NETWORKS, or 'codes'."""
+    if network in NETWORKS:
+        return NoteModel(NETWORKS[network](**sizes, steps=STEPS), Dropout(dropout))
+    units, levels = sizes["units"], (4, 3)
+    bars = BarCodes(codes=3, levels=levels, encoder_units=units, decoder_units=units, steps=STEPS)
+    transformer = CodeTransformer(**sizes, steps=3, outcomes=3 * 12)
+    return CodeModel(bars, NoteModel(transformer, Dropout(dropout)), dropout)
 
 
 def make_task(network: str = "lstm", dropout: float = 0.3, units: int = 8, layers: int = 1) -> Task:
     """The task with masks of unequal lengths, and weights of the songs that differ from device to device."""
-    model, songs, bars = NoteModel(NETWORKS[network](units=units, layers=layers, steps=STEPS), Dropout(dropout)), 16, 5
+    model, songs, bars = make_model(network, dropout, units=units, layers=layers), 16, 5
 
     def batch(step):
         rng = np.random.default_rng(step)
@@ -31,8 +42,8 @@ def make_task(network: str = "lstm", dropout: float = 0.3, units: int = 8, layer
     return Task(
         init=model.init,
         sums=make_sums(model),
-        objective=lambda sums, step: objective(sums, 40.0),
-        held_out_objective=held_out_objective,
+        objective=lambda sums, step: objective(model, sums, 40.0),
+        held_out_objective=functools.partial(held_out_objective, model),
         batch=batch,
         held_out_batches=lambda: [batch(99)],
         finish=lambda params, folder, say: {},

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.models.song_model import Songs
+from mcvae_jax.nn.arrays import AnyArray
 
 Array = jax.Array
 
@@ -18,8 +19,8 @@ class Turn(NamedTuple):
     """One bar of every song of a block, before it is known."""
 
     number: int  # of the bar, from 0: the same for all songs
-    bar: np.ndarray  # uint8 (B, T): what is given; zeros where it is to be drawn
-    is_given: np.ndarray  # bool (B,)
+    bar: AnyArray  # uint8 (B, T): what is given; zeros where it is to be drawn
+    is_given: AnyArray  # bool (B,)
     drawn: np.ndarray  # int (B,): how many bars of each song were drawn before, from which it has its random numbers
     left: np.ndarray  # int (B,): how many bars each song will have after this one
 

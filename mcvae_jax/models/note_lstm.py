@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from mcvae_jax.models.notes import DROPOUT, PHRASE, Dropout, NoteModel, NoteNetwork
-from mcvae_jax.music.tokens import BAR, OUTCOMES, VOCABULARY
+from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn.layers import Dense, LSTMLayer, States, check_sizes, fresh_states, operand_dtype, through
 
 Array = jax.Array
@@ -20,9 +20,9 @@ class NoteLSTM(NoteNetwork):
     """The network; its memory is (h, c) of each layer, each (B, H)."""
 
     def setup(self) -> None:
-        first = (VOCABULARY, self.steps, PHRASE)
+        first = (self.outcomes + 1, self.steps, PHRASE)
         self.lstm = [LSTMLayer(self.units, (self.units,) if n else first, self.dtype) for n in range(self.layers)]
-        self.heads = Dense(OUTCOMES + 1, self.dtype)
+        self.heads = Dense(self.outcomes + 1, self.dtype)
 
     @property
     def masks(self) -> int:

@@ -4,7 +4,7 @@ Tokens are read with the step of the bar and the bar of the phrase, as the note 
 nn/transformer.py. Attention reaches `memory` bars back, each layer from what the layer below has gathered there; songs
 of up to so many bars are seen whole.
 
-Letters: B songs, N tokens, H units, V outcomes (130).
+Letters: B songs, N tokens, H units, V outcomes.
 """
 
 import math
@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 
 from mcvae_jax.models.notes import DROPOUT, PHRASE, Dropout, NoteModel, NoteNetwork
-from mcvae_jax.music.tokens import BAR, OUTCOMES, VOCABULARY
+from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn import transformer
 from mcvae_jax.nn.layers import Dense, check_sizes, operand_dtype
 from mcvae_jax.nn.lstm import token_rows
@@ -37,11 +37,11 @@ class NoteTransformer(NoteNetwork):
 
     def setup(self) -> None:
         init = nn.initializers.normal(1 / math.sqrt(3))  # so that the sum of the three has a deviation of 1
-        widths = (VOCABULARY, self.steps, PHRASE)
+        widths = (self.outcomes + 1, self.steps, PHRASE)
         self.tables = [self.param(f"table{n}", init, (width, self.units)) for n, width in enumerate(widths)]
         self.blocks = [Block(self.units, self.heads, self.dtype) for _ in range(self.layers)]
         self.norm = nn.LayerNorm()
-        self.said = Dense(OUTCOMES + 1, self.dtype)
+        self.said = Dense(self.outcomes + 1, self.dtype)
 
     @property
     def masks(self) -> int:

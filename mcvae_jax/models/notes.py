@@ -20,7 +20,7 @@ import numpy as np
 from mcvae_jax.models.bar_by_bar import Turn, compose
 from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of
-from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES, START
+from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import applied, check_shares
@@ -28,6 +28,7 @@ from mcvae_jax.nn.padding import in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
+Cuts = tuple[Any, Any, Any]  # temperature, top_k and top_p, as `sample_tokens` takes them
 
 PHRASE = 8  # bars, in which their numbers are counted
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
@@ -50,8 +51,9 @@ DROPOUT = {"dropout": dict.fromkeys((field.name for field in dataclasses.fields(
 class Unrolled(NamedTuple):
     """What a model of notes says along given songs."""
 
-    log_p: Array  # (B, N, T) nats, of each token given those before it
+    log_p: Array  # (B, N, T) nats, of each token given those before it; of codes, what is said of a bar one by one
     stop_logit: Array  # (B, N): of bar n being the last, given the bars up to n
+    figures: Mapping[str, Array] = {}  # (B, N, ...) of each bar, whose means over bars are for the log; no gradient
 
 
 class State(NamedTuple):
@@ -68,17 +70,24 @@ class TrainableNotes(Protocol):
     def steps(self) -> int:
         """T."""
 
+    @property
+    def likelihood(self) -> str:
+        """EXACT or BOUND: what the sum of `log_p` is to log p of a song."""
+
     def init(self, key: Array) -> Any:
         """Fresh parameters."""
 
     def unroll(self, params: Any, bars: Array, first: Array, keys: Array | None) -> Unrolled:
         """Along bars (B, N, T) with the numbers `first` (B,); with keys (B,), as in training: with dropout."""
 
-    def begin(self, params: Any, songs: int) -> State:
-        """Of so many songs, before their first token."""
+    def terms(self, means: Mapping[str, Array]) -> dict[str, Array]:
+        """Scalars for the log, from the means over bars of `Unrolled.figures`."""
 
-    def read(self, params: Any, state: State, token: Array, place: Array) -> State:
-        """After one more token (B,), with `place` (B,) tokens and START read before it."""
+    def begin(self, params: Any, songs: int) -> Any:
+        """The state of so many songs, before their first bar: a tree of arrays with leading axis B."""
+
+    def next_bar(self, params: Any, state: Any, turn: Turn, keys: Array, cuts: Cuts) -> tuple[Any, Array, Array]:
+        """See `bar_by_bar.NextBar`; with a key for each bar, (B,)."""
 
 
 class NoteNetwork(nn.Module):
@@ -88,6 +97,7 @@ class NoteNetwork(nn.Module):
     layers: int = 2
     steps: int = BAR  # T
     dtype: jnp.dtype = jnp.float32  # of the operands of matrix products
+    outcomes: int = OUTCOMES  # V; what is read has one more, which stands before the first
 
     @property
     def masks(self) -> int:
@@ -116,20 +126,24 @@ class NoteNetwork(nn.Module):
         """
         songs, count = bars.shape[:2]
         tokens = bars.reshape(songs, -1).astype(jnp.int32)
-        read = jnp.concatenate([jnp.full((songs, 1), START, jnp.int32), tokens], axis=1)
+        read = jnp.concatenate([jnp.full((songs, 1), self.outcomes, jnp.int32), tokens], axis=1)
         place = jnp.broadcast_to(jnp.arange(read.shape[1]), read.shape)
         outputs = self.along(self._inputs(read, place, first[:, None]), hidden)
-        log_p = jax.nn.log_softmax(outputs[:, :-1, :OUTCOMES], axis=-1)
+        log_p = jax.nn.log_softmax(self.logits(outputs[:, :-1], place[0, :-1]), axis=-1)
         of_tokens = jnp.take_along_axis(log_p, tokens[..., None], axis=-1)[..., 0]
-        return Unrolled(of_tokens.reshape(songs, count, self.steps), outputs[:, self.steps :: self.steps, OUTCOMES])
+        return Unrolled(of_tokens.reshape(songs, count, self.steps), outputs[:, self.steps :: self.steps, -1])
+
+    def logits(self, outputs: Array, place: Array) -> Array:
+        """Of the next token, (.., V), of outputs (.., V + 1) with so many tokens before it, integers (..)."""
+        return outputs[..., :-1]
 
     def begin(self, songs: int) -> State:
-        """See `TrainableNotes`."""
+        """Of so many songs, before their first token."""
         zeros = jnp.zeros(songs, jnp.int32)
-        return self.read(State(self.fresh(songs), jnp.zeros(())), zeros + START, zeros)
+        return self.read(State(self.fresh(songs), jnp.zeros(())), zeros + self.outcomes, zeros)
 
     def read(self, state: State, token: Array, place: Array) -> State:
-        """See `TrainableNotes`."""
+        """After one more token (B,), with `place` (B,) tokens and START read before it."""
         inputs = self._inputs(token[:, None], place[:, None], jnp.zeros_like(place)[:, None])
         return State(*self.step(state.memory, inputs, place))
 
@@ -144,6 +158,8 @@ class NoteModel:
 
     network: NoteNetwork
     dropout: Dropout = Dropout()
+
+    likelihood = EXACT
 
     @property
     def steps(self) -> int:
@@ -163,13 +179,32 @@ class NoteModel:
             hidden = jax.vmap(lambda key: kept(key, self.dropout.hidden, shape))(keys)
         return applied(self.network, NoteNetwork.unroll, params, bars, first, hidden)
 
+    def terms(self, means: Mapping[str, Array]) -> dict[str, Array]:
+        """See `TrainableNotes`: none."""
+        return {}
+
     def begin(self, params: Any, songs: int) -> State:
         """See `TrainableNotes`."""
         return applied(self.network, NoteNetwork.begin, params, songs)
 
     def read(self, params: Any, state: State, token: Array, place: Array) -> State:
-        """See `TrainableNotes`."""
+        """After one more token (B,), with `place` (B,) tokens and START read before it."""
         return applied(self.network, NoteNetwork.read, params, state, token, place)
+
+    def next_bar(self, params: Any, state: State, turn: Turn, keys: Array, cuts: Cuts) -> tuple[State, Array, Array]:
+        """See `TrainableNotes`."""
+        of_tokens = jax.vmap(lambda key: jax.random.split(key, self.steps + 1))(keys)  # (B, T + 1)
+
+        def step(state: State, place: Array) -> tuple[State, Array]:
+            number = jnp.full(len(keys), turn.number * self.steps + place)
+            logits = self.network.logits(state.outputs, number)
+            token = sample_tokens(logits, of_tokens[:, place], *cuts)
+            token = jnp.where(turn.is_given, turn.bar[:, place], token)
+            return self.read(params, state, token, number + 1), token
+
+        state, tokens = jax.lax.scan(step, state, jnp.arange(self.steps))
+        ends = jax.vmap(jax.random.bernoulli)(of_tokens[:, -1], jax.nn.sigmoid(state.outputs[:, -1]))
+        return state, tokens.T, ends
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,7 +216,6 @@ class NoteComposer(Alone):
     origin: Origin | None = None
     name: str = "model of notes"
 
-    likelihood = EXACT
     abilities = frozenset({MEMORY})
     pitches = (0, HIGHEST)
     defaults = AS_TRAINED
@@ -193,12 +227,17 @@ class NoteComposer(Alone):
         return self.model.steps
 
     @property
+    def likelihood(self) -> str:
+        """That of the model."""
+        return self.model.likelihood
+
+    @property
     def origins(self) -> dict[str, Origin]:
         """Its checkpoint."""
         return {self.name: self.origin} if self.origin else {}
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
-        """See `SongModel`; exact, so that draws and seed do not count."""
+        """See `SongModel`; nothing is drawn, so that draws and seed do not count."""
         lengths = np.array([len(song) for song in songs])
         tokens = np.concatenate(songs).astype(np.float32)
         cost = in_padded_chunks(
@@ -209,13 +248,17 @@ class NoteComposer(Alone):
         )
         return bars_of(cost.astype(np.float64), songs)
 
+    def log_weights(self, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """See `song_model.log_weights`: one row."""
+        return -np.concatenate(self.nats(songs))[None]
+
     def go_on(
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
         """See `SongModel`; temperature, top_k and top_p count."""
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
-            def next_bar(state: State, turn: Turn) -> tuple[State, Array, Array]:
+            def next_bar(state: Any, turn: Turn) -> tuple[Any, Array, Array]:
                 return _next_bar(self.model, self.params, state, turn, keys[chosen], settings.cuts)
 
             first = _begin(self.model, self.params, len(chosen))
@@ -238,25 +281,13 @@ def _nats(model: TrainableNotes, params: Any, bars: Array) -> Array:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
-def _begin(model: TrainableNotes, params: Any, songs: int) -> State:
+def _begin(model: TrainableNotes, params: Any, songs: int) -> Any:
     return model.begin(params, songs)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _next_bar(
-    model: TrainableNotes, params: Any, state: State, turn: Turn, keys: Array, cuts: tuple[Array, Array, Array]
-) -> tuple[State, Array, Array]:
+    model: TrainableNotes, params: Any, state: Any, turn: Turn, keys: Array, cuts: Cuts
+) -> tuple[Any, Array, Array]:
     """See `bar_by_bar.NextBar`."""
-    of_bar = jax.vmap(jax.random.fold_in)(keys, turn.drawn)
-    of_tokens = jax.vmap(lambda key: jax.random.split(key, model.steps + 1))(of_bar)  # (B, T + 1)
-
-    def step(state: State, place: Array) -> tuple[State, Array]:
-        logits = state.outputs[:, :OUTCOMES]
-        token = sample_tokens(logits, of_tokens[:, place], *cuts)
-        token = jnp.where(turn.is_given, turn.bar[:, place], token)
-        before = jnp.full_like(token, turn.number * model.steps + place + 1)
-        return model.read(params, state, token, before), token
-
-    state, tokens = jax.lax.scan(step, state, jnp.arange(model.steps))
-    ends = jax.vmap(jax.random.bernoulli)(of_tokens[:, -1], jax.nn.sigmoid(state.outputs[:, OUTCOMES]))
-    return state, tokens.T, ends
+    return model.next_bar(params, state, turn, jax.vmap(jax.random.fold_in)(keys, turn.drawn), cuts)

@@ -40,7 +40,9 @@ FIELDS = {
     "data": fields_of(SongSettings, "batch_size", "seed"),
     "held_out": {"draws": INT},
 }  # of its config beside those of every model and those of models/diffusion/prior.py
-LEVELS = 24  # of each held-out window, beside the first, while it is trained; with 8 the figures of 2 songs moved by 3 nats
+LEVELS = (
+    24  # of each held-out window, beside the first, while it is trained; with 8 the figures of 2 songs moved by 3 nats
+)
 
 
 def check(kind: Kind, config: Any) -> None:

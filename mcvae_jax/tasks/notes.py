@@ -6,6 +6,7 @@ objective is -log p of all tokens, and what it costs which bar is the last; figu
 Letters: B songs, N bars, T steps of a bar.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -78,8 +79,8 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     return Task(
         init=model.init,
         sums=make_sums(model),
-        objective=lambda sums, step: objective(sums, batches.bars_per_batch),
-        held_out_objective=held_out_objective,
+        objective=lambda sums, step: objective(model, sums, batches.bars_per_batch),
+        held_out_objective=functools.partial(held_out_objective, model),
         batch=batches,
         held_out_batches=lambda: scored_batches(whole_songs(corpus, scored), settings.batch_size, make),
         finish=finish,
@@ -91,14 +92,15 @@ def make_sums(model: TrainableNotes) -> Callable[[Any, Placed, Array, bool], Sum
     """The function sums(params, batch, key, train) of the task, over the bars of the songs given.
 
     It returns 'weight', the weighed number of bars, and in nats 'nll', -log p of the tokens, and 'stop', what it costs
-    which bar is the last.
+    which bar is the last; and the weighed sums of the model's figures.
     """
 
     def sums(params: Any, batch: Placed, key: Array, train: bool) -> Sums:
         keys = example_keys(key, batch["index"]) if train else None
         found = model.unroll(params, batch["bars"], batch["first"], keys)
         weight = batch["weight"][:, None] * batch["mask"]  # (B, N)
-        return {
+        figures = {name: jnp.einsum("bn,bn...->...", weight, each) for name, each in found.figures.items()}
+        return figures | {
             "weight": jnp.sum(weight),
             "nll": -jnp.sum(weight * jnp.sum(found.log_p, axis=-1)),
             "stop": jnp.sum(weight * stop_nats(found.stop_logit, batch["mask"], batch["ends"])),
@@ -107,18 +109,19 @@ def make_sums(model: TrainableNotes) -> Callable[[Any, Placed, Array, bool], Sum
     return sums
 
 
-def objective(sums: Sums, bars_per_batch: float) -> tuple[Array, Metrics]:
+def objective(model: TrainableNotes, sums: Sums, bars_per_batch: float) -> tuple[Array, Metrics]:
     """What training minimises, and the terms to log; a bar counts the same in a batch of short or of long songs."""
-    return (sums["nll"] + sums["stop"]) / bars_per_batch, _terms(sums)
+    return (sums["nll"] + sums["stop"]) / bars_per_batch, _terms(model, sums)
 
 
-def held_out_objective(sums: Sums) -> tuple[Array, Metrics]:
+def held_out_objective(model: TrainableNotes, sums: Sums) -> tuple[Array, Metrics]:
     """Nats per bar, whose minimum is the best."""
-    terms = _terms(sums)
+    terms = _terms(model, sums)
     return terms["nll"] + terms["stop"], terms
 
 
-def _terms(sums: Sums) -> Metrics:
+def _terms(model: TrainableNotes, sums: Sums) -> Metrics:
     """Means over bars."""
-    nll, stop = (sums[name] / sums["weight"] for name in ("nll", "stop"))
-    return {"nll": nll, "bits": nll / math.log(2), "stop": stop}
+    means = {name: each / sums["weight"] for name, each in sums.items()}
+    nll, stop = means["nll"], means["stop"]
+    return {"nll": nll, "bits": nll / math.log(2), "stop": stop} | model.terms(means)

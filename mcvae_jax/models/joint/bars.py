@@ -38,28 +38,40 @@ class Encoded(NamedTuple):
     log_var: Array  # (P, Z)
 
 
-class BarEncoder(nn.Module):
+class BarReader(nn.Module):
     """One LSTM layer in each direction over the tokens of a bar and the intervals between its notes."""
 
-    units: int  # of each direction; E, too
-    latent: int
+    units: int  # of each direction
     dtype: jnp.dtype
 
     def setup(self) -> None:
         self.directions = [LSTMLayer(self.units, (VOCABULARY, INTERVALS), self.dtype) for _ in range(2)]
-        self.code = Dense(self.units, self.dtype)
-        self.mu = Dense(self.latent, self.dtype)
-        self.log_var = Dense(self.latent, self.dtype)
 
-    def __call__(self, bars: Array) -> Encoded:
-        """Of bars, integers (P, T)."""
+    def read(self, bars: Array) -> Array:
+        """The last hidden states of both, (P, 2 units), of bars, integers (P, T)."""
         read = bars.astype(jnp.int32).T, intervals_within(bars).T
         zeros = jnp.zeros((bars.shape[0], self.units))
         ends = []
         for n, layer in enumerate(self.directions):
             _, final = layer(layer.gates(*read), zeros, zeros, reverse=n == 1)
             ends.append(final)
-        hidden = jnp.concatenate([h for h, _ in ends], axis=-1)
+        return jnp.concatenate([h for h, _ in ends], axis=-1)
+
+
+class BarEncoder(BarReader):
+    """q of a bar, and its code of width E, the units."""
+
+    latent: int
+
+    def setup(self) -> None:
+        super().setup()
+        self.code = Dense(self.units, self.dtype)
+        self.mu = Dense(self.latent, self.dtype)
+        self.log_var = Dense(self.latent, self.dtype)
+
+    def __call__(self, bars: Array) -> Encoded:
+        """Of bars, integers (P, T)."""
+        hidden = self.read(bars)
         log_var = jnp.clip(self.log_var(hidden), LOWEST_LOG_VAR, HIGHEST_LOG_VAR)
         return Encoded(jnp.tanh(self.code(hidden)), self.mu(hidden), log_var)
 
@@ -78,7 +90,8 @@ class BarDecoder(nn.Module):
 
     In every step it reads the token before, the last note with its interval, z, the context, and what stood here
     in the recalled bars, so it can take steps of an earlier bar and vary others. What it says of a pitch is the sum of
-    what it says of the pitch itself and of the interval from the last note.
+    what it says of the pitch itself and of the interval from the last note. Of z, context and recalled bars those count
+    that have a width.
     """
 
     units: int
@@ -90,18 +103,11 @@ class BarDecoder(nn.Module):
 
     def setup(self) -> None:
         notes = (VOCABULARY, PITCHES, INTERVALS)
-        widths = (*notes, self.latent, self.context, self.heads * self.recalled_width)
-        self.lstm = LSTMLayer(self.units, widths, self.dtype)
+        others = (self.latent, self.context, self.heads * self.recalled_width)
+        self.lstm = LSTMLayer(self.units, (*notes, *filter(None, others)), self.dtype)
         self.first = Dense(2 * self.units, self.dtype)
         self.logits = Dense(OUTCOMES, self.dtype)
         self.by_interval = Dense(2 * WIDEST + 1, self.dtype)
-        embedding = nn.initializers.normal(0.3)
-        self.embedding = self.param("embedding", embedding, (VOCABULARY, self.recalled_width))
-        self.interval_embedding = self.param("interval_embedding", embedding, (INTERVALS, self.recalled_width))
-
-    def embed(self, bars: AnyArray) -> Array:
-        """Bars, integers (..., T), as heads recall them: (..., T, A)."""
-        return self.embedding[bars.astype(jnp.int32)] + self.interval_embedding[intervals_within(bars)]
 
     def log_p(self, bars: Array, given: Given, hidden: Array | None = None, words: Array | None = None) -> Array:
         """log p of the tokens of bars (P, T), by teacher forcing, in nats.
@@ -112,8 +118,7 @@ class BarDecoder(nn.Module):
         before = jnp.concatenate([jnp.full_like(tokens[:, :1], START), tokens[:, :-1]], axis=1)
         along = heard_along(tokens, given.heard)
         heard = Heard(along.last[:, :-1].T, along.before[:, :-1].T)
-        masks = (None if words is None else words.T,) * 3 + (None,) * 3
-        gates = self._gates(before.T, heard, given.z, given.context, self._at_steps(given.recalled), masks=masks)
+        gates = self._gates(before.T, heard, given, self._at_steps(given.recalled), None if words is None else words.T)
         found, _ = self.lstm(gates, *self.begin(given)[0])
         if hidden is not None:
             found = found * hidden.swapaxes(0, 1)
@@ -132,13 +137,13 @@ class BarDecoder(nn.Module):
         heard = hear(state[1], before)
         row = Heard(heard.last[None], heard.before[None])
         recalled = self._at_steps(given.recalled)[place][None]
-        found, known = self.lstm(
-            self._gates(before[None], row, given.z[None], given.context[None], recalled), *state[0]
-        )
+        found, known = self.lstm(self._gates(before[None], row, given, recalled), *state[0])
         return (known, heard), self._outputs(found, row)[0]
 
-    def _gates(self, before: Array, heard: Heard, *others: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
-        """Of tokens and what was heard, integers (T, P), and the other inputs."""
+    def _gates(self, before: Array, heard: Heard, given: Given, recalled: Array, words: Array | None = None) -> Gates:
+        """Of tokens and what was heard, integers (T, P), weighed by `words`; of z, the context and `recalled`."""
+        others = [x for x in (given.z, given.context, recalled) if x.shape[-1]]
+        masks = (words,) * 3 + (None,) * len(others)
         return self.lstm.gates(before, heard.last, heard.interval, *others, masks=masks)
 
     def _outputs(self, found: Array, heard: Heard) -> Array:
@@ -149,3 +154,17 @@ class BarDecoder(nn.Module):
         """(P, R, T, A) -> (T, P, R * A)."""
         steps = jnp.moveaxis(recalled, 2, 0)
         return steps.reshape(*steps.shape[:2], -1)
+
+
+class RecallingDecoder(BarDecoder):
+    """One whose recalled bars are weighed sums of what `embed` makes of them."""
+
+    def setup(self) -> None:
+        super().setup()
+        embedding = nn.initializers.normal(0.3)
+        self.embedding = self.param("embedding", embedding, (VOCABULARY, self.recalled_width))
+        self.interval_embedding = self.param("interval_embedding", embedding, (INTERVALS, self.recalled_width))
+
+    def embed(self, bars: AnyArray) -> Array:
+        """Bars, integers (..., T), as heads recall them: (..., T, A)."""
+        return self.embedding[bars.astype(jnp.int32)] + self.interval_embedding[intervals_within(bars)]

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from mcvae_jax.models.copying import RUNS
 from mcvae_jax.models.joint.arrays import COUNTED, Ahead, Noise, Scored, Seen, Songs, State
-from mcvae_jax.models.joint.bars import BarDecoder, BarEncoder, Encoded, Given
+from mcvae_jax.models.joint.bars import BarEncoder, Encoded, Given, RecallingDecoder
 from mcvae_jax.models.joint.pitches import Heard, heard_along, silence
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn import gaussian, mixture
@@ -54,7 +54,7 @@ class JointMCVAE(nn.Module):
 
     def setup(self) -> None:
         inputs = (self.encoder_units, COUNTED + 1, PHRASE)
-        self.encoder = BarEncoder(self.encoder_units, self.latent, self.dtype)
+        self.encoder = BarEncoder(self.encoder_units, self.dtype, self.latent)
         self.lstm = [LSTMLayer(self.units, (self.units,) if n else inputs, self.dtype) for n in range(self.layers)]
         self.start = self.param("start", nn.initializers.normal(0.1), (self.encoder_units,))
         self.queries_and_keys = Dense(2 * self.heads * HEAD_WIDTH, self.dtype)
@@ -63,7 +63,7 @@ class JointMCVAE(nn.Module):
         self.new_by_run = self.param("new_by_run", nn.initializers.zeros_init(), (len(RUNS),))
         self.new_and_stop = Dense(2, self.dtype)
         self.prior = Dense(self.components * (1 + 2 * self.latent), self.dtype)
-        self.decoder = BarDecoder(
+        self.decoder = RecallingDecoder(
             self.decoder_units,
             RECALLED_WIDTH,
             self.dtype,
@@ -236,11 +236,11 @@ class JointMCVAE(nn.Module):
         return Given(z, jnp.concatenate([state.hidden, state.read], axis=-1), recalled, state.heard)
 
     def decoder_begin(self, given: Given) -> Any:
-        """See `BarDecoder.begin`."""
+        """See `RecallingDecoder.begin`."""
         return self.decoder.begin(given)
 
     def decoder_step(self, state: Any, before: Array, place: Array, given: Given) -> tuple[Any, Array]:
-        """See `BarDecoder.step`."""
+        """See `RecallingDecoder.step`."""
         return self.decoder.step(state, before, place, given)
 
 

@@ -1,0 +1,61 @@
+"""Bars as discrete codes with a transformer over the codes of songs: the modern rival, learnt in one piece.
+
+    mcvae train --config=bar_codes                 built-in fiddle tunes, a laptop
+    mcvae train --config=bar_codes:smoke           our own 23 tunes, under a minute
+    mcvae train --config=bar_codes:accelerator     a GPU or TPU
+    mcvae train --config=bar_codes --config.corpus.source=FOLDER --workdir=DIR   your own music
+
+Every field can be changed on the command line: --config.model.memory=64.
+"""
+
+import runpy
+from pathlib import Path
+
+import ml_collections
+
+COMMON = runpy.run_path(str(Path(__file__).with_name("common.py")))  # found wherever the program is started
+PRESETS = ("default", "smoke", "accelerator")
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The config of one of PRESETS; ValueError for any other name."""
+    if preset not in PRESETS:
+        raise ValueError(f"configs/bar_codes.py has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    config = ml_collections.ConfigDict()
+    config.task = "bar_codes"
+    config.seed = 0  # of parameters, batches and noise
+
+    config.corpus_folder = ""  # where the corpus is kept; '' is corpora/, by its source and a hash of its settings
+    config.corpus = corpus = COMMON["corpus"]()
+    config.data = data = COMMON["songs"](window=32, as_written=0.5)
+
+    config.model = model = ml_collections.ConfigDict()
+    model.codes = 4  # of each bar
+    model.levels = "8 5 5"  # of the dimensions of each code, which is one of 8 * 5 * 5 = 200
+    model.encoder_units = 128  # of the LSTM that reads bars, in each direction
+    model.decoder_units = 256  # of the LSTM that writes bars
+    model.units = 128  # of every layer of the transformer, a multiple of twice the heads
+    model.layers = 4  # of the transformer
+    model.heads = 2  # of attention; its time on a CPU grows with them
+    model.memory = 32  # bars that attention reaches back; time and memory of training grow with it
+    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+
+    config.dropout = dropout = ml_collections.ConfigDict()
+    dropout.hidden = 0.2  # share that is dropped of what every layer of the transformer adds
+    dropout.decoder = 0.2  # share of the outputs of the decoder
+
+    config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=900)
+    config.train = COMMON["train"](steps=900, batch_size=16, eval_every=250, save_every=250)  # 16 songs
+
+    if preset == "smoke":
+        corpus.source = "tunes"
+        COMMON["smoke_songs"](config)
+        data.window = model.memory = 16
+        model.update(encoder_units=32, decoder_units=64, units=64, layers=2)
+        dropout.hidden = dropout.decoder = 0.0
+    elif preset == "accelerator":
+        data.window = model.memory = 64
+        model.update(units=384, layers=8, heads=6, matmul_dtype="bfloat16")
+        optimizer.learning_rate = 1e-3
+        COMMON["accelerated_songs"](config, batch_size=32)
+    return config
