@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.models.bar_by_bar import Turn, compose
+from mcvae_jax.models.bar_by_bar import Turn, compose, token_keys
 from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES, START
@@ -247,8 +247,7 @@ def _next_bar(
     model: TrainableNotes, params: Any, state: State, turn: Turn, keys: Array, cuts: tuple[Array, Array, Array]
 ) -> tuple[State, Array, Array]:
     """See `bar_by_bar.NextBar`."""
-    of_bar = jax.vmap(jax.random.fold_in)(keys, turn.drawn)
-    of_tokens = jax.vmap(lambda key: jax.random.split(key, model.steps + 1))(of_bar)  # (B, T + 1)
+    of_tokens = token_keys(keys, turn.drawn, model.steps + 1)
 
     def step(state: State, place: Array) -> tuple[State, Array]:
         logits = state.outputs[:, :OUTCOMES]

@@ -22,7 +22,7 @@ from mcvae_jax.models.joint.pitches import (
 )
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.arrays import AnyArray
-from mcvae_jax.nn.layers import Dense, LSTMLayer
+from mcvae_jax.nn.layers import Dense, LSTMLayer, both_ways
 from mcvae_jax.nn.lstm import Gates, State
 
 Array = jax.Array
@@ -54,12 +54,8 @@ class BarEncoder(nn.Module):
     def __call__(self, bars: Array) -> Encoded:
         """Of bars, integers (P, T)."""
         read = bars.astype(jnp.int32).T, intervals_within(bars).T
-        zeros = jnp.zeros((bars.shape[0], self.units))
-        ends = []
-        for n, layer in enumerate(self.directions):
-            _, final = layer(layer.gates(*read), zeros, zeros, reverse=n == 1)
-            ends.append(final)
-        hidden = jnp.concatenate([h for h, _ in ends], axis=-1)
+        forwards, _, backwards, _ = both_ways([self.directions], read)
+        hidden = jnp.concatenate([forwards, backwards], axis=-1)
         log_var = jnp.clip(self.log_var(hidden), LOWEST_LOG_VAR, HIGHEST_LOG_VAR)
         return Encoded(jnp.tanh(self.code(hidden)), self.mu(hidden), log_var)
 
