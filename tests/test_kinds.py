@@ -110,7 +110,7 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
     row = Kind("toy", "a toy", "tests.test_main", "tests.test_kinds:test_a_row_added_is_a_kind_like_the_others")
     monkeypatch.setitem(KINDS, "toy", row)
     assert kind_of("toy") is row
-    known = "dice, joint, markov, mcvae, mdrnn, note_lstm, note_transformer, toy, vae"
+    known = "dice, joint, markov, mcvae, mdrnn, music_vae, note_lstm, note_transformer, toy, vae"
     with pytest.raises(UserError, match=f"must be one of {known}, or"):
         kind_of("toys")
 

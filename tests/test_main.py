@@ -72,11 +72,11 @@ def make_task(kind, config, say):
         ),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|vae"),
-        ("--config", r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|vae"),
+        ("", r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|music_vae\|note_lstm\|note_transformer\|vae"),
+        ("--config", r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|music_vae\|note_lstm\|note_transformer\|vae"),
         (
             "--config.model.units=3",
-            r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|vae",
+            r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|music_vae\|note_lstm\|note_transformer\|vae",
         ),
     ],
 )
@@ -107,7 +107,7 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 
 def test_unknown_tasks_are_named(config):
-    known = "dice, joint, markov, mcvae, mdrnn, note_lstm, note_transformer, toy, vae"
+    known = "dice, joint, markov, mcvae, mdrnn, music_vae, note_lstm, note_transformer, toy, vae"
     with pytest.raises(UserError, match=f"config.task is 'vea'; it must be one of {known}, or 'MODULE:KIND'"):
         main.main(["--config=toy.py", "--config.task=vea"])
 

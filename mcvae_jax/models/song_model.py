@@ -60,6 +60,8 @@ class SongModel(Protocol):
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """What each bar costs given the bars before it: float64 (n,) nats for each song.
 
+        A bound over several bars at a time says how it shares them out; then only its sums over these are bounds.
+
         Args:
           draws: that a bound is averaged over; an exact model takes none.
           seed: of the draws.
@@ -96,7 +98,18 @@ class FilledSong(NamedTuple):
     effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES
 
 
-class LatentModel(SongModel, Protocol):
+@runtime_checkable
+class Parted(Protocol):
+    """A song model with a bound that has parts, and can be made tighter."""
+
+    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
+        """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
+
+    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
+        """A tighter bound of each song, float64 (S,) nats, from so many particles."""
+
+
+class LatentModel(SongModel, Parted, Protocol):
     """A model with the ability LATENTS."""
 
     def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -104,12 +117,6 @@ class LatentModel(SongModel, Protocol):
 
     def render(self, z: Sequence[np.ndarray], keys: jax.Array, settings: Settings) -> list[np.ndarray]:
         """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
-
-    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
-        """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
-
-    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
-        """A tighter bound of each song, float64 (S,) nats, from so many particles."""
 
 
 class FillingModel(SongModel, Protocol):

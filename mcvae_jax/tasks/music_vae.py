@@ -104,8 +104,8 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     return Task(
         init=lambda key: init(network, key),
         sums=make_sums(network, settings),
-        objective=lambda sums, step: _with_stop(elbo.objective(settings.loss, sums, step), sums),
-        held_out_objective=lambda sums: _with_stop(elbo.held_out_objective(settings.loss, sums), sums),
+        objective=lambda sums, step: objective(settings.loss, sums, step),
+        held_out_objective=lambda sums: held_out_objective(settings.loss, sums),
         batch=batch,
         held_out_batches=lambda: scored_batches(pieces, settings.data.batch_size, make),
         finish=finish,
@@ -174,6 +174,16 @@ def _scheduled(bars: Array, true: Array, keys: Array) -> Choose:
         return jnp.where(jax.vmap(jax.random.bernoulli)(of_place[:, 1], true), tokens[:, place], drawn)
 
     return choose
+
+
+def objective(settings: elbo.ObjectiveSettings, sums: Sums, step: Array) -> tuple[Array, Metrics]:
+    """What training minimises at a step, and the terms to log."""
+    return _with_stop(elbo.objective(settings, sums, step), sums)
+
+
+def held_out_objective(settings: elbo.ObjectiveSettings, sums: Sums) -> tuple[Array, Metrics]:
+    """The same at the final beta or capacity, without free bits; `best` is its minimum."""
+    return _with_stop(elbo.held_out_objective(settings, sums), sums)
 
 
 def _with_stop(found: tuple[Array, Metrics], sums: Sums) -> tuple[Array, Metrics]:

@@ -12,6 +12,8 @@ from mcvae_jax.models.dice import Dice
 from mcvae_jax.models.joint import composer as joint_composer
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.latent_composer import BarByBar, FreeRun, LatentComposer
+from mcvae_jax.models.music_vae import CONDUCTOR, FLAT, MusicVAE
+from mcvae_jax.models.music_vae import init as init_music_vae
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.note_lstm import NoteLSTM
@@ -20,6 +22,7 @@ from mcvae_jax.models.notes import NoteComposer, NoteModel
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, EXACT, FILL, LATENTS, MEMORY, NO_LIKELIHOOD, SongModel, log_weights
+from mcvae_jax.models.window_composer import WindowComposer
 from mcvae_jax.music.tokens import HIGHEST, NO_EVENT, OUTCOMES
 from tests.draws import keys_of
 from tests.known_songs import a_codec
@@ -52,6 +55,12 @@ def notes(network):
     return NoteComposer(model, random_params(model.init, 1.0))
 
 
+def a_music_vae(decoder):
+    """Its windows begin at the bars that the tests change: what a bar costs depends on later bars of its window."""
+    network = MusicVAE(decoder, 4, 3, 1, 5, 5, 6)
+    return WindowComposer(network, random_params(functools.partial(init_music_vae, network), 0.8))
+
+
 def a_joint():
     network = JointMCVAE(latent=3, components=2, encoder_units=6, units=6, layers=1, decoder_units=6, memory=12)
     return joint_composer.JointComposer(network, random_params(functools.partial(joint_composer.init, network), 0.8))
@@ -73,6 +82,8 @@ MODELS = {
     "dice": lambda: Dice.of(tunes([12] * 6, seed=5), 8),
     "note LSTM": lambda: notes(NoteLSTM(units=6, layers=2)),
     "note transformer": lambda: notes(NoteTransformer(units=8, layers=2, heads=2, memory=3)),
+    "flat MusicVAE": lambda: a_music_vae(FLAT),
+    "MusicVAE": lambda: a_music_vae(CONDUCTOR),
     "joint": a_joint,
     "copying composer": lambda: copying(a_composer()),
     "copying n-gram": lambda: copying(an_ngram()),
@@ -175,7 +186,7 @@ def test_without_a_number_of_bars_every_song_ends(model):
     says_so = isinstance(model, LatentComposer) and MEMORY in model.abilities
     if isinstance(model, joint_composer.JointComposer):  # with a number of bars it composes others, towards its end
         assert len(set(lengths)) > 1
-    elif says_so or isinstance(model, NoteComposer):  # those that say where a song ends
+    elif says_so or isinstance(model, NoteComposer | WindowComposer):  # those that say where a song ends
         assert len(set(lengths)) > 1
         whole = model.go_on(seeds, keys, 4, WILD)
         assert all(np.array_equal(song, long[: len(song)]) for song, long in zip(songs, whole, strict=True))
