@@ -25,7 +25,7 @@ import numpy as np
 from mcvae_jax.models.bar_by_bar import Turn, compose, token_keys
 from mcvae_jax.models.music_vae import MusicVAE, Writer, init
 from mcvae_jax.models.settings import AS_TRAINED, Settings
-from mcvae_jax.models.song_model import BOUND, MEMORY, Alone, SongModel, Songs
+from mcvae_jax.models.song_model import BOUND, MEMORY, Alone, SongModel, Songs, bars_of
 from mcvae_jax.music.tokens import HIGHEST
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.categorical import sample_tokens
@@ -98,12 +98,18 @@ class WindowComposer(Alone):
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`, and the module for what belongs to a bar."""
+        return bars_of(self.shared_nats(songs) - self.log_weights(songs, draws, seed).mean(axis=0), songs)
+
+    def log_weights(self, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """log p(x_t | z, x_<t) of each bar, z drawn from q of its window; see `song_model.log_weights`."""
         windows = cut(songs, self.network.bars)
-        found = list(self._draws(windows, draws, seed))
-        cost = found[0].kl[:, None] / windows.mask.sum(axis=1, keepdims=True) - np.mean(
-            [s.log_x for s in found], axis=0
-        )
-        return [cost[windows.song == i][windows.mask[windows.song == i] > 0] for i in range(len(songs))]
+        return np.stack([each.log_x[windows.mask > 0] for each in self._draws(windows, draws, seed)])
+
+    def shared_nats(self, songs: Songs) -> np.ndarray:
+        """The KL of each window, in equal shares of its bars; see `song_model.shared_nats`."""
+        windows = cut(songs, self.network.bars)
+        (found,) = self._draws(windows, 1, 0)
+        return np.repeat(found.kl / windows.mask.sum(axis=1), windows.mask.sum(axis=1).astype(int))
 
     def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
         """The bound of each song from so many draws of the z of each window, float64 (S,) nats (Burda et al. 2016)."""

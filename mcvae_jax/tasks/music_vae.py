@@ -21,6 +21,7 @@ from mcvae_jax.batches.songs import SongSettings, choose_songs, scored_batches, 
 from mcvae_jax.batches.windows import WindowBatches, of_one_size, windows
 from mcvae_jax.command import check_range
 from mcvae_jax.corpus.settings import CorpusSettings
+from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.kinds import Kind
 from mcvae_jax.models import elbo
 from mcvae_jax.models.music_vae import Choose, Dropout, MusicVAE, Predicted, draw_noise, init, make_music_vae
@@ -97,9 +98,11 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         return batches(step) | {"true": true}
 
     def finish(params: Any, folder: Path, say: Say) -> dict:
+        """Alone and with the copy switch."""
+        training, held_out = ([corpus.song(i) for i in side] for side in (songs, scored))
         composer = WindowComposer(network, params, name=kind.label)
-        held_out = [corpus.song(i) for i in scored]
-        return write_held_out({composer.name: composer}, held_out, config.held_out.draws, left_out, folder, say)
+        models = {composer.name: composer} | with_switch({composer.name: composer}, corpus_switch(training))
+        return write_held_out(models, held_out, config.held_out.draws, left_out, folder, say)
 
     return Task(
         init=lambda key: init(network, key),

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import chisquare, norm
 
+from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch, find_matches, switch_log_p
 from mcvae_jax.models.music_vae import CONDUCTOR, FLAT, MusicVAE, init
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.window_composer import WindowComposer, cut
@@ -83,6 +84,26 @@ def test_what_bars_cost_is_their_reconstruction_and_an_equal_share_of_the_kl_of_
     mu, log_var = np.float64(mu), np.float64(log_var)
     kl = 0.5 * np.sum(mu**2 + np.exp(log_var) - 1 - log_var, axis=1)  # (W,), of windows of 3, 3, 1 and 2 bars
     assert parts["kl_nats"] == pytest.approx(kl.sum() / 9, rel=1e-4)
+
+
+@BOTH
+def test_with_the_copy_switch_it_is_a_bound_on_one_z_a_window_and_bars_copied_or_written(decoder):
+    """The integral of p(z) prod_t (p_new p(x_t | z, x_<t) + p_copy) over z, in a song with copies."""
+    composer, song = a_composer(decoder), some_song(6)
+    song[[2, 3, 5]] = song[[0, 1, 2]]
+    zeros = np.zeros(max(LAGS, PHRASE), np.float32)
+    switch = Switch(zeros[:LAGS], zeros[: len(RUNS)] + 1, zeros[:PHRASE] + 2, zeros[: len(RUNS)])
+    found = find_matches([song])
+    log_new, log_lags = (np.float64(each) for each in switch_log_p(switch, found.runs, found.bar))
+    log_copy = logsumexp(np.where(found.matches, log_lags, -np.inf), axis=1)
+    windows = cut([song], N)
+    log_x = log_p_on_grid(composer, windows.bars).sum(axis=-1)  # (W, grid, N)
+    mixed = np.logaddexp(log_new.reshape(2, 1, N) + log_x, log_copy.reshape(2, 1, N))
+    exact = -log_integral(mixed.sum(axis=-1)).sum()
+    (bound,) = Copying(composer, switch).nats([song], draws=200)
+    assert bound.shape == (6,) and exact + 0.1 < bound.sum() < composer.nats([song], draws=200)[0].sum() - 10
+    kl = composer.shared_nats([song])
+    assert kl[0] == kl[1] == kl[2] and (bound >= kl).all(), "the z of copied bars is paid, too"
 
 
 @BOTH

@@ -133,7 +133,9 @@ def test_training_ends_with_a_bound_of_whole_songs(tmp_path):
     model, corpus = open_model(tmp_path / "run"), Corpus.open(tmp_path / "corpus")
     assert model.name == "MusicVAE" and model.origins["MusicVAE"].folder == tmp_path / "run" and model.network.bars == 5
     held_out = [corpus.song(i) for i in corpus.songs(HELD_OUT)]
-    row = json.loads((tmp_path / "run" / "results" / "held_out.json").read_text())["rows"]["MusicVAE"]
+    rows = json.loads((tmp_path / "run" / "results" / "held_out.json").read_text())["rows"]
+    row, switched = rows["MusicVAE"], rows["MusicVAE + copy"]
+    assert switched["likelihood"] == "bound" and switched["repeated"]["value"] < row["repeated"]["value"]
     bars = sum(len(song) for song in held_out)
     bits = bits_of_songs(model.nats(held_out, config.held_out.draws)).sum() / bars
     assert row["likelihood"] == "bound" and row["bits_per_bar"]["value"] == pytest.approx(bits, rel=1e-5)
