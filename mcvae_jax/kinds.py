@@ -119,6 +119,7 @@ KINDS = {
             "mcvae_jax.models.note_transformer:make_notes",
             "mcvae_jax.models.note_transformer:FIELDS",
         ),
+        Kind("music_vae", "MusicVAE", "mcvae_jax.tasks.music_vae", "mcvae_jax.models.workdirs:open_music_vae"),
         Kind(
             "bar_codes",
             "bar codes",

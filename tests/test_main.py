@@ -68,18 +68,18 @@ def make_task(kind, config, say):
         ("--config=gs://b/x.py", "--config=gs://b/x.py is an address; a config file is code"),
         (
             "--config=nowhere.py",
-            "There is no config file nowhere.py, .*: there are dice, joint, markov, .*, transformer_prior, vae",
+            "There is no config file nowhere.py, .*: there are bar_codes, dice, .*, transformer_prior, vae",
         ),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|transformer_prior\|vae"),
+        ("", r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae"),
         (
             "--config",
-            r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|transformer_prior\|vae",
+            r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae",
         ),
         (
             "--config.model.units=3",
-            r"Give --config=dice\|joint\|markov\|mcvae\|mdrnn\|note_lstm\|note_transformer\|transformer_prior\|vae",
+            r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae",
         ),
     ],
 )
@@ -110,7 +110,10 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 
 def test_unknown_tasks_are_named(config):
-    known = "dice, joint, markov, mcvae, mdrnn, note_lstm, note_transformer, toy, transformer_prior, vae"
+    known = (
+        "bar_codes, dice, diffusion_prior, joint, markov, mcvae, mdrnn, music_vae, note_lstm, note_transformer,"
+        " toy, transformer_prior, vae"
+    )
     with pytest.raises(UserError, match=f"config.task is 'vea'; it must be one of {known}, or 'MODULE:KIND'"):
         main.main(["--config=toy.py", "--config.task=vea"])
 

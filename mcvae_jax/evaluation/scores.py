@@ -13,7 +13,7 @@ import numpy as np
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.models.ngram_composer import NGramComposer, in_keys
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, SongModel, has_latents
+from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, Parted, SongModel, has_latents
 from mcvae_jax.music.bars import repeats
 from mcvae_jax.nn.gaussian import kl_to_standard
 
@@ -59,9 +59,9 @@ def score_models(
     Returns: 'songs', 'bars', 'repeated_bars' (how many are the same as an earlier bar of their song), 'draws',
       'particles', 'subject', and 'rows' by name: 'role', 'likelihood', 'bits_per_bar' and 'bits_per_token' with their
       intervals over songs, 'new' and 'repeated' (bits per bar of such bars alone), 'beyond' (bits per bar more than the
-      subject's, with the interval of the difference), 'bits_of_songs' and 'bars_of_songs'; for models with latents, in
-      nats per bar, 'reconstruction_nats', 'kl_nats', 'rate_nats' and 'kl' (the KL with its interval); for those of
-      MODEL also 'tighter', bits per bar of the bound of `particles.py`.
+      subject's, with the interval of the difference), 'bits_of_songs' and 'bars_of_songs'; of bounds with parts, in
+      nats per bar, 'reconstruction_nats', 'kl_nats', 'rate_nats', for models with latents 'kl' (the KL with its
+      interval), and for those of MODEL 'tighter', bits per bar of a tighter bound.
     """
     is_repeat = [repeats(song) for song in held_out]
     bars = np.array([len(song) for song in held_out], np.float64)
@@ -74,7 +74,9 @@ def score_models(
         found[name] = [nats / math.log(2) for nats in model.nats(held_out, draws, seed)]
         rows[name] = {"role": role, "likelihood": model.likelihood}
         if has_latents(model):
-            rows[name] |= model.bound_parts(held_out, draws, seed) | {"kl": _kl(model, held_out, bars, seed)}
+            rows[name]["kl"] = _kl(model, held_out, bars, seed)
+        if isinstance(model, Parted):
+            rows[name] |= model.bound_parts(held_out, draws, seed)
             if role == MODEL:
                 say(f"a tighter bound of {name}, from {PARTICLES} particles")
                 tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)

@@ -53,3 +53,9 @@ def compose(state: Any, next_bar: NextBar, seeds: Songs, bars: int, may_end: boo
         stop = int(stops[i].argmax()) + 1 if may_end and stops[i].any() else len(stops[i])
         found.append(songs[i, start : min(stop, start + bars)])
     return found
+
+
+def token_keys(keys: Array, drawn: AnyArray, count: int) -> Array:
+    """Of the draws of one bar of each song, (B, count): from the songs' keys (B,) and the bars drawn before it (B,)."""
+    of_bar = jax.vmap(jax.random.fold_in)(keys, drawn)
+    return jax.vmap(lambda key: jax.random.split(key, count))(of_bar)

@@ -11,6 +11,9 @@ Where the model is a bound, its cost of a bar is that of one draw z ~ q(z_t | x_
     -log w_t = -log p(x_t | z_t) - log p(z_t | z_<t) + log q(z_t | x_t),
 
 and -E_q log(p_new w_t + p_copy) is a bound again: in the copy branch z_t ~ q(z_t | x_t), so the joint is normalised.
+Bars that share one z (MusicVAE) have no z to leave to a copy. Their bound is KL(q || p) - E_q[sum_t log(p_new
+p(x_t | z, x_<t) + p_copy)], that of a model which draws z once and then copies bars or writes them; composing asks
+anew, before each bar, for a z that the bars so far leave likely.
 
 Letters: S songs, n bars of a song, N bars of all songs, T steps of a bar, L lags, F features.
 """
@@ -26,7 +29,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights
+from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights, shared_nats
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.trained import Origin
@@ -148,7 +151,7 @@ class Copying:
         found = find_matches(songs)
         of_draws = log_weights(self.model, songs, draws, seed)
         mixed = jnp.stack([_mixed(self.switch, found, jnp.asarray(each, jnp.float32)) for each in of_draws])
-        cost = -np.asarray(mixed, np.float64).mean(axis=0)
+        cost = shared_nats(self.model, songs) - np.asarray(mixed, np.float64).mean(axis=0)
         return bars_of(cost, songs)
 
     def go_on(

@@ -102,7 +102,7 @@ def elbo_sums(
     weight: Array,
     *,
     token_weights: Array,
-    free_nats: float,
+    free_nats: float | Array,
 ) -> Sums:
     """Sums over bars, each bar times its weight.
 
@@ -113,7 +113,7 @@ def elbo_sums(
       mu, log_var: (B, Z) of the approximate posterior.
       weight: (B,); 0 for padding, of which log_p may be -inf.
       token_weights: (V,) weights of the tokens in the training loss alone (thesis 7.3); ones leave the bound as it is.
-      free_nats: lambda of `per_bar` free bits.
+      free_nats: lambda of `per_bar` free bits; (B,) where it differs from example to example.
 
     Returns:
       'weight', the sum of the weights; 'reconstruction' and 'kl' in nats; 'weighted_reconstruction', with the token

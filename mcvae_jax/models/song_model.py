@@ -60,6 +60,8 @@ class SongModel(Protocol):
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """What each bar costs given the bars before it: float64 (n,) nats for each song.
 
+        A bound over several bars at a time says how it shares them out; then only its sums over these are bounds.
+
         Args:
           draws: that a bound is averaged over; an exact model takes none.
           seed: of the draws.
@@ -96,7 +98,18 @@ class FilledSong(NamedTuple):
     effective: list[float]  # effective sample size of the draws for each gap, of sequences.PARTICLES; [] without such
 
 
-class LatentModel(SongModel, Protocol):
+@runtime_checkable
+class Parted(Protocol):
+    """A song model with a bound that has parts, and can be made tighter."""
+
+    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
+        """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
+
+    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
+        """A tighter bound of each song, float64 (S,) nats, from so many particles."""
+
+
+class LatentModel(SongModel, Parted, Protocol):
     """A model with the ability LATENTS."""
 
     def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -104,12 +117,6 @@ class LatentModel(SongModel, Protocol):
 
     def render(self, z: Sequence[np.ndarray], keys: jax.Array, settings: Settings) -> list[np.ndarray]:
         """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
-
-    def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
-        """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
-
-    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
-        """A tighter bound of each song, float64 (S,) nats, from so many particles."""
 
 
 class FillingModel(SongModel, Protocol):
@@ -137,6 +144,14 @@ class Weighed(Protocol):
         """See the function of this name."""
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """A `Weighed` model with latents that several bars have in common."""
+
+    def shared_nats(self, songs: Songs) -> np.ndarray:
+        """See the function of this name."""
+
+
 class Alone:
     """What a `SongModel` inherits beside which no other stands."""
 
@@ -157,13 +172,23 @@ def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -
     """log of what each bar's cost is made of, for mixtures with other models: float64 (draws, N), all songs in a row.
 
     For an exact model log p(x_t | x_<t), in one row; for a bound log p(x_t | z_t) p(z_t | z_<t) / q(z_t | x_t) of each
-    draw, which only a model with `log_weights` of its own can tell.
+    draw, which only a model with `log_weights` of its own can tell; where bars share their latents log p(x_t | z, x_<t)
+    alone, beside which `shared_nats` stand.
     """
     if model.likelihood == EXACT:
         return -np.concatenate(model.nats(songs))[None]
     if not isinstance(model, Weighed):
         raise ValueError(f"the {model.name} has a bound and no `log_weights` to mix with")
     return model.log_weights(songs, draws, seed)
+
+
+def shared_nats(model: SongModel, songs: Songs) -> np.ndarray | float:
+    """What latents cost that several bars share, (N,), each bar its part; 0 of models that have none such.
+
+    It is no part of what each bar is mixed with: the latents are drawn, and cost the same, whether a bar is a copy or
+    not. So p(z) prod_t (p_new p(x_t | z, x_<t) + p_copy) is what a switch around such a model says.
+    """
+    return model.shared_nats(songs) if isinstance(model, Shared) else 0.0
 
 
 def bars_of(of_bars: np.ndarray, songs: Songs) -> list[np.ndarray]:

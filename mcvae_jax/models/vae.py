@@ -14,7 +14,7 @@ import numpy as np
 
 from mcvae_jax.music.tokens import BAR, HIGHEST, NOTE_OFF, OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.dropout import kept
-from mcvae_jax.nn.layers import Dense, LSTMLayer, check_shares, over_slots
+from mcvae_jax.nn.layers import Dense, LSTMLayer, both_ways, check_shares, over_slots, states_of
 
 Array = jax.Array
 States = list[tuple[Array, Array]]  # (h, c) of every layer of the decoder, each (B, H)
@@ -108,17 +108,7 @@ class VAE(nn.Module):
         """The approximate posterior of bars (B, T) of tokens: mu and log variance, each (B, Z)."""
         xs = self.slots(bars)
         mask = None if noise is None or noise.encoder_inputs is None else noise.encoder_inputs.T
-        masks = (mask,) * len(xs)
-        zeros = jnp.zeros((bars.shape[0], self.units))
-        for n, directions in enumerate(self.encoder):
-            hidden: list[Array] = []
-            states: list[Array] = []
-            for d, layer in enumerate(directions):
-                gate_mask = None if noise is None or noise.encoder_gates is None else noise.encoder_gates[:, n, d]
-                outputs, final = layer(layer.gates(*xs, masks=masks), zeros, zeros, gate_mask, reverse=d == 1)
-                hidden.append(outputs)
-                states.extend(final)
-            xs, masks = (jnp.concatenate(hidden, axis=-1),), ()
+        states = both_ways(self.encoder, xs, (mask,) * len(xs), None if noise is None else noise.encoder_gates)
         code = jnp.asarray(sum(states)) if self.merge == "add" else jnp.concatenate(states, axis=-1)
         return self.mu(code), self.log_var(code)
 
@@ -135,8 +125,7 @@ class VAE(nn.Module):
 
     def first(self, z: Array) -> States:
         """The decoder's initial (h, c) of every layer, each (B, H): tanh of a dense map of z (B, Z)."""
-        states = jnp.split(jnp.tanh(self.first_states(z)), 2 * self.layers, axis=-1)
-        return list(zip(states[0::2], states[1::2], strict=True))
+        return list(states_of(jnp.tanh(self.first_states(z)), self.layers))
 
     def begin(self, z: Array) -> Decoder:
         """The decoder before its first slot: its states, and what stands before (START)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind, load
-from mcvae_jax.models import vae
+from mcvae_jax.models import music_vae, vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
 from mcvae_jax.models.encodings import make_vae
@@ -21,10 +21,12 @@ from mcvae_jax.models.joint.composer import init as init_joint
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
+from mcvae_jax.models.music_vae import MusicVAE, make_music_vae
 from mcvae_jax.models.notes import NoteComposer
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.song_model import SongModel
+from mcvae_jax.models.window_composer import WindowComposer
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
@@ -106,6 +108,17 @@ def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:
         return model, functools.partial(model.init, jax.random.key(0))
 
     return NoteComposer(*restore_model(folder, which, make), name=kind.label)
+
+
+def open_music_vae(kind: Kind, folder: Path, which: str | int) -> WindowComposer:
+    """The model of a workdir of configs/music_vae.py."""
+    _check_task(folder, kind.name, "a MusicVAE of configs/music_vae.py")
+
+    def make(config: dict, data: dict) -> tuple[MusicVAE, Callable[[], Any]]:
+        network = make_music_vae(config["model"], data.get("steps_per_bar", BAR))
+        return network, functools.partial(music_vae.init, network, jax.random.key(0))
+
+    return WindowComposer(*restore_model(folder, which, make), name=kind.label)
 
 
 def open_counted(kind: Kind, folder: Path, which: str | int) -> SongModel:

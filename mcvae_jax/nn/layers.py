@@ -93,6 +93,37 @@ def through(
     return tuple(finals), xs[0]
 
 
+def both_ways(
+    layers: Sequence[Sequence[LSTMLayer]],
+    xs: tuple[Array, ...],
+    masks: tuple[Array | None, ...] = (),
+    gates: Array | None = None,
+) -> list[Array]:
+    """Pairs of LSTM layers, the first of each forwards and the second backwards: h, c, h, c of the last, (B, H) each.
+
+    Args:
+      xs, masks: of the first pair, see `LSTMLayer.gates`; the others read what both of the pair before give.
+      gates: (B, L, 2, H), masks of the squash gates.
+    """
+    finals: list[Array] = []
+    for n, pair in enumerate(layers):
+        finals, hidden = [], []
+        for d, layer in enumerate(pair):
+            zeros = jnp.zeros((xs[0].shape[1], layer.units))
+            gate_mask = None if gates is None else gates[:, n, d]
+            outputs, final = layer(layer.gates(*xs, masks=masks), zeros, zeros, gate_mask, reverse=d == 1)
+            hidden.append(outputs)
+            finals.extend(final)
+        xs, masks = (jnp.concatenate(hidden, axis=-1),), ()
+    return finals
+
+
+def states_of(flat: Array, layers: int) -> States:
+    """The (h, c) of so many layers, (B, H) each, which stand side by side in `flat` (B, 2 L H)."""
+    parts = jnp.split(flat, 2 * layers, axis=-1)
+    return tuple(zip(parts[0::2], parts[1::2], strict=True))
+
+
 class Dense(nn.Module):
     """x (..., I) times a matrix plus a bias (..., O)."""
 

@@ -22,7 +22,7 @@ from mcvae_jax.models.joint.pitches import (
 )
 from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 from mcvae_jax.nn.arrays import AnyArray
-from mcvae_jax.nn.layers import Dense, LSTMLayer
+from mcvae_jax.nn.layers import Dense, LSTMLayer, both_ways
 from mcvae_jax.nn.lstm import Gates, State
 
 Array = jax.Array
@@ -50,12 +50,8 @@ class BarReader(nn.Module):
     def read(self, bars: Array) -> Array:
         """The last hidden states of both, (P, 2 units), of bars, integers (P, T)."""
         read = bars.astype(jnp.int32).T, intervals_within(bars).T
-        zeros = jnp.zeros((bars.shape[0], self.units))
-        ends = []
-        for n, layer in enumerate(self.directions):
-            _, final = layer(layer.gates(*read), zeros, zeros, reverse=n == 1)
-            ends.append(final)
-        return jnp.concatenate([h for h, _ in ends], axis=-1)
+        forwards, _, backwards, _ = both_ways([self.directions], read)
+        return jnp.concatenate([forwards, backwards], axis=-1)
 
 
 class BarEncoder(BarReader):
