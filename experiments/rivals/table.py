@@ -32,6 +32,11 @@ RIVALS: Mapping[str, Rival] = {
         Rival("note_transformer", "note_transformer", equal=("model.units=180", "model.layers=5")),
         Rival(PART, "vae", equal=("model.units=128", "model.latent=32")),
         Rival("mcvae", "mdrnn", equal=("model.units=256",), needs=PART),
+        Rival("transformer_prior", "transformer_prior", equal=("model.units=124", "model.heads=2"), needs=PART),
+        Rival("diffusion_prior", "diffusion_prior", equal=("model.units=144",), needs=PART),
+        Rival("bar_codes", "bar_codes"),
+        Rival("music_vae", "music_vae", equal=("model.units=232",)),
+        Rival("music_vae_flat", "music_vae:flat", equal=("model.units=288",)),
         Rival("joint", "joint", equal=("model.units=208", "model.decoder_units=208")),
     )
 }

@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 Arms = Mapping[str, Sequence[str]]  # name -> changes, as 'vae.loss.beta=0.2'
 
 CONFIG = PROJECT / "configs" / "mcvae.py"
-BOTH = tuple(mcvae.DATA)
+BOTH = ("vae", "mdrnn")
 SMALL = """
     vae.model.units=128 vae.model.latent=32 vae.train.batch_size=64 vae.train.steps=1600 vae.loss.beta_steps=1200
     vae.train.eval_every=400 vae.train.save_every=400 vae.optimizer.decay_steps=1600 vae.held_out.importance_samples=8
