@@ -26,7 +26,7 @@ from experiments.rivals.plan import COUNTED, TABLES, TIME, Plan
 from experiments.rivals.players import write_players
 from experiments.rivals.table import PART, RIVALS
 from experiments.rivals.tables import write_tables
-from experiments.rivals.work import save_switch
+from experiments.rivals.work import load_switch, save_switch
 from experiments.trainings.jobs import Run, train_all
 from experiments.trainings.runs import check_folder, keep
 from mcvae_jax import versions
@@ -37,6 +37,7 @@ from mcvae_jax.corpus.store import TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import judged
 from mcvae_jax.evaluation.switch import corpus_switch
+from mcvae_jax.models.copying import Switch
 from mcvae_jax.options import load_config
 from mcvae_jax.places import shown
 from mcvae_jax.storage.jsonfile import write_json
@@ -85,9 +86,7 @@ def main(argv: list[str]) -> int:
     split = Split.of(corpus)
     added = [read_submission(path, split) for path in flags.add]
     plan = Plan(flags.out, corpus, flags.tables, flags.names, flags.seeds, flags.budget, flags.steps, flags.songs)
-    say("the copy switch of the corpus")
-    switch = corpus_switch([corpus.song(i) for i in corpus.songs(TRAIN)], SEED)
-    save_switch(switch, flags.out)
+    switch = switch_of(corpus, flags.out)
     runs, failed = train(plan, flags.jobs)
     done = collect.read_runs(plan, runs, say)
     if not [run for run in done if run.rival != PART]:
@@ -113,20 +112,28 @@ def open_corpus(flags: argparse.Namespace) -> Corpus:
     return ensure_corpus(settings, flags.out / "corpora" / default_folder(settings).name, progress=say)
 
 
+def switch_of(corpus: Corpus, out: Path) -> Switch:
+    """The copy switch of the corpus, fitted where an earlier call has not done so."""
+    kept = load_switch(out, corpus.identity)
+    if kept is None:
+        say("fitting the copy switch of the corpus")
+        kept = corpus_switch([corpus.song(i) for i in corpus.songs(TRAIN)], SEED)
+        save_switch(kept, out, corpus.identity)
+    return kept
+
+
 def train(plan: Plan, jobs: int) -> tuple[list[tuple[str, Run]], dict[str, str]]:
     """All runs, each with its table, and why some failed, by name."""
-    runs = plan.counted()
-    failed = train_all([run for _, run in runs], jobs, say, apart=True)
+    runs, failed = plan.counted(), {}
     for wave in plan.waves():
         failed |= train_all(plan.probes(wave), jobs, say, apart=True)
-        trainings = plan.trainings(wave)
-        failed |= train_all([run for _, run in trainings], jobs, say, apart=True)
-        runs += trainings
+        runs += plan.trainings(wave)
+        failed |= train_all([run for _, run in runs], jobs, say, apart=True)
     return runs, failed
 
 
 def compare(
-    plan: Plan, done: list[collect.Done], switch: Any, real: judged.RealSongs, added: list[Any]
+    plan: Plan, done: list[collect.Done], switch: Switch, real: judged.RealSongs, added: list[Any]
 ) -> dict[str, dict[str, Any]]:
     """By table 'bits', 'sets' and 'costs', as JSON."""
     baseline = collect.baseline_bits(plan, switch, real)

@@ -42,9 +42,10 @@ class Plan:
         return parts + chosen
 
     def waves(self) -> list[list[str]]:
-        """Names that can be trained side by side, in turn: what others need comes first."""
+        """Names in the order of work: what others need comes first, so that these can be measured with it."""
         first = [rival.name for rival in self.learning if not rival.needs]
-        return [first, [rival.name for rival in self.learning if rival.needs]]
+        others = [rival.name for rival in self.learning if rival.needs]
+        return [first, others] if TIME in self.tables else [first + others]
 
     def probes(self, names: Sequence[str]) -> list[Run]:
         """Of the models of a wave, where there is a table of equal time."""
@@ -102,7 +103,8 @@ class Plan:
             fields.append(f"vae_workdir={self.folder(rival.needs, table, seed)}")
         given = [f"--config={rival.config}", *(f"--config.{field}" for field in fields)]
         own = [str(self.out), str(self.songs), f"{seed}/{self.seeds}"] if module == WORK else []
-        return Run(rival.name, seed, folder, [str(folder), *own, *given], module)
+        after = self.folder(rival.needs, table, seed) if rival.needs else None
+        return Run(rival.name, seed, folder, [str(folder), *own, *given], module, after)
 
     def _corpus_fields(self, config: ConfigDict) -> list[str]:
         """So that a model takes the corpus that stands as its own."""

@@ -57,8 +57,11 @@ def main(argv: list[str]) -> int:
     model = open_model(folder)
     seed = int(argv[3].split("/")[0])
     corpus = open_corpus(main_origin(model), Workdir(folder).read().config.get("corpus_folder", ""))
-    facts, arrays = score(model, corpus, load_switch(out), say)
-    made, composing = sets(model, corpus, load_switch(out), Plan(songs, BARS, seed=seed), argv[3], say)
+    switch = load_switch(out, corpus.identity)
+    if switch is None:
+        raise UserError(f"{out / SWITCH} is no copy switch of the corpus {corpus.folder}; experiments.compare makes it")
+    facts, arrays = score(model, corpus, switch, say)
+    made, composing = sets(model, corpus, switch, Plan(songs, BARS, seed=seed), argv[3], say)
     np.savez_compressed(folder / "arrays.npz", **arrays, **made)  # type: ignore[arg-type]  # names are ours
     facts |= {"parameters": parameters(folder), "steps": training_steps(folder)}
     facts |= {"seconds": seconds | composing, "arguments": argv}
@@ -167,14 +170,19 @@ def training_steps(folder: Path) -> int:
     return int(Workdir(folder).read().config.get("train", {}).get("steps", 0))
 
 
-def save_switch(switch: Switch, out: Path) -> None:
-    """For all runs."""
-    np.savez(out / SWITCH, **{name: np.asarray(values) for name, values in switch._asdict().items()})
+def save_switch(switch: Switch, out: Path, identity: str) -> None:
+    """That of a corpus with this identity, for all runs."""
+    arrays = {name: np.asarray(values) for name, values in switch._asdict().items()}
+    np.savez(out / SWITCH, identity=np.array(identity), **arrays)
 
 
-def load_switch(out: Path) -> Switch:
-    """As it was saved."""
+def load_switch(out: Path, identity: str) -> Switch | None:
+    """The switch that was saved; None where there is none, or one of another corpus."""
+    if not (out / SWITCH).is_file():
+        return None
     with np.load(out / SWITCH) as file:
+        if str(file["identity"]) != identity:
+            return None
         return Switch(**{name: file[name] for name in Switch._fields})
 
 

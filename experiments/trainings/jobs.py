@@ -41,6 +41,7 @@ class Run(NamedTuple):
     folder: Path
     arguments: list[str]  # of the command below, which writes them into scores.json when all is done
     module: str = "experiments.trainings.jobs"  # whose command does it
+    after: Path | None = None  # the folder of another of the runs, which must have ended before
 
 
 def read_scores(run: Run) -> dict[str, Any]:
@@ -95,8 +96,9 @@ def _side_by_side(runs: Sequence[Run], jobs: int, say: Say) -> Iterator[tuple[Ru
     with stopping.held("Stopping after the runs that are under way have saved"), contextlib.ExitStack() as children:
         children.callback(_stop, active)
         while (waiting or active) and not stopping.received():
-            while free and waiting:
-                core, run = free.pop(0), waiting.pop(0)
+            while free and (run := _next(waiting, [busy for busy, _ in active.values()])):
+                core = free.pop(0)
+                waiting.remove(run)
                 say(f"--- {run.folder.name} starts; its lines go to {_log(run)}")
                 active[core] = run, _start(run, core)
             for core, (run, process) in list(active.items()):
@@ -105,6 +107,12 @@ def _side_by_side(runs: Sequence[Run], jobs: int, say: Say) -> Iterator[tuple[Ru
                     free.append(core)
                     yield run, _last_line(run) if process.returncode else ""
             time.sleep(0.1)
+
+
+def _next(waiting: Sequence[Run], active: Sequence[Run]) -> Run | None:
+    """The first of those waiting that needs none of the runs that have not ended."""
+    open_ends = {run.folder for run in [*waiting, *active]}
+    return next((run for run in waiting if run.after not in open_ends), None)
 
 
 def _stop(active: dict[int | None, tuple[Run, subprocess.Popen]]) -> None:

@@ -160,6 +160,14 @@ def a_plan(corpus, out, **changes):
     return plan.Plan(out=out, corpus=corpus, **(fields | changes))
 
 
+def test_a_run_waits_for_what_it_needs(corpus, tmp_path):
+    found = [run for _, run in a_plan(corpus, tmp_path, tables=[plan.SIZE], seeds=1).trainings([PART, "mcvae"])]
+    vae, prior = found
+    assert jobs._next([prior, vae], []) is vae
+    assert jobs._next([prior], [vae]) is None
+    assert jobs._next([prior], []) is prior  # the VAE has ended, or was done before
+
+
 def measured(a_plan, name, seconds):
     (run,) = a_plan.probes([name])
     run.folder.mkdir(parents=True)
