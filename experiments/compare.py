@@ -7,6 +7,7 @@ is a process on one core, --jobs of them at a time; what is done is not done aga
 
   python -m experiments.compare --out=DIR --budget=10              built-in tunes, ten minutes of updates for each model
   python -m experiments.compare --out=DIR --budget=10 --corpus=DIR2    a corpus of your own (python -m mcvae_jax.corpus)
+  python -m experiments.compare --out=DIR --budget=10 --as_it_is      what has ended of it so far
   python -m experiments.compare --out=DIR --budget=10 --add=THEIRS.json    with the bits of a model from elsewhere
 
 In DIR: index.html, to be looked at first; comparison.json; tables as CSV; results/ with the bits of each model in the
@@ -27,7 +28,7 @@ from experiments.rivals.players import write_players
 from experiments.rivals.table import PART, RIVALS
 from experiments.rivals.tables import write_tables
 from experiments.rivals.work import load_switch, save_switch
-from experiments.trainings.jobs import Run, train_all
+from experiments.trainings.jobs import Run, read_scores, train_all
 from experiments.trainings.runs import check_folder, keep
 from mcvae_jax import versions
 from mcvae_jax.command import Parser, add_whole, run_command, say
@@ -62,13 +63,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(parser, "steps", 0, 10**7, 0, "updates of each model at equal parameters; 0: as its config says")
     add_whole(parser, "jobs", 1, 1024, 1, "runs at a time, each on a core of its own")
     add_whole(parser, "songs", 4, 10_000, 32, "songs from nothing of each run")
+    add("--as_it_is", action="store_true", help="compare the runs that have ended, and train none")
     add("--add", action="append", default=[], type=Path, metavar="FILE", help="bits of a model from elsewhere")
     flags = parser.parse_args(argv)
     flags.names = flags.models.split(",")
     if unknown := set(flags.names) - set(known):
         raise UserError(f"--models={flags.models}: {', '.join(sorted(unknown))} is none of {', '.join(known)}")
     flags.tables = list(TABLES) if flags.tables == "both" else [TABLES[("time", "parameters").index(flags.tables)]]
-    if TIME in flags.tables and not 0 < flags.budget < 1e6:
+    if TIME in flags.tables and not (0 < flags.budget < 1e6 or flags.as_it_is):
         raise UserError(
             "give --budget=MINUTES, above 0, of which each model has as many for its updates at equal time; or"
             " --tables=parameters"
@@ -81,13 +83,14 @@ def main(argv: list[str]) -> int:
     """Trains and scores what is left, then compares all; 1 where a run failed."""
     flags = parse(argv)
     keep(flags.out)
+    (flags.out / "runs").mkdir(exist_ok=True)  # by which a folder is known as ours
     corpus = open_corpus(flags)
     real = judged.real_songs(corpus, judged.Plan(seed=SEED))
     split = Split.of(corpus)
     added = [read_submission(path, split) for path in flags.add]
     plan = Plan(flags.out, corpus, flags.tables, flags.names, flags.seeds, flags.budget, flags.steps, flags.songs)
     switch = switch_of(corpus, flags.out)
-    runs, failed = train(plan, flags.jobs)
+    runs, failed = (list_runs(plan), {}) if flags.as_it_is else train(plan, flags.jobs)
     done = collect.read_runs(plan, runs, say)
     if not [run for run in done if run.rival != PART]:
         raise UserError(f"no run in {flags.out} came to its end: {'; '.join(failed.values()) or 'none was asked for'}")
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> int:
         "split": {"digest": split.digest, "name": named_split(split)},
         "computed on": versions.here(),
         "minutes of updates at equal time": flags.budget or None,
-        "missing": failed,
+        "missing": failed | {name: "it has not come to its end" for name in unfinished(runs) - set(failed)},
     }
     found = compare(plan, done, switch, real, added)
     write(flags.out, {"about": about, "tables": found}, plan, done, real, split)
@@ -124,12 +127,23 @@ def switch_of(corpus: Corpus, out: Path) -> Switch:
 
 def train(plan: Plan, jobs: int) -> tuple[list[tuple[str, Run]], dict[str, str]]:
     """All runs, each with its table, and why some failed, by name."""
-    runs, failed = plan.counted(), {}
-    for wave in plan.waves():
-        failed |= train_all(plan.probes(wave), jobs, say, apart=True)
-        runs += plan.trainings(wave)
-        failed |= train_all([run for _, run in runs], jobs, say, apart=True)
-    return runs, failed
+    failed: dict[str, str] = {}
+    if TIME in plan.tables:
+        failed |= train_all(plan.probes(plan.without_needs), jobs, say, apart=True)
+        failed |= train_all(plan.needed_to_probe(), jobs, say, apart=True)
+        failed |= train_all(plan.probes(plan.with_needs), jobs, say, apart=True)
+    runs = list_runs(plan)
+    return runs, failed | train_all([run for _, run in runs], jobs, say, apart=True)
+
+
+def list_runs(plan: Plan) -> list[tuple[str, Run]]:
+    """All runs, each with its table: what is counted, then the first seed of all models first."""
+    return plan.counted() + plan.trainings([*plan.without_needs, *plan.with_needs])
+
+
+def unfinished(runs: list[tuple[str, Run]]) -> set[str]:
+    """Names of the runs that have not come to their end."""
+    return {run.folder.name for _, run in runs if not read_scores(run)}
 
 
 def compare(

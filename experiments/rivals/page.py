@@ -51,6 +51,8 @@ def write_page(path: Path, comparison: Found, players: Mapping[str, str]) -> Non
             details("What is copied from the training songs", _copies_table(found)),
             details("What it costs: parameters and seconds", _costs_table(found)),
         ]
+    if about["missing"]:
+        body.append(details("Runs that are missing", definitions(about["missing"])))
     body.append(details("What these numbers hold for", definitions(about)))
     path.write_text(document(TITLE, "\n".join(filter(None, body)), REPORT_STYLE + STYLE + picture.STYLE), "utf-8")
 

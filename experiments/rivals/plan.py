@@ -41,19 +41,28 @@ class Plan:
         parts = [RIVALS[PART]] if any(rival.needs for rival in chosen) else []
         return parts + chosen
 
-    def waves(self) -> list[list[str]]:
-        """Names in the order of work: what others need comes first, so that these can be measured with it."""
-        first = [rival.name for rival in self.learning if not rival.needs]
-        others = [rival.name for rival in self.learning if rival.needs]
-        return [first, others] if TIME in self.tables else [first + others]
+    @property
+    def without_needs(self) -> list[str]:
+        """Names of those that learn from songs."""
+        return [rival.name for rival in self.learning if not rival.needs]
+
+    @property
+    def with_needs(self) -> list[str]:
+        """Names of those that learn from what another has learnt."""
+        return [rival.name for rival in self.learning if rival.needs]
+
+    def needed_to_probe(self) -> list[Run]:
+        """The runs whose models those with needs are measured with."""
+        needed = dict.fromkeys(RIVALS[name].needs for name in self.with_needs)
+        return [run for table, run in self.trainings(list(needed)) if (table, run.seed) == (TIME, 0)]
 
     def probes(self, names: Sequence[str]) -> list[Run]:
-        """Of the models of a wave, where there is a table of equal time."""
-        asked = [RIVALS[name] for name in names] if TIME in self.tables else []
-        return [self._run(PROBE, rival, TIME, 0, self.out / "probes" / rival.name, []) for rival in asked]
+        """Of models, in the table of equal time."""
+        places = {RIVALS[name]: self.out / "probes" / name for name in names}
+        return [self._run(PROBE, rival, TIME, 0, place, []) for rival, place in places.items()]
 
     def trainings(self, names: Sequence[str]) -> list[tuple[str, Run]]:
-        """Of the models of a wave, each with its table, the first seed of all models first.
+        """Of models, each with its table, the first seed of all models first.
 
         A model that could not be measured has none at equal time. UserError where the budget is too small.
         """

@@ -176,18 +176,18 @@ def measured(a_plan, name, seconds):
 
 def test_equal_time_is_minutes_of_updates_and_what_needs_a_vae_shares_them(corpus, tmp_path):
     asked = a_plan(corpus, tmp_path)
-    assert asked.waves() == [[PART, "note_lstm"], ["mcvae"]]
+    assert (asked.without_needs, asked.with_needs) == ([PART, "note_lstm"], ["mcvae"])
     for name, seconds in ((PART, 0.1), ("note_lstm", 0.9), ("mcvae", 0.05)):
         measured(asked, name, seconds)
+    assert [run.folder for run in asked.needed_to_probe()] == [asked.folder(PART, plan.TIME, 0)]
     steps = {}
-    for wave in asked.waves():
-        for table, run in asked.trainings(wave):
-            if table == plan.TIME and run.seed == 1:
-                config = parse_config(run.arguments[4:]).config  # every field is one of its config
-                steps[run.arm] = config.train.steps
-                assert config.seed == 1 and config.corpus_folder == str(corpus.folder)
-                if run.arm == "mcvae":
-                    assert config.vae_workdir == str(asked.folder(PART, plan.TIME, 1))
+    for table, run in compare.list_runs(asked):
+        if table == plan.TIME and run.seed == 1:
+            config = parse_config(run.arguments[4:]).config  # every field is one of its config
+            steps[run.arm] = config.train.steps
+            assert config.seed == 1 and config.corpus_folder == str(corpus.folder)
+            if run.arm == "mcvae":
+                assert config.vae_workdir == str(asked.folder(PART, plan.TIME, 1))
     assert steps == {PART: 900, "note_lstm": 200, "mcvae": 1800}
 
 
