@@ -143,6 +143,7 @@ def test_dropout_belongs_to_the_song_and_only_to_training():
     assert draw_noise(net, keys, 5, prior.dropout).gates is None
 
 
+@pytest.mark.slow
 def test_it_learns_what_repeats_by_itself():
     """The process of `test_recall_learns_what_a_small_lstm_cannot_carry`, without a recall head."""
     z = repeating(np.random.default_rng(9), songs=50).astype(np.float32)

@@ -24,6 +24,7 @@ from tests.learning import learnt
 from tests.small_models import save_corpus, save_vae
 
 
+@pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
     check_layouts_agree("tests.diffusion_layouts:make_task", {}, steps=3)
 
@@ -63,6 +64,7 @@ def test_padding_counts_for_nothing_and_weights_and_places_count(train):
         assert abs(summed(batch | other, train)[name] / found[name] - 1) > 1e-5
 
 
+@pytest.mark.slow
 def test_a_few_windows_are_learnt_by_heart():
     """Their rate falls far below that of one Gaussian, near which the network begins."""
     task = make_task(dropout=0.0, units=32)

@@ -94,6 +94,7 @@ def test_the_share_of_true_tokens_falls_as_an_inverse_sigmoid():
     assert true_share(2000.0, 10**9) == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_few_windows_are_learnt_by_heart(decoder):
     """From 4 log(130) = 19.5 nats a bar to below 4 when 16 windows are all there is."""

@@ -22,7 +22,9 @@ from tests.note_layouts import make_task
 EACH = pytest.mark.parametrize("network", ["lstm", "transformer", "codes"])
 
 
-@EACH
+@pytest.mark.parametrize(
+    "network", ["lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("transformer", "codes"))]
+)
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(network):
     check_layouts_agree("tests.note_layouts:make_task", {"network": network}, steps=3)
 
