@@ -1,0 +1,66 @@
+"""SketchRNN (Ha and Eck 2017): drawings of pen strokes with one latent vector each.
+
+    mcvae train --config=experiments/sketches/config.py            drawings of the generator, some minutes on a laptop
+    mcvae train --config=experiments/sketches/config.py:smoke      the same in half a minute
+    mcvae train --config=experiments/sketches/config.py:paper      its sizes and rates, for a GPU
+    mcvae train --config=... --config.data.source=cat.npz --config.data.max_points=250    drawings of your own
+
+Every field can be changed on the command line: --config.model.latent=64.
+"""
+
+import ml_collections
+
+from mcvae_jax.options import load_config
+
+PRESETS = ("default", "smoke", "paper")
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The config of one of PRESETS; ValueError for any other name."""
+    if preset not in PRESETS:
+        raise ValueError(f"sketches has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    of_songs = load_config("vae")
+    config = ml_collections.ConfigDict()
+    config.task = "experiments.sketches.task:KIND"
+    config.seed = 0  # of parameters, batches, noise and the generator
+
+    config.data = data = ml_collections.ConfigDict()
+    data.source = "generator"  # or an .npz file with train, valid and test in stroke-3, as the public ones
+    data.families = ""  # of the generator: circle, spiral, polygon, star, face; '' is all
+    data.drawings = 4000  # training drawings of the generator; a tenth as many are valid, and test
+    data.max_points = 64  # longer drawings are left out (paper: 250)
+    data.stretch = 0.1  # drawings are drawn wider and higher by a share up to this, anew in each epoch (paper: 0.1)
+
+    config.model = model = ml_collections.ConfigDict()
+    model.latent = 32  # dimensions of z
+    model.encoder_units = 128  # in each direction
+    model.units = 256  # of the decoder
+    model.components = 10  # of the mixture of an offset
+    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+
+    config.loss = loss = ml_collections.ConfigDict()
+    loss.beta = 1.0  # the final weight of the KL
+    loss.beta_schedule = "linear"  # 'constant', 'linear', 'exponential' (paper), 'cyclical'
+    loss.beta_steps = 1000  # linear: length of the rise; cyclical: length of a cycle
+    loss.beta_rate = 0.99999  # exponential: beta * (1 - beta_rate ** step)
+    loss.free_nats = 6.0  # nats of a drawing's KL that cost nothing: the KL tolerance
+
+    config.optimizer = optimizer = of_songs.optimizer
+    optimizer.update(learning_rate=3e-3, final_learning_rate=1e-4, decay_steps=1500)
+    config.train = train = of_songs.train
+    train.update(steps=1500, batch_size=64, eval_every=250, save_every=250)
+
+    if preset == "smoke":
+        data.drawings = 200
+        model.update(latent=8, encoder_units=32, units=64, components=5)
+        loss.beta_steps = 100
+        optimizer.update(learning_rate=1e-2, decay_steps=150, warmup_steps=10)
+        train.update(steps=150, batch_size=16, eval_every=50, save_every=50)
+    elif preset == "paper":
+        data.max_points = 250
+        model.update(latent=128, encoder_units=256, units=512, components=20)
+        loss.beta, loss.free_nats = 0.5 * 250 / 128, 0.2 * 128  # see task.py
+        loss.beta_schedule = "exponential"
+        optimizer.update(learning_rate=1e-3, final_learning_rate=1e-5, decay_steps=100_000)
+        train.update(steps=100_000, batch_size=100, eval_every=1000, save_every=1000)
+    return config
