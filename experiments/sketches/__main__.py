@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from experiments.sketches.files import read_drawings, write_drawings
@@ -21,7 +20,6 @@ from experiments.sketches.task import find_drawings
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.sequences import slerp
-from mcvae_jax.nn.keys import normal
 from mcvae_jax.storage.files import replacing_file
 
 TAUS = (0.1, 0.3, 0.5, 0.7, 1.0)
@@ -86,7 +84,7 @@ def held_out(sketcher: Sketcher, file: Path | None, count: int) -> Sequence[Draw
 
 def from_nothing(sketcher: Sketcher, count: int, seed: int) -> list[list[Drawing]]:
     """A row of temperatures for each of so many z from the prior."""
-    return _at_temperatures(sketcher, np.asarray(normal(jax.random.key(seed), count, sketcher.network.latent)), seed)
+    return _at_temperatures(sketcher, sketcher.latents(range(count), seed), seed)
 
 
 def reconstructions(sketcher: Sketcher, drawings: Sequence[Drawing], seed: int) -> list[list[Drawing]]:

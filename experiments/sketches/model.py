@@ -18,6 +18,7 @@ from experiments.sketches.strokes import Drawing, to_three
 from experiments.sketches.task import KIND, SCALE
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
+from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.padding import in_blocks
 from mcvae_jax.storage.workdir import Workdir
@@ -48,16 +49,20 @@ class Sketcher:
 
         return np.stack(in_blocks(len(drawings), TOGETHER, block))
 
+    def latents(self, numbers: Sequence[int], seed: int) -> np.ndarray:
+        """z from the prior N(0, I), one for each number, (B, Z)."""
+        keys = for_purpose(song_keys(seed, numbers), Purpose.LATENTS)
+        return np.asarray(jax.vmap(lambda key: jax.random.normal(key, (self.network.latent,)))(keys))
+
     def draw(self, z: np.ndarray, numbers: Sequence[int], taus: Sequence[float], seed: int) -> list[Drawing]:
         """A drawing of each z (B, Z), in the units of the training drawings.
 
         It depends on z, the seed, its number and its temperature alone.
         """
-        of_seed, temperatures = jax.random.key(seed), np.asarray(taus, np.float32)
+        all_keys, temperatures = for_purpose(song_keys(seed, numbers), Purpose.TOKENS), np.asarray(taus, np.float32)
 
         def block(rows: np.ndarray) -> list[Drawing]:
-            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(of_seed, np.asarray(numbers, np.uint32)[rows])
-            made = _draw(self.network, self.params["network"], self.steps, z[rows], keys, temperatures[rows])
+            made = _draw(self.network, self.params["network"], self.steps, z[rows], all_keys[rows], temperatures[rows])
             return [self._in_units(to_three(each)) for each in np.asarray(made)]
 
         return in_blocks(len(z), TOGETHER, block)

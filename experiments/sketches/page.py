@@ -56,6 +56,7 @@ def svg(drawing: Drawing) -> str:
         low, high = places.min(axis=0), places.max(axis=0)
         scale = (SIZE - 2 * MARGIN) / max(float((high - low).max()), 1e-6)
         parts = [(part - (low + high) / 2) * scale + SIZE / 2 for part in parts]
+        parts = [np.repeat(part, 2, axis=0) if len(part) == 1 else part for part in parts]  # else a dot is not seen
     shapes = "".join(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in part)}"/>' for part in parts)
     style = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
     return f'<svg viewBox="0 0 {SIZE} {SIZE}" role="img" aria-label="a drawing" {style}>{shapes}</svg>'
