@@ -42,7 +42,11 @@ def given_first(correlated: Correlated, x: Array) -> Mixture:
     standard = (x[..., None] - mu[..., 0]) * jnp.exp(-log_sigma[..., 0])
     mu_y = mu[..., 1] + rho * jnp.exp(log_sigma[..., 1]) * standard
     log_sigma_y = log_sigma[..., 1] + 0.5 * jnp.log1p(-(rho**2))
-    return Mixture(log_pi, jnp.stack([mu[..., 0], mu_y], axis=-1), jnp.stack([log_sigma[..., 0], log_sigma_y], axis=-1))
+    mu, log_sigma = (
+        jnp.stack(jnp.broadcast_arrays(of_x[..., 0], of_y), axis=-1)
+        for of_x, of_y in ((mu, mu_y), (log_sigma, log_sigma_y))
+    )
+    return Mixture(log_pi, mu, log_sigma)
 
 
 def sample(correlated: Correlated, key: Array, tau: float | Array = 1.0) -> Array:
