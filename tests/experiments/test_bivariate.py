@@ -35,13 +35,20 @@ def oracle(m, point):
     return special.logsumexp(parts)
 
 
+@pytest.fixture
+def float64():
+    """For the time of a test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
 @pytest.mark.parametrize("components", [1, 4, 20])
-def test_the_density_against_scipy_in_float64(components):
+def test_the_density_against_scipy_in_float64(components, float64):
     m = some_mixture(components)
     points = 2 * np.random.default_rng(1).normal(size=(30, 2))
-    with jax.enable_x64(True):
-        found = log_density(jax.tree.map(lambda a: jnp.broadcast_to(a, (30, *a.shape)), m), jnp.asarray(points))
-        assert found.dtype == jnp.float64
+    found = log_density(jax.tree.map(lambda a: jnp.broadcast_to(a, (30, *a.shape)), m), jnp.asarray(points))
+    assert found.dtype == jnp.float64
     np.testing.assert_allclose(found, [oracle(m, point) for point in points], rtol=1e-10)
 
 
