@@ -34,10 +34,10 @@ def main(argv: list[str]) -> int:
     given = held_out(sketcher, flags.drawings, 2 * flags.rows)
     new = from_nothing(sketcher, flags.rows, flags.seed)
     sections = [
-        Section("From nothing", "Each row is one z from N(0, I), at rising temperatures.", _heads(), new),
+        Section("From nothing", "Each row is one z from N(0, I), each column a temperature.", _heads(), new),
         Section(
             "Reconstructions",
-            "On the left a drawing that was not in training, beside it what is drawn from the mean of its z.",
+            "On the left a drawing that was not in training; beside it, from its z, drawings at each temperature.",
             ["given", *_heads()],
             reconstructions(sketcher, given[: flags.rows], flags.seed),
             given=(0,),
@@ -111,7 +111,7 @@ def _at_temperatures(sketcher: Sketcher, z: np.ndarray, seed: int) -> list[list[
 
 
 def _heads() -> list[str]:
-    return [f"temperature {tau}" for tau in TAUS]
+    return [str(tau) for tau in TAUS]
 
 
 if __name__ == "__main__":

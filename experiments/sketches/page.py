@@ -14,9 +14,10 @@ SIZE, MARGIN = 100, 8  # of a picture, in units of its view box
 STYLE = """
 p { max-width: 65em; }
 td { padding: 2px; border: 0; }
-th { text-align: center; font-weight: 400; color: var(--soft); border: 0; }
+th, th:first-child { text-align: center; font-weight: 400; color: var(--soft); border: 0; }
 td.given { background: var(--page); }
 svg { display: block; width: 84px; height: 84px; }
+@media (max-width: 600px) { svg { width: 58px; height: 58px; } }
 polyline { vector-effect: non-scaling-stroke; }
 """
 
