@@ -37,8 +37,7 @@ def held_out(drawings: Sequence[Drawing], scale: float, steps: int, size: int) -
 class DrawingBatches:
     """Training batches: epoch e is a permutation of the drawings from (seed, e), and a batch may straddle two.
 
-    Each drawing is drawn larger or smaller in both directions by a share up to `stretch`, anew in each epoch (section
-    4.2: data augmentation).
+    Each drawing is drawn larger or smaller in both directions by a share up to `stretch`, anew in each epoch.
     """
 
     def __init__(

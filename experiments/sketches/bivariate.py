@@ -1,4 +1,4 @@
-"""Mixtures of two-dimensional Gaussians with correlation (Graves 2013, arXiv:1308.0850; Ha and Eck 2017, equation 6).
+"""Mixtures of two-dimensional Gaussians with correlation (Graves 2013, arXiv:1308.0850; Ha and Eck 2017).
 
 Given its first coordinate, the second one of such a Gaussian is a Gaussian, too. So density and draws are those of
 `mcvae_jax.nn.mixture`, with that conditional in the second place.
@@ -54,7 +54,7 @@ def sample(correlated: Correlated, key: Array, tau: float | Array = 1.0) -> Arra
 
     Args:
       key: of this draw alone; for several mixtures use vmap with a key each.
-      tau: the temperature (equation 8): divides the component logits and multiplies the variances, so that
+      tau: the temperature: divides the component logits and multiplies the variances, so that
         correlations stay; 0 takes the mean of the heaviest component.
     """
     (log_pi, mu, log_sigma), rho = correlated

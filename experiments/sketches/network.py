@@ -4,7 +4,7 @@ Two LSTMs read a drawing, one from its end, and give q(z | drawing). The decoder
 z through a tanh, and which reads z beside the point before in every step. It says what the next point may be: a mixture
 of Gaussians of the offset, with correlation, and the state of the pen.
 
-Two things are not as in the paper: scales have a floor (`FLOOR`), since whole numbers repeat exactly and would let a
+Two things are not as there: scales have a floor (`FLOOR`), since whole numbers repeat exactly and would let a
 Gaussian shrink onto them, and correlations stay below 0.98 (bivariate.py).
 
 Letters: B drawings, T steps, Z latent size, H units, K components.
@@ -112,7 +112,7 @@ def init(network: SketchVAE, key: Array) -> Any:
 
 
 def log_p(said: Said, five: Array) -> tuple[Array, Array]:
-    """log p of offsets and of the states of the pen in drawings (B, T, 5), in nats: (B, T) each (equation 9).
+    """log p of offsets and of the states of the pen in drawings (B, T, 5), in nats: (B, T) each.
 
     Once a drawing has ended its offsets do not count; the states of the pen count in all T steps.
     """
@@ -124,8 +124,8 @@ def log_p(said: Said, five: Array) -> tuple[Array, Array]:
 def draw(network: SketchVAE, params: Any, z: Array, keys: Array, tau: Array, steps: int) -> Array:
     """Drawings of z (B, Z), each by its own key (B,), at temperatures tau (B,): stroke-5 (B, steps, 5).
 
-    The temperature divides the logits of the components and of the pen, and multiplies the variances (equation 8); at 0
-    the likeliest is taken. A drawing that does not end by itself ends with its steps.
+    The temperature divides the logits of the components and of the pen, and multiplies the variances; at 0 the
+    likeliest is taken. A drawing that does not end by itself ends with its steps.
     """
 
     def choose(key: Array, said: Said, tau: Array) -> Array:
