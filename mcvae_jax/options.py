@@ -31,7 +31,7 @@ class Options(NamedTuple):
     init_from: str
     distributed: str
     distributed_timeout: float | None  # seconds; None is `processes.SECONDS`
-    code: str  # the folder of the config file, in which a model of one's own may lie
+    code: str  # the folder in which a model of one's own may lie, see `code_folder`
 
 
 def parse(argv: list[str]) -> Options:
@@ -63,8 +63,24 @@ def parse(argv: list[str]) -> Options:
         values.init_from,
         values.distributed,
         values.distributed_timeout,
-        str(Path(find_config(chosen.partition(":")[0])).absolute().parent),
+        code_folder(find_config(chosen.partition(":")[0]), values.config.task),
     )
+
+
+def code_folder(path: str, task: str) -> str:
+    """The folder in which the module of a task 'MODULE:KIND' may lie: that of the config file.
+
+    Where the file lies in a package and MODULE is named from above it, as 'experiments.mine:KIND', it is the folder
+    above that has the first part of that name.
+    """
+    folder = Path(path).absolute().parent
+    first = task.partition(":")[0].partition(".")[0]
+    above = folder
+    while (above / "__init__.py").is_file():
+        above, name = above.parent, above.name
+        if name == first:
+            return str(above)
+    return str(folder)
 
 
 def load_config(chosen: str) -> ConfigDict:

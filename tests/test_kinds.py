@@ -12,7 +12,7 @@ from mcvae_jax import kinds
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind, kind_of, load, model_folder, open_model
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
-from mcvae_jax.options import load_config
+from mcvae_jax.options import code_folder, load_config
 from mcvae_jax.sampling.table import MODES
 from mcvae_jax.storage.workdir import Record, Workdir
 from tests.small_models import save_mdrnn, save_run, save_vae
@@ -163,3 +163,21 @@ def test_no_name_of_a_kind_decides_anything_above_the_models():
     modes = {PACKAGE / "sampling" / "table.py": set(MODES)}  # one mode is called 'vae', too
     assert [path.name for path in files if names & constants(path) - modes.get(path, set())] == []
     assert names <= constants(PACKAGE / "kinds.py")  # where they are to be found, and would be
+
+
+@pytest.mark.parametrize(
+    "task, folder",
+    [
+        ("outer.inner.their_model:KIND", ""),  # named from above the outer package
+        ("inner.their_model:KIND", "outer"),
+        ("their_model:KIND", "outer/inner"),  # beside the config file
+        ("elsewhere.their_model:KIND", "outer/inner"),
+        ("vae", "outer/inner"),
+    ],
+)
+def test_a_model_of_ones_own_may_lie_in_a_package(tmp_path, task, folder):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for each in (inner, inner.parent):
+        (each / "__init__.py").touch()
+    assert code_folder(str(inner / "config.py"), task) == str(tmp_path / folder)
