@@ -53,7 +53,7 @@ def _cheapest(found: Found) -> list[str]:
     beyond = bits[best]["beyond"]
     lines = [
         f"{best} needs the fewest bits: {span(bits[best]['bits_per_bar'], '.2f')} a bar.",
-        f"That is {span(beyond, '+.2f')} beside {BASELINE}, {_shown(beyond)}.",
+        f"That is {_more(beyond)} than {BASELINE} does, {_shown(beyond)}.",
     ]
     if others:
         lines.append(f"Next is {others[0]} with {span(bits[others[0]]['bits_per_bar'], '.2f')}.")
@@ -64,6 +64,16 @@ def _cheapest(found: Found) -> list[str]:
                 " two is not settled."
             )
     return lines
+
+
+def _more(beyond: Found) -> str:
+    """'4.74 fewer (4.27 to 5.23)'."""
+    ends = sorted(abs(end) for end in beyond["interval"])
+    across = beyond["interval"][0] < 0 < beyond["interval"][1]
+    low, high = beyond["interval"] if across else ends
+    word = "more" if beyond["value"] > 0 else "fewer"
+    between = f"{low:+.2f} to {high:+.2f}" if across else f"{low:.2f} to {high:.2f}"
+    return f"{abs(beyond['value']):.2f} {word} ({between})"
 
 
 def _shown(beyond: Found) -> str:
@@ -83,5 +93,8 @@ def _nearest(found: Found) -> list[str]:
         f" fewer than of any other model; of two sets of real songs {span(sets[HALF]['distances'][STRONG], '.0%')}.",
     ]
     if close:
-        lines.append(f"The intervals of {', '.join(close)} meet that, so that which is nearest is not shown.")
+        own = (
+            f"The interval of {close[0]} meets" if len(close) == 1 else f"The intervals of {len(close)} other sets meet"
+        )
+        lines.append(f"{own} that, so that which is nearest is not shown.")
     return lines

@@ -72,7 +72,7 @@ def _panel(title: str, names: Sequence[str], points: Points, mark: float, called
     def x(value: float) -> float:
         return LABELS + PANEL * (value - low) / (high - low)
 
-    parts = [f'<text x="{LABELS - 12}" y="16">{for_html(title)}</text>']
+    parts = [f'<text x="12" y="16">{for_html(title)}</text>']
     for n, name in enumerate(names):
         parts.append(f'<text x="{LABELS - 12}" y="{TOP + ROW * n + 20}" text-anchor="end">{for_html(name)}</text>')
     for tick in MaxNLocator(5).tick_values(low, high):

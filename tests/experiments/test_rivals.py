@@ -258,9 +258,9 @@ def a_table():
 def test_sentences_say_what_is_settled_and_what_is_not():
     words = " ".join(findings.follows(a_table()))
     assert "a needs the fewest bits: 12.00 (11.00 to 13.00) a bar" in words
-    assert "-5.00 (-6.00 to -4.00)" in words and "a difference that the songs show" in words
+    assert "That is 5.00 fewer (4.00 to 6.00) than" in words and "a difference that the songs show" in words
     assert "Next is b + copy" in words and "1 of its 2 trainings lie below the highest of a" in words
-    assert "of the songs of b" in words and "The intervals of a meet that" in words
+    assert "of the songs of b" in words and "The interval of a meets that" in words
     open_ends = " ".join(findings.follows_not(a_table()))
     assert "The figures of a are bounds" in open_ends and "nothing is known of the bits of c" in open_ends
 
