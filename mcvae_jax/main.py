@@ -79,6 +79,8 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
     check_fields(config, kind.trainer.OF_ALL | kind.config_fields())
     kind.check(config)
     kind.trainer.check_start(config, folder, options.init_from)
+    if songs and processes.is_first():
+        demo.check_folder(folder / "songs")  # before hours of training
     task = kind.make_task(config, say_first)
     code = options.code if kind.is_own else ""
     outcome = kind.trainer.train(task, config, folder, say_first, options.init_from, command, code)

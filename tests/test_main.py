@@ -10,7 +10,7 @@ from mcvae_jax import inspect, main, options
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import KINDS, Kind
 from mcvae_jax.options import default_workdir, load_config, parse
-from mcvae_jax.storage.workdir import Workdir
+from mcvae_jax.storage.workdir import Record, Workdir
 from tests import toy_task
 
 ROOT = Path(__file__).parent.parent
@@ -180,6 +180,18 @@ def test_songs_that_cannot_be_made_are_refused_before_any_work(config, capsys):
         with pytest.raises(UserError, match=message):
             main.main(["--config=toy.py", argument])
     assert "making the toy" not in capsys.readouterr().out and not Path("runs").exists()
+
+
+def test_a_folder_of_others_in_the_way_of_the_songs_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun, _ = main._parted(load_config("joint:smoke"))
+    Path("run").mkdir()
+    Workdir(Path("run")).claim(Record(begun.to_dict(), {}, "", "", ""))
+    Path("run/songs").mkdir()
+    Path("run/songs/mine.txt").write_text("x")
+    with pytest.raises(UserError, match="run/songs holds 'mine.txt', which this program did not write there"):
+        main.main(["--config=joint:smoke", "--workdir=run"])
+    assert not Path("corpora").exists()
 
 
 @pytest.mark.slow
