@@ -27,7 +27,7 @@ from experiments.rivals.plan import COUNTED, TABLES, TIME, Plan
 from experiments.rivals.players import write_players
 from experiments.rivals.table import PART, RIVALS
 from experiments.rivals.tables import write_tables
-from experiments.rivals.work import load_switch, save_switch
+from experiments.rivals.work import every_real_song, load_switch, save_switch
 from experiments.trainings.jobs import Run, read_scores, train_all
 from experiments.trainings.runs import check_folder, keep
 from mcvae_jax import versions
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
     keep(flags.out)
     (flags.out / "runs").mkdir(exist_ok=True)  # by which a folder is known as ours
     corpus = open_corpus(flags)
-    real = judged.real_songs(corpus, judged.Plan(seed=SEED))
+    real = every_real_song(corpus)
     split = Split.of(corpus)
     added = [read_submission(path, split) for path in flags.add]
     plan = Plan(flags.out, corpus, flags.tables, flags.names, flags.seeds, flags.budget, flags.steps, flags.songs)

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.rivals.benchmark import Submission, content
 from experiments.rivals.plan import Plan
 from experiments.rivals.table import RIVALS
-from experiments.rivals.work import ALONE, COPYING
+from experiments.rivals.work import ALONE, COPYING, every_real_song
 from experiments.trainings.jobs import Run, read_scores
 from mcvae_jax.corpus.store import TRAIN
 from mcvae_jax.evaluation import judged
@@ -146,7 +146,7 @@ def judge_table(done: Sequence[Done], plan: Plan, seed: int, say: Say) -> dict[s
     sets = composed_sets(done)
     size = judged.Plan(songs=min(map(len, sets.values())), seed=seed)
     real = judged.real_songs(plan.corpus, size)
-    whole = judged.real_songs(plan.corpus, judged.Plan(songs=10**6, seed=seed)).whole
+    whole = every_real_song(plan.corpus).whole
     continued, common = continued_sets(done, whole)
     real = real._replace(whole=[whole[i] for i in common])
     found = judged.judge(sets, {}, continued, real, plan.corpus, size, None, say)

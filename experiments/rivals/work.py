@@ -21,7 +21,7 @@ from mcvae_jax.command import run_command, say
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation.evaluation import MOST_CONTINUED, compose
-from mcvae_jax.evaluation.judged import Plan, real_songs
+from mcvae_jax.evaluation.judged import Plan, RealSongs, real_songs
 from mcvae_jax.evaluation.music import GIVEN
 from mcvae_jax.evaluation.switch import with_switch
 from mcvae_jax.kinds import open_model
@@ -94,7 +94,7 @@ def score(model: SongModel, corpus: Corpus, switch: Switch, say: Say) -> tuple[d
     if model.likelihood == NO_LIKELIHOOD:
         return facts, {}
     say("scoring the held-out songs")
-    held_out = real_songs(corpus, Plan(bars=BARS)).held_out
+    held_out = every_real_song(corpus).held_out
     arrays = {}
     for kind, each in {ALONE: model, **_within(model, switch)}.items():
         arrays[f"bits {kind}"] = np.concatenate(each.nats(held_out, DRAWS, 0)) / np.log(2)
@@ -124,11 +124,16 @@ def sets(
     for copying in _within(model, switch).values():
         say("composing as many with the copy switch")
         made[f"composed {COPYING}"] = np.stack(compose(copying, plan, as_trained=False))
-    whole = real_songs(corpus, Plan(bars=BARS, songs=10**6)).whole
+    whole = every_real_song(corpus).whole
     nth, of = map(int, share.split("/"))
     chosen = list(range(nth % of, min(len(whole), plan.songs * of), of))
     made |= _gone_on("continued", model, whole, chosen, None, plan.seed)
     return made | _gone_on("played", model, whole, played_songs(whole), PLAYED_BARS, 0), seconds
+
+
+def every_real_song(corpus: Corpus) -> RealSongs:
+    """The real songs of a corpus, of which no plan leaves some out."""
+    return real_songs(corpus, Plan(songs=len(corpus), bars=BARS))
 
 
 def played_songs(whole: Sequence[np.ndarray]) -> list[int]:

@@ -155,6 +155,14 @@ def test_a_split_is_of_the_music_and_not_of_its_key_or_order(corpus, tmp_path):
     assert benchmark.named_split(split) == ""
 
 
+def test_no_real_song_is_left_out(tmp_path):
+    """A plan of an evaluation has 100 songs."""
+    lengths = [16] * 3 + [17] * 120
+    corpus = save_corpus(tmp_path / "many", lengths=lengths, sides=[TRAIN] * 3 + [HELD_OUT] * 120, source="absent")
+    assert len(work.every_real_song(corpus).whole) == 120
+    assert len(work.every_real_song(corpus).held_out) == 120
+
+
 def a_plan(corpus, out, **changes):
     fields = dict(tables=plan.TABLES, names=["markov", "note_lstm", "mcvae"], seeds=2, minutes=3.0, steps=0, songs=8)
     return plan.Plan(out=out, corpus=corpus, **(fields | changes))
