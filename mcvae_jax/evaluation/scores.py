@@ -13,7 +13,7 @@ import numpy as np
 from mcvae_jax.evaluation.sets import interval
 from mcvae_jax.models.ngram_composer import NGramComposer, in_keys
 from mcvae_jax.models.ngrams import NGrams
-from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, Parted, SongModel, has_latents
+from mcvae_jax.models.song_model import NO_LIKELIHOOD, LatentModel, Parted, SongModel, Tightened, has_latents
 from mcvae_jax.music.bars import repeats
 from mcvae_jax.nn.gaussian import kl_to_standard
 
@@ -77,10 +77,10 @@ def score_models(
             rows[name]["kl"] = _kl(model, held_out, bars, seed)
         if isinstance(model, Parted):
             rows[name] |= model.bound_parts(held_out, draws, seed)
-            if role == MODEL:
-                say(f"a tighter bound of {name}, from {PARTICLES} particles")
-                tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)
-                rows[name]["tighter"] = ratio(tighter, bars, seed)
+        if role == MODEL and isinstance(model, Tightened):
+            say(f"a tighter bound of {name}, from {PARTICLES} particles")
+            tighter = model.tighter_nats(held_out, PARTICLES, seed) / math.log(2)
+            rows[name]["tighter"] = ratio(tighter, bars, seed)
     subject = next(iter(rows))
     for name, row in rows.items():
         row |= score_row(found[name], found[subject], is_repeat, held_out[0].shape[1], seed)

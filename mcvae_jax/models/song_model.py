@@ -100,10 +100,15 @@ class FilledSong(NamedTuple):
 
 @runtime_checkable
 class Parted(Protocol):
-    """A song model with a bound that has parts, and can be made tighter."""
+    """A song model with a bound that has parts."""
 
     def bound_parts(self, songs: Songs, draws: int = 1, seed: int = 0) -> dict[str, float]:
         """Nats per bar: 'reconstruction_nats', 'kl_nats' (under N(0, I)), 'rate_nats' (under the prior)."""
+
+
+@runtime_checkable
+class Tightened(Protocol):
+    """A song model whose bound can be made tighter by weighing several draws for every bar or window."""
 
     def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
         """A tighter bound of each song, float64 (S,) nats, from so many particles."""

@@ -31,6 +31,7 @@ from mcvae_jax.models.song_model import (
     MEMORY,
     NO_LIKELIHOOD,
     SongModel,
+    Tightened,
     log_weights,
     shared_nats,
 )
@@ -230,6 +231,16 @@ def test_without_a_number_of_bars_every_song_ends(model):
         assert all(np.array_equal(song, long[: len(song)]) for song, long in zip(songs, whole, strict=True))
     else:
         assert lengths == [4] * 8
+
+
+def test_a_bound_is_made_tighter_where_draws_can_be_weighed_and_nowhere_else(songs):
+    for name, make in MODELS.items():
+        model = make()
+        if isinstance(model, Tightened):
+            assert model.likelihood == BOUND, name
+            loose = np.concatenate(model.nats(songs, 8)).sum()
+            assert model.tighter_nats(songs, 8).sum() < loose + 0.05 * abs(loose), name
+    assert not isinstance(MODELS["diffusion"](), Tightened)
 
 
 def test_names_of_untrained_twins_and_baselines_differ_from_the_model(model, songs):

@@ -120,13 +120,6 @@ class DiffusionComposer(OfCodec):
             "rate_nats": float(of_z) - parts["entropy_nats"]
         }
 
-    def tighter_nats(self, songs: Songs, particles: int, seed: int = 0) -> np.ndarray:
-        """The bound of each song over so many draws, float64 (S,) nats: no tighter one is known.
-
-        Particles walk from bar to bar, and here no bar is first; nor may draws be weighed by an estimate of a bound.
-        """
-        return np.array([nats.sum() for nats in self.nats(songs, particles, seed)])
-
     def go_on(
         self, seeds: Songs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
     ) -> list[np.ndarray]:
