@@ -19,8 +19,8 @@ import numpy as np
 
 from mcvae_jax.models.bar_by_bar import Turn, compose
 from mcvae_jax.models.settings import AS_TRAINED, Settings
-from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, SongModel, Songs, bars_of
-from mcvae_jax.music.tokens import BAR, HIGHEST, OUTCOMES
+from mcvae_jax.models.song_model import EXACT, MEMORY, OfCheckpoint, SongModel, Songs, bars_of
+from mcvae_jax.music.tokens import BAR, OUTCOMES
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import applied, check_shares
@@ -208,7 +208,7 @@ class NoteModel:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class NoteComposer(Alone):
+class NoteComposer(OfCheckpoint):
     """A trained one as a `SongModel`."""
 
     model: TrainableNotes
@@ -217,9 +217,7 @@ class NoteComposer(Alone):
     name: str = "model of notes"
 
     abilities = frozenset({MEMORY})
-    pitches = (0, HIGHEST)
     defaults = AS_TRAINED
-    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -230,11 +228,6 @@ class NoteComposer(Alone):
     def likelihood(self) -> str:
         """That of the model."""
         return self.model.likelihood
-
-    @property
-    def origins(self) -> dict[str, Origin]:
-        """Its checkpoint."""
-        return {self.name: self.origin} if self.origin else {}
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`; nothing is drawn, so that draws and seed do not count."""

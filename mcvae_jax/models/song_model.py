@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.music.tokens import HIGHEST
 from mcvae_jax.trained import Origin
 
 Songs = Sequence[np.ndarray]  # uint8 (n, T) each
@@ -171,6 +172,24 @@ class Alone:
     def kin(self) -> "list[SongModel]":
         """None."""
         return []
+
+
+class OfCheckpoint(Alone):
+    """What a `SongModel` inherits that was read from one checkpoint, or is fresh, and can say any note."""
+
+    name: str
+    origin: Origin | None
+    pitches = (0, HIGHEST)
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Nothing that can be mended."""
+        return {}
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Its checkpoint."""
+        return {self.name: self.origin} if self.origin else {}
 
 
 def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:

@@ -15,7 +15,7 @@ K draws.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,8 +25,7 @@ import numpy as np
 from mcvae_jax.models.bar_by_bar import Turn, compose, token_keys
 from mcvae_jax.models.music_vae import MusicVAE, Writer, init
 from mcvae_jax.models.settings import AS_TRAINED, Settings
-from mcvae_jax.models.song_model import BOUND, MEMORY, Alone, SongModel, Songs, bars_of
-from mcvae_jax.music.tokens import HIGHEST
+from mcvae_jax.models.song_model import BOUND, MEMORY, OfCheckpoint, SongModel, Songs, bars_of
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
@@ -72,7 +71,7 @@ def cut(songs: Songs, size: int) -> Windows:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WindowComposer(Alone):
+class WindowComposer(OfCheckpoint):
     """See the module."""
 
     network: MusicVAE
@@ -82,19 +81,12 @@ class WindowComposer(Alone):
 
     likelihood = BOUND
     abilities = frozenset({MEMORY})
-    pitches = (0, HIGHEST)
     defaults = AS_TRAINED
-    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """T."""
         return self.network.steps
-
-    @property
-    def origins(self) -> dict[str, Origin]:
-        """Its checkpoint."""
-        return {self.name: self.origin} if self.origin else {}
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`, and the module for what belongs to a bar."""

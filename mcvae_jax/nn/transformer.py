@@ -6,7 +6,7 @@ place lies it knows by rotary positions (Su et al. 2021), and causal attention r
 Letters: B sequences, N places, H units, L layers, K heads, D width of a head, R reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -22,6 +22,7 @@ Array = jax.Array
 WIDER = 4  # times H is what lies between the two dense layers
 
 Memory = tuple[Cache, ...]  # of each layer
+Parts = tuple[Array, Array, Array]  # queries, keys and values, (B, N, K, D) each
 
 
 class Block(nn.Module):
@@ -53,19 +54,20 @@ class Block(nn.Module):
 
 def along(blocks: Sequence[Block], x: Array, reach: int, hidden: Array | None = None) -> Array:
     """One layer after the other over x (B, N, H); hidden are masks of what each adds, (B, L, N, H)."""
-    place = jnp.arange(x.shape[1])
-    for n, block in enumerate(blocks):
-        attended = attend(*block.split(x, place), reach, block.dtype)
-        x = block.joined(x, attended, None if hidden is None else hidden[:, n])
-    return x
+    return _through(blocks, x, lambda block, parts: attend(*parts, reach, block.dtype), hidden)
 
 
 def both_ways(blocks: Sequence[Block], x: Array, known: Array, hidden: Array | None = None) -> Array:
     """The same with attention to all places that are known, (B, N) bool, before and after each."""
+    return _through(blocks, x, lambda block, parts: attend_all(*parts, known, block.dtype), hidden)
+
+
+def _through(
+    blocks: Sequence[Block], x: Array, attention: Callable[[Block, Parts], Array], hidden: Array | None
+) -> Array:
     place = jnp.arange(x.shape[1])
     for n, block in enumerate(blocks):
-        attended = attend_all(*block.split(x, place), known, block.dtype)
-        x = block.joined(x, attended, None if hidden is None else hidden[:, n])
+        x = block.joined(x, attention(block, block.split(x, place)), None if hidden is None else hidden[:, n])
     return x
 
 

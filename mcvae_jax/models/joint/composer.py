@@ -13,7 +13,7 @@ Letters: S songs, B songs of a block, n bars of a song, T steps of a bar, M dist
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,9 +25,8 @@ from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.sampling import Call, compose_block
 from mcvae_jax.models.joint.tables import first_appearances, song_tables
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, Alone, FilledSong, Gaps, SongModel
+from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, OfCheckpoint, SongModel
 from mcvae_jax.models.song_model import Songs as ListOfSongs
-from mcvae_jax.music.tokens import HIGHEST
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import normal, song_keys
 from mcvae_jax.nn.layers import applied
@@ -43,7 +42,7 @@ FOLLOWING = 8  # bars after a gap that weigh them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class JointComposer(Alone):
+class JointComposer(OfCheckpoint):
     """See the module."""
 
     network: JointMCVAE
@@ -53,19 +52,12 @@ class JointComposer(Alone):
 
     likelihood = BOUND
     abilities = frozenset({MEMORY, FILL, LATENTS})
-    pitches = (0, HIGHEST)
     defaults = Settings(temperature=0.7, tau_sigma=0.5)  # chosen by docs/results.md, "The joint MCVAE"
-    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """T."""
         return self.network.steps
-
-    @property
-    def origins(self) -> dict[str, Origin]:
-        """Its checkpoint."""
-        return {self.name: self.origin} if self.origin else {}
 
     def nats(self, songs: ListOfSongs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`: the bound of one draw, averaged over `draws`."""
