@@ -35,7 +35,9 @@ from mcvae_jax.stages import Times
 from mcvae_jax.storage.files import names_in
 from mcvae_jax.storage.jsonfile import read_json, read_json_lines
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.tasks.mcvae import PARTS as STAGES
+from mcvae_jax.tasks.mcvae import parts_of
+
+STAGES = parts_of()
 
 CHAIN = 8  # kills of one run
 COLUMNS = ("stage", "fault", "count", "noticed", "equal bits", "named", "most lines", "stack traces", "wrong")

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from experiments.breaking.runs import NAMED, WORKDIR, Ending, Running, bits, files_of, run
 from mcvae_jax.storage.checkpoints import ITEMS, Checkpoints, DamagedCheckpoint
 from mcvae_jax.storage.identity import tree_identity
-from mcvae_jax.tasks.mcvae import DATA as MODELS
-from mcvae_jax.tasks.mcvae import PARTS as STAGES
+from mcvae_jax.tasks.mcvae import data_of, parts_of
 
-TRAINED = tuple(MODELS)  # stages that save checkpoints
+MODELS, STAGES = tuple(data_of()), parts_of()
+
+TRAINED = MODELS  # stages that save checkpoints
 STOPPED = (130, 143, -signal.SIGTERM)  # exit statuses of a run that was asked to stop
 MOST_LINES = 3  # that an error, or a stop, may take
 SAVED = 4  # step of a checkpoint, with which a run is stopped to be damaged

@@ -14,8 +14,9 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.storage.checkpoints import Checkpoints
 from mcvae_jax.storage.jsonfile import digest_of
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.tasks.mcvae import DATA as MODELS
-from mcvae_jax.tasks.mcvae import PARTS as STAGES
+from mcvae_jax.tasks.mcvae import data_of, parts_of
+
+MODELS, STAGES = tuple(data_of()), parts_of()
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKDIR, CORPUS = "run", "corpus"  # in the folder of a case

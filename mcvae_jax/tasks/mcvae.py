@@ -69,6 +69,16 @@ def stages(config: Any, folder: Path, say: Say, command: str) -> list[Stage]:
     return [*trained, Stage("songs", (prior,), ("songs",), run.check_songs, lambda: "", run.make_songs)]
 
 
+def data_of(prior: str = PRIORS[0]) -> dict[str, str]:
+    """The models in their order, each with the part that makes its data."""
+    return {VAE: "corpus", prior: "latents"}
+
+
+def parts_of(prior: str = PRIORS[0]) -> tuple[str, ...]:
+    """All parts of the stages in their order."""
+    return *(part for model, data in data_of(prior).items() for part in (data, model)), "songs"
+
+
 def fields(prior: str) -> Fields:
     """The fields that a config of all stages must have."""
     models = {name: OF_ALL | kind_of(name).config_fields() for name in (VAE, prior)}
@@ -88,8 +98,8 @@ class _Run:
 
     @property
     def data_of(self) -> dict[str, str]:
-        """The models in their order, each with the part that makes its data."""
-        return {VAE: "corpus", self.prior: "latents"}
+        """See the function of this name."""
+        return data_of(self.prior)
 
     def model_config(self, name: str) -> Any:
         """The config of a model, as its own config file would give it."""

@@ -22,7 +22,7 @@ from mcvae_jax.sampling.results import Written, check_folder
 from mcvae_jax.storage.identity import About, read_about, recorded_run, write_about
 from mcvae_jax.storage.jsonfile import read_or_none, write_json, write_json_lines
 from mcvae_jax.storage.workdir import Workdir
-from mcvae_jax.tasks.mcvae import PARTS
+from mcvae_jax.tasks.mcvae import parts_of
 from mcvae_jax.training.metrics import MetricsLog, read_lines
 from tests.corpus.test_report import example_report
 from tests.experiments.test_faults import GOOD
@@ -110,7 +110,7 @@ def _summary(folder: Path, say: Say) -> Any:
 
 def _times(folder: Path, say: Say) -> Any:
     assert isinstance(stages.times(folder, say), str)
-    stages.Stopwatch(folder, PARTS, say)
+    stages.Stopwatch(folder, parts_of(), say)
 
 
 def _songs_jsonl(folder: Path, say: Say) -> Any:
