@@ -91,7 +91,7 @@ def main(argv: list[str]) -> int:
     plan = Plan(flags.out, corpus, flags.tables, flags.names, flags.seeds, flags.budget, flags.steps, flags.songs)
     switch = switch_of(corpus, flags.out)
     runs, failed = (list_runs(plan), {}) if flags.as_it_is else train(plan, flags.jobs)
-    done = collect.read_runs(plan, runs, say)
+    done = collect.read_runs(runs)
     if not [run for run in done if run.rival != PART]:
         raise UserError(f"no run in {flags.out} came to its end: {'; '.join(failed.values()) or 'none was asked for'}")
     about = {

@@ -46,8 +46,8 @@ class Done:
     arrays: Mapping[str, np.ndarray]
 
 
-def read_runs(plan: Plan, runs: Sequence[tuple[str, Run]], say: Say) -> list[Done]:
-    """The finished ones of runs, each with its table; UserErrors where a file is damaged."""
+def read_runs(runs: Sequence[tuple[str, Run]]) -> list[Done]:
+    """The finished ones of runs, each with its table."""
     done = []
     for table, run in runs:
         if scores := read_scores(run):
@@ -63,9 +63,7 @@ def held_out_bits(done: Sequence[Done], real: judged.RealSongs) -> dict[str, dic
     for kind, ending in ENDINGS.items():
         for run in done:
             if (of_bars := run.arrays.get(f"bits {kind}")) is not None:
-                row = rows.setdefault(
-                    run.rival + ending, {"likelihood": run.scores["likelihood"], "rival": run.rival, "by_seed": []}
-                )
+                row = rows.setdefault(run.rival + ending, {"likelihood": run.scores["likelihood"], "by_seed": []})
                 row["by_seed"].append(np.split(of_bars, lengths))
     return rows
 
@@ -75,7 +73,7 @@ def baseline_bits(plan: Plan, switch: Switch, real: judged.RealSongs) -> dict[st
     model = fit_ngrams([plan.corpus.song(i) for i in plan.corpus.songs(TRAIN)], [IN_KEYS])
     found = with_switch({IN_KEYS: model[IN_KEYS]}, switch)
     bits = [nats / np.log(2) for nats in found[BASELINE].nats(real.held_out)]
-    return {BASELINE: {"likelihood": EXACT, "rival": "", "by_seed": [bits]}}
+    return {BASELINE: {"likelihood": EXACT, "by_seed": [bits]}}
 
 
 def added_bits(added: Sequence[Submission], real: judged.RealSongs) -> dict[str, dict[str, Any]]:
@@ -83,7 +81,7 @@ def added_bits(added: Sequence[Submission], real: judged.RealSongs) -> dict[str,
     rows = {}
     for each in added:
         bits = [np.full(len(song), each.bits[content(song)] / len(song)) for song in real.held_out]
-        rows[each.model] = {"likelihood": each.likelihood, "rival": "", "by_seed": [bits], "of_songs_alone": True}
+        rows[each.model] = {"likelihood": each.likelihood, "by_seed": [bits], "of_songs_alone": True}
     return rows
 
 
@@ -100,7 +98,6 @@ def score_table(rows: Mapping[str, Mapping[str, Any]], real: judged.RealSongs, s
         of_songs = np.array([each.sum() for each in mean[name]])
         found[name] = score_row(mean[name], mean[BASELINE], is_repeat, steps, seed) | {
             "likelihood": row["likelihood"],
-            "rival": row["rival"],
             "bits_per_beat": ratio(of_songs, beats, seed),
             "bits_per_note": ratio(of_songs, notes, seed),
             **(dict.fromkeys(("new", "repeated"), NONE) if row.get("of_songs_alone") else {}),

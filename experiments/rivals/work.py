@@ -60,8 +60,9 @@ def main(argv: list[str]) -> int:
     switch = load_switch(out, corpus.identity)
     if switch is None:
         raise UserError(f"{out / SWITCH} is no copy switch of the corpus {corpus.folder}; experiments.compare makes it")
-    facts, arrays = score(model, corpus, switch, say)
-    made, composing = sets(model, corpus, switch, Plan(songs, BARS, seed=seed), argv[3], say)
+    real = every_real_song(corpus)
+    facts, arrays = score(model, real, switch, say)
+    made, composing = sets(model, real, switch, Plan(songs, BARS, seed=seed), argv[3], say)
     np.savez_compressed(folder / "arrays.npz", **arrays, **made)  # type: ignore[arg-type]  # names are ours
     facts |= {"parameters": parameters(folder), "steps": training_steps(folder)}
     facts |= {"seconds": seconds | composing, "arguments": argv}
@@ -88,21 +89,20 @@ def train(folder: Path, arguments: Sequence[str], say: Say) -> tuple[int, dict[s
     return status, total
 
 
-def score(model: SongModel, corpus: Corpus, switch: Switch, say: Say) -> tuple[dict[str, Any], Arrays]:
+def score(model: SongModel, real: RealSongs, switch: Switch, say: Say) -> tuple[dict[str, Any], Arrays]:
     """What the model says of itself, and the bits of each bar of the scored held-out songs, in a row."""
     facts = {"name": model.name, "likelihood": model.likelihood}
     if model.likelihood == NO_LIKELIHOOD:
         return facts, {}
     say("scoring the held-out songs")
-    held_out = every_real_song(corpus).held_out
     arrays = {}
     for kind, each in {ALONE: model, **_within(model, switch)}.items():
-        arrays[f"bits {kind}"] = np.concatenate(each.nats(held_out, DRAWS, 0)) / np.log(2)
+        arrays[f"bits {kind}"] = np.concatenate(each.nats(real.held_out, DRAWS, 0)) / np.log(2)
     return facts, arrays
 
 
 def sets(
-    model: SongModel, corpus: Corpus, switch: Switch, plan: Plan, share: str, say: Say
+    model: SongModel, real: RealSongs, switch: Switch, plan: Plan, share: str, say: Say
 ) -> tuple[Arrays, dict[str, float]]:
     """Songs by the model's own defaults, and what composing took.
 
@@ -124,7 +124,7 @@ def sets(
     for copying in _within(model, switch).values():
         say("composing as many with the copy switch")
         made[f"composed {COPYING}"] = np.stack(compose(copying, plan, as_trained=False))
-    whole = every_real_song(corpus).whole
+    whole = real.whole
     nth, of = map(int, share.split("/"))
     chosen = list(range(nth % of, min(len(whole), plan.songs * of), of))
     made |= _gone_on("continued", model, whole, chosen, None, plan.seed)

@@ -73,8 +73,20 @@ class OfCodec:
         return given
 
 
+class WithPrior(OfCodec):
+    """What a model has beside which its VAE stands without the prior."""
+
+    def baselines(self, training: Songs) -> dict[str, SongModel]:
+        """One Gaussian that knows no other bar."""
+        return {"one Gaussian": LatentComposer.of_one_gaussian(self.codec, training)}
+
+    def kin(self) -> list[SongModel]:
+        """The VAE's free run, and the VAE without memory."""
+        return [FreeRun(self.codec), BarByBar(self.codec)]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class LatentComposer(OfCodec):
+class LatentComposer(WithPrior):
     """A bar VAE and a prior over its latent sequences: a `SongModel`, and what only latents can do.
 
     The prior reads draws of q of given bars, predicts the next latent vectors, and the decoder renders each as a bar.
@@ -173,14 +185,6 @@ class LatentComposer(OfCodec):
             f"untrained {self.prior_name}": dataclasses.replace(self, prior=fresh),
             "untrained composer": dataclasses.replace(self, codec=self.codec.untrained(seed), prior=fresh),
         }
-
-    def baselines(self, training: Songs) -> dict[str, SongModel]:
-        """One Gaussian that knows no other bar."""
-        return {"one Gaussian": LatentComposer.of_one_gaussian(self.codec, training)}
-
-    def kin(self) -> list[SongModel]:
-        """The VAE's free run, and the VAE without memory."""
-        return [FreeRun(self.codec), BarByBar(self.codec)]
 
 
 class BarByBar(LatentComposer):

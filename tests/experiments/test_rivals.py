@@ -113,7 +113,7 @@ def test_a_model_of_others_joins_by_its_file(compared, corpus, tmp_path):
     real = judged.real_songs(corpus, judged.Plan())
     theirs = benchmark.read_submission(path, split)
     found = json.loads((out / "comparison.json").read_text())["tables"]["equal parameters"]["bits"]
-    rows = {BASELINE: {"likelihood": "exact", "rival": "", "by_seed": [[np.ones(len(s)) for s in real.held_out]]}}
+    rows = {BASELINE: {"likelihood": "exact", "by_seed": [[np.ones(len(s)) for s in real.held_out]]}}
     table = collect.score_table(rows | collect.added_bits([theirs], real), real, 0)
     assert table["markov"]["bits_per_bar"]["value"] == pytest.approx(found["markov"]["bits_per_bar"]["value"])
     assert table["markov"]["new"]["value"] is None  # it is not known which bars cost what

@@ -23,7 +23,7 @@ from mcvae_jax.models.bounds import bounds, song_draws, summarise
 from mcvae_jax.models.diffusion.network import Place
 from mcvae_jax.models.diffusion.prior import SONG_LENGTHS, DiffusionPrior
 from mcvae_jax.models.diffusion.process import Path
-from mcvae_jax.models.latent_composer import BarByBar, FreeRun, LatentComposer, OfCodec, draw_near
+from mcvae_jax.models.latent_composer import WithPrior, draw_near
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, SongModel, Songs, bars_of
 from mcvae_jax.nn import gaussian
@@ -54,7 +54,7 @@ class Draft:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DiffusionComposer(OfCodec):
+class DiffusionComposer(WithPrior):
     """See the module."""
 
     codec: BarCodec
@@ -157,14 +157,6 @@ class DiffusionComposer(OfCodec):
             f"untrained {self.prior_name}": dataclasses.replace(self, params=fresh),
             "untrained composer": dataclasses.replace(self, codec=self.codec.untrained(seed), params=fresh),
         }
-
-    def baselines(self, training: Songs) -> dict[str, SongModel]:
-        """One Gaussian that knows no other bar."""
-        return {"one Gaussian": LatentComposer.of_one_gaussian(self.codec, training)}
-
-    def kin(self) -> list[SongModel]:
-        """The VAE's free run, and the VAE without memory."""
-        return [FreeRun(self.codec), BarByBar(self.codec)]
 
     def _drawn_length(self, given: int, key: Array) -> int:
         """The length of some training song with more than `given` bars; 0 where there is none."""
