@@ -29,6 +29,7 @@ PROGRAM = "mcvae"
 COMMANDS = {
     "train": ("mcvae_jax.main", "trains a model, or all of them from music to new songs; goes on where it stopped"),
     "compose": ("mcvae_jax.sample", "makes songs with a trained model: new ones, or from your own"),
+    "studio": ("mcvae_jax.studio", "opens a page in which you play or draw a phrase and a model answers"),
     "evaluate": ("mcvae_jax.evaluate", "scores trained models beside n-grams and controls"),
     "corpus": ("mcvae_jax.corpus", "reads a folder of music and says what is in it"),
     "latents": ("mcvae_jax.latents", "writes the latent vectors of a corpus"),

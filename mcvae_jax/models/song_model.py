@@ -158,6 +158,14 @@ class Shared(Protocol):
         """See the function of this name."""
 
 
+@runtime_checkable
+class Quick(Protocol):
+    """A song model that can be had for a listener who waits for one song."""
+
+    def quick(self) -> SongModel:
+        """The same chances, computed a few songs at a time: the songs are other draws than in a call of many."""
+
+
 class Alone:
     """What a `SongModel` inherits beside which no other stands."""
 
@@ -190,6 +198,11 @@ class OfCheckpoint(Alone):
     def origins(self) -> dict[str, Origin]:
         """Its checkpoint."""
         return {self.name: self.origin} if self.origin else {}
+
+
+def quick(model: SongModel) -> SongModel:
+    """The model for a listener who waits for one song: as `Quick` has it, else as it is."""
+    return model.quick() if isinstance(model, Quick) else model
 
 
 def log_weights(model: SongModel, songs: Songs, draws: int = 1, seed: int = 0) -> np.ndarray:

@@ -35,6 +35,7 @@ class Setting(NamedTuple):
     quarters_per_minute: float = 110.0  # brought into 10 to 1000
     metre: tuple[int, int] = (4, 4)
     key: str = ""  # 'G', 'Em'; '' is none
+    program: int = 0  # of General MIDI, from 0: the instrument
 
 
 class ComposedSong(NamedTuple):
@@ -147,7 +148,7 @@ def write_song(path: str | os.PathLike, song: ComposedSong) -> None:
     )
     if _shifts(score, song.grid):
         score = score._replace(time_signatures=np.array([[0, *song.grid.whole(*song.setting.metre)]]))
-    write_midi(path, score, markers)
+    write_midi(path, score, markers, programs=(song.setting.program,))
 
 
 def _shifts(score: Score, grid: Grid) -> bool:

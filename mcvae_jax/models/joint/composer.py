@@ -23,7 +23,7 @@ import numpy as np
 from mcvae_jax.models.joint.arrays import Noise, Scored, Songs
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.sampling import Call, compose_block
-from mcvae_jax.models.joint.tables import first_appearances, song_tables
+from mcvae_jax.models.joint.tables import QUARTERS, first_appearances, song_tables
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, OfCheckpoint, SongModel
 from mcvae_jax.models.song_model import Songs as ListOfSongs
@@ -41,6 +41,18 @@ PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 
 
+class Sizes(NamedTuple):
+    """How much goes into one call of a compiled program; songs of other sizes are other draws of the same chances."""
+
+    songs: int = SONGS
+    chunk: int = CHUNK
+    particles: int = PARTICLES
+    parts: int = QUARTERS  # of the bars of a song, that the distinct ones may be: a program each
+
+
+QUICK = Sizes(songs=8, chunk=64, particles=8, parts=1)  # one song is there soonest, see docs/results.md, "The studio"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class JointComposer(OfCheckpoint):
     """See the module."""
@@ -49,6 +61,7 @@ class JointComposer(OfCheckpoint):
     params: Any
     origin: Origin | None = None
     name: str = "joint MCVAE"
+    sizes: Sizes = Sizes()
 
     likelihood = BOUND
     abilities = frozenset({MEMORY, FILL, LATENTS})
@@ -78,10 +91,10 @@ class JointComposer(OfCheckpoint):
 
     def encode(self, songs: ListOfSongs) -> list[tuple[np.ndarray, np.ndarray]]:
         """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
-        bars = np.concatenate(songs)
-        padded = np.zeros((-(-len(bars) // CHUNK) * CHUNK, self.steps), np.uint8)
+        bars, chunk = np.concatenate(songs), self.sizes.chunk
+        padded = np.zeros((-(-len(bars) // chunk) * chunk, self.steps), np.uint8)
         padded[: len(bars)] = bars
-        found = [_encode(self.network, self.params, block) for block in np.split(padded, len(padded) // CHUNK)]
+        found = [_encode(self.network, self.params, block) for block in np.split(padded, len(padded) // chunk)]
         ends = np.cumsum([len(song) for song in songs])[:-1]
         mu, log_var = (np.concatenate([np.asarray(block[n]) for block in found])[: len(bars)] for n in (1, 2))
         return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
@@ -106,20 +119,20 @@ class JointComposer(OfCheckpoint):
     def fill(self, song: np.ndarray, gaps: Gaps, keys: Array, settings: Settings) -> list[FilledSong]:
         """Songs of the bars of `song`, uint8 (n, T), with others composed in its gaps, one for each key (S,).
 
-        Sampling importance resampling (Rubin 1988), as `LatentPrior.fill` does it, on bars: of PARTICLES ways through a
-        gap one is drawn, by the bound that it gives the FOLLOWING bars after the gap.
+        Sampling importance resampling (Rubin 1988), as `LatentPrior.fill` does it, on bars: of so many ways through a
+        gap (`sizes.particles`) one is drawn, by the bound that it gives the FOLLOWING bars after the gap.
         """
-        made = []
+        made, particles = [], self.sizes.particles
         for key in keys:
             bars, effective = song.copy(), []
             for n, (start, end) in enumerate(gaps):
                 of_ways, of_choice = jax.random.split(jax.random.fold_in(key, start))
                 ways = self._go_on(
-                    [bars[:start]] * PARTICLES,
-                    jax.random.split(of_ways, PARTICLES),
+                    [bars[:start]] * particles,
+                    jax.random.split(of_ways, particles),
                     end - start,
                     settings,
-                    lengths=[len(song) - start] * PARTICLES,
+                    lengths=[len(song) - start] * particles,
                 )
                 until = gaps[n + 1][0] if n + 1 < len(gaps) else len(song)
                 after = bars[end:until][:FOLLOWING]
@@ -138,13 +151,17 @@ class JointComposer(OfCheckpoint):
         twin = JointComposer(self.network, fresh, name=f"untrained {self.name}")
         return {twin.name: twin}
 
+    def quick(self) -> SongModel:
+        """See `song_model.Quick`: small blocks, and products in float32, which are faster for few rows."""
+        return dataclasses.replace(self, network=self.network.clone(dtype=jnp.float32), sizes=QUICK)
+
     def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
         """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
         keys, lengths = song_keys(seed, range(len(songs))), np.array([len(song) for song in songs])
         found: dict[int, _Parts] = {}
-        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, CHUNK // size)):
+        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, self.sizes.chunk // size)):
             block = [songs[i] for i in chunk]
-            table = song_tables(block, [0] * len(block), [True] * len(block), rows, size)
+            table = song_tables(block, [0] * len(block), [True] * len(block), rows, size, self.sizes.parts)
             of_songs = keys[np.resize(chunk, rows)]
             scored = [jax.device_get(_score(self.network, self.params, table, of_songs, draw)) for draw in range(draws)]
             for row, (i, song) in enumerate(zip(chunk.tolist(), block, strict=True)):
@@ -169,7 +186,7 @@ class JointComposer(OfCheckpoint):
             call = Call(self.network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block)
             return compose_block(call, [seeds[i] for i in chosen], bars)
 
-        return in_blocks(len(seeds), SONGS, block)
+        return in_blocks(len(seeds), self.sizes.songs, block)
 
 
 class _Parts(NamedTuple):
@@ -180,7 +197,12 @@ class _Parts(NamedTuple):
     log_w: np.ndarray  # (K, M)
     rate: np.ndarray  # (K, M)
     log_copy: np.ndarray  # (n,)
-    kl: float  # under N(0, I), of all new bars
+    posterior: tuple[np.ndarray, np.ndarray]  # mu and log variance of the new bars, (M, Z) each
+
+    @property
+    def kl(self) -> float:
+        """Under N(0, I), of all new bars."""
+        return float(np.sum(gaussian.kl_to_standard(*self.posterior)))
 
     def cost(self, log_w: np.ndarray) -> np.ndarray:
         """Of each bar, (n,), where the new ones weigh log_w (M,)."""
@@ -200,8 +222,8 @@ def _parts_of(scored: Sequence[Scored], row: int, song: np.ndarray) -> _Parts:
     log_x, log_prior, log_q = (of_draws(name, new)[..., 0] for name in ("log_x", "log_prior", "log_q"))
     rate = log_q - log_prior
     log_new, log_copy = of_draws("log_new", new)[0], of_draws("log_copy", len(song))[0]
-    kl = float(np.sum(gaussian.kl_to_standard(of_draws("mu", new)[0], of_draws("log_var", new)[0])))
-    return _Parts(place, log_new, log_x - rate, rate, log_copy, kl)
+    posterior = of_draws("mu", new)[0], of_draws("log_var", new)[0]
+    return _Parts(place, log_new, log_x - rate, rate, log_copy, posterior)
 
 
 def init(network: JointMCVAE, key: Array) -> Any:

@@ -11,7 +11,12 @@ QUARTERS = 4  # M is so many quarters of N: each shape is compiled, so few exist
 
 
 def song_tables(
-    pieces: Sequence[np.ndarray], first: Sequence[int], ends: Sequence[bool], size: int, bars: int
+    pieces: Sequence[np.ndarray],
+    first: Sequence[int],
+    ends: Sequence[bool],
+    size: int,
+    bars: int,
+    parts: int = QUARTERS,
 ) -> Songs:
     """Pieces of songs, uint8 (n, T) each, as `Songs` of numpy arrays with B = `size` and N = `bars`.
 
@@ -19,11 +24,13 @@ def song_tables(
       first: the number of the first bar of each in its song.
       ends: whether its last bar is the last of the song; else nothing says how many bars are left.
 
-    M is the smallest number of quarters of N that holds the distinct bars of each. Rows of padding are zeros.
+      parts: of N that M may be.
+
+    M is the smallest number of quarters (`parts`) of N that holds the distinct bars of each. Rows of padding are zeros.
     """
     found = [first_appearances(piece) for piece in pieces]
     most = max(len(place) for place, _ in found)
-    distinct = -(-most * QUARTERS // bars) * bars // QUARTERS
+    distinct = -(-most * parts // bars) * bars // parts
     table = Songs(
         np.zeros((size, distinct, pieces[0].shape[1]), np.uint8),
         np.zeros((size, bars), np.int32),
