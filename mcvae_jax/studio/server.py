@@ -30,7 +30,7 @@ MOST_BODY = 1 << 20  # bytes of a message
 MOST_FILE = MOST_DROPPED * 4 // 3 + 10_000  # bytes of one that holds a file in base64
 PATIENCE = 15.0  # seconds in which a request must have come
 CONNECTIONS = 32  # at a time; more are closed at once
-SCRIPTS = ("song.js", "sound.js", "roll.js", "playing.js", "server.js", "studio.js")  # in the order in which they run
+SCRIPTS = ("song", "sound", "roll", "playing", "server", "asking", "studio", "pieces", "start")  # as they run
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
@@ -63,7 +63,8 @@ class Studio(ThreadingHTTPServer):
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         super().__init__((HOST, port), _Handler)
         self.authority = f"{HOST}:{self.server_address[1]}"
-        self.page = {f"/{name}": self._file(name) for name in ("index.html", "style.css", "shared.css", *SCRIPTS)}
+        names = ["index.html", "style.css", "shared.css", *(f"{each}.js" for each in SCRIPTS)]
+        self.page = {f"/{name}": self._file(name) for name in names}
         self.page["/"] = self.page.pop("/index.html")
 
     @property
@@ -120,7 +121,7 @@ class Studio(ThreadingHTTPServer):
         source = files("mcvae_jax.pages").joinpath("style.css") if name == "shared.css" else folder.joinpath(name)
         text = source.read_text("utf-8")
         if name.endswith(".html"):
-            scripts = "\n".join(f'<script src="{each}?token={self.token}" defer></script>' for each in SCRIPTS)
+            scripts = "\n".join(f'<script src="{each}.js?token={self.token}" defer></script>' for each in SCRIPTS)
             text = text.replace("$SCRIPTS", scripts).replace("$TOKEN", self.token)
         return f"{_TYPES[name[name.index('.') :]]}; charset=utf-8", text.encode()
 
