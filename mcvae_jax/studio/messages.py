@@ -11,6 +11,7 @@ import numpy as np
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import FEWEST, MOST
 from mcvae_jax.music.tokens import OUTCOMES
+from mcvae_jax.text import printable
 
 MOST_BARS = 256  # of a song
 MOST_ASKED = 16  # bars of one answer
@@ -113,7 +114,9 @@ def parse(body: bytes, kind: type[M]) -> M:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"the page has said something that the studio does not understand: {error}") from None
+        raise UserError(
+            f"the page has said something that the studio does not understand: {printable(error)}"
+        ) from None
 
 
 def as_bars(bars: list[list[int]], steps: int) -> np.ndarray:

@@ -56,6 +56,7 @@ class Studio(ThreadingHTTPServer):
     """The server; `address` is what the musician opens."""
 
     daemon_threads = True
+    request_queue_size = 2 * CONNECTIONS
 
     def __init__(self, engine: Engine, port: int = 0) -> None:
         self.engine, self.token = engine, secrets.token_urlsafe(18)

@@ -35,7 +35,8 @@ const Roll = {
     this.low = Math.min(55, ...pitches.map(pitch => pitch - 2));
     this.high = Math.max(84, ...pitches.map(pitch => pitch + 2));
     const room = this.scroller.clientWidth - 46;
-    this.bar = Math.max(room < 500 ? 132 : 112, Math.min(232, Math.floor(room / count)));
+    this.row = room < 500 ? 11 : 13;
+    this.bar = Math.max(room < 500 ? 132 : 112, Math.min(320, Math.floor(room / count)));
     this.cursor.step = Math.min(this.cursor.step, song.tokens.length - 1);
     const width = this.bar * count, height = (this.high - this.low + 1) * this.row;
     this.svg.setAttribute("width", width + 1);
@@ -73,7 +74,7 @@ const Roll = {
 
   drawKeys(look, height) {
     const keys = document.getElementById("keys"), top = this.strip.offsetHeight;
-    const state = `${this.low} ${this.high} ${top}`;
+    const state = `${this.low} ${this.high} ${top} ${this.row}`;
     if (keys.dataset.state === state) return;
     keys.dataset.state = state;
     let drawn = "";
