@@ -13,6 +13,7 @@ COMMANDS = {
     "mcvae_jax.sample": [],
     "mcvae_jax.evaluate": [],
     "mcvae_jax.latents": [],
+    "mcvae_jax.studio.__main__": [],
     "mcvae_jax.corpus.__main__": ["--source=tunes", "--out=nowhere"],
     "experiments.listening_test": ["make"],
     "experiments.thesis": [],
@@ -24,7 +25,20 @@ COMMANDS = {
     "experiments.capacity": [],
     "experiments.encoding": [],
 }
-COUNTED = {"songs", "bars", "seed_bars", "max_bars", "seeds", "draws", "steps", "rounds", "workers", "jobs", "first"}
+COUNTED = {
+    "songs",
+    "bars",
+    "seed_bars",
+    "max_bars",
+    "seeds",
+    "draws",
+    "steps",
+    "rounds",
+    "workers",
+    "jobs",
+    "first",
+    "port",
+}
 
 
 def main_of(command):

@@ -10,7 +10,7 @@ import numpy as np
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import FEWEST, MOST
-from mcvae_jax.music.tokens import OUTCOMES
+from mcvae_jax.music.tokens import OUTCOMES, canonical
 from mcvae_jax.text import printable
 
 MOST_BARS = 256  # of a song
@@ -120,8 +120,8 @@ def parse(body: bytes, kind: type[M]) -> M:
 
 
 def as_bars(bars: list[list[int]], steps: int) -> np.ndarray:
-    """uint8 (n, T); UserError where a bar has not T = `steps` tokens."""
+    """uint8 (n, T), canonical; UserError where a bar has not T = `steps` tokens."""
     for number, bar in enumerate(bars):
         if len(bar) != steps:
             raise UserError(f"bar {number + 1} has {len(bar)} steps; a bar has {steps} here")
-    return np.array(bars, np.uint8).reshape(len(bars), steps)
+    return canonical(np.array(bars, np.uint8).reshape(-1)).reshape(len(bars), steps)

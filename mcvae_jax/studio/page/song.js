@@ -71,15 +71,19 @@ const Song = {
     });
     return Song.with(grown, { tokens: Song.ended(song, tokens, at, bars.length), composed: made });
   },
-  // Tokens with an end to each note that would now sound into a bar which began with silence and was not put there.
+  // Tokens in which no note sounds into a bar that began with silence and was not put there.
   ended: (song, tokens, at, count) => {
     const made = [...tokens];
     for (let n = at + 1; n <= at + count; n++) {
       const step = n * song.steps, wasPut = n < at + count && !song.locked[n];
-      if (wasPut || step >= song.tokens.length || made[step] !== HOLD || Song.at(song, step)) continue;
-      if (Song.notes(made).some(note => note.start < step && note.end > step)) made[step] = OFF;
+      if (!wasPut && step < song.tokens.length) made[step] = Song.first(song, n);
     }
     return made;
+  },
+  // The first token of a bar, which says also where it is silence that goes on.
+  first: (song, n) => {
+    const step = n * song.steps, token = song.tokens[step];
+    return token === HOLD && !Song.at(song, step) ? OFF : token;
   },
   resized: (song, count) => {
     const fit = (list, filler, each = 1) => {
@@ -91,15 +95,15 @@ const Song = {
     return Song.with(song, { tokens, locked: fit(song.locked, false), composed: fit(song.composed, false) });
   },
   without: (song, numbers) => {
-    const stay = (_, n) => !numbers.includes(n), kept = Song.bars(song).filter(stay);
+    const stay = (_, n) => !numbers.includes(n);
+    const kept = Song.bars(song).map((bar, n) => [Song.first(song, n), ...bar.slice(1)]).filter(stay);
     if (!kept.length) return Song.empty(song.steps, 1, { ...song, answer: null });
     return Song.with(song, { tokens: kept.flat(), locked: song.locked.filter(stay),
                              composed: song.composed.filter(stay), answer: null });
   },
   emptied: (song, numbers) => numbers.reduce((made, n) => {
     const silence = new Array(song.steps).fill(HOLD);
-    const before = Song.at(made, n * song.steps);
-    if (before && before.start < n * song.steps) silence[0] = OFF;
+    silence[0] = OFF;
     return Song.put(made, n, [silence], false);
   }, song),
 
