@@ -1,7 +1,8 @@
 """Opens the studio: a page on this machine in which you play or draw a phrase, and a model answers.
 
 Without --workdir the weights play that come with this program: for music in 4/4, and for music in 3/4 and 6/8. The page
-is served to this machine alone, at an address with a secret in it that is new each time. Ctrl-C closes it.
+is served to this machine alone, at an address with a secret in it that is new each time. Ctrl-C closes it. It writes
+nothing: what you save goes where your browser puts what it downloads.
 
 examples:
   python -m mcvae_jax.studio --open
