@@ -29,7 +29,6 @@ PIECE = 8  # bars that are filled, or varied, at a time
 OPEN = 4  # bars that are composed after those asked for and thrown away, where the song is to go on
 WINDOW = 2 * CONTEXT  # bars that are judged at a time, the first half of them once more as context
 TOGETHER = 2  # windows that are judged in one call
-DRAWS = 2  # of a bound
 METRES = ((4, 4), (3, 4), (6, 8), (2, 2), (2, 4), (5, 4), (9, 8), (12, 8))
 CONTINUE, FILL, VARY, SURPRISE = "continue", "fill", "vary", "surprise"
 
@@ -121,7 +120,7 @@ def surprise(model: SongModel, song: np.ndarray) -> np.ndarray:
     found: list[np.ndarray] = []
     for first in range(0, len(windows), TOGETHER):
         group = windows[first : first + TOGETHER]
-        costs = model.nats([*group, *[group[-1]] * (TOGETHER - len(group))], DRAWS)[: len(group)]
+        costs = model.nats([*group, *[group[-1]] * (TOGETHER - len(group))])[: len(group)]
         found += [cost[CONTEXT if found or n else 0 :] for n, cost in enumerate(costs)]
     return np.concatenate([np.empty(0), *found]) / np.log(2)
 
