@@ -1,5 +1,6 @@
 """What is asked of the engine, and that no click waits for the compiler once it is warm."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,7 +10,9 @@ import pytest
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.joint.composer import JointComposer, init
 from mcvae_jax.models.joint.settings import make_joint
+from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import quick
+from mcvae_jax.nn.keys import song_keys
 from mcvae_jax.studio import engine as engine_module
 from mcvae_jax.studio.engine import AFTER, BEFORE, CONTEXT, Engine, abilities, runs, settings_of, surprise
 from mcvae_jax.studio.messages import MOST_BARS, Continue, Fill, Sliders, Surprise, Vary
@@ -117,6 +120,19 @@ def test_a_quick_model_draws_with_the_same_chances(joint):
     np.testing.assert_allclose(quick(joint).nats([song])[0], joint.nats([song])[0], rtol=1e-4)
     assert quick(joint).sizes.songs < joint.sizes.songs
     assert quick(FakeModel) is FakeModel
+
+
+def test_a_quick_model_reads_seeds_of_any_length_as_the_model_does(joint):
+    """The bars of a seed are read without the decoder; what follows them is the same, in the order of the seeds."""
+    fast = quick(joint)
+    slow = dataclasses.replace(fast, sizes=fast.sizes._replace(alike=False))
+    seeds = [np.array(some_bars(count, seed=count), np.uint8).reshape(count, 16) for count in (3, 0, 7, 3, 1)]
+    for bars in (4, None):
+        songs, others = (
+            model.go_on(seeds, song_keys(0, range(5)), bars, Settings(temperature=1.0), 9) for model in (fast, slow)
+        )
+        for song, other in zip(songs, others, strict=True):
+            np.testing.assert_array_equal(song, other)
 
 
 def test_nothing_is_compiled_once_it_is_warm(joint):

@@ -49,9 +49,12 @@ class Sizes(NamedTuple):
     chunk: int = CHUNK
     particles: int = PARTICLES
     parts: int = QUARTERS  # of the bars of a song, that the distinct ones may be: a program each
+    alike: bool = False  # whether songs go together only after seeds of one length, which are then read in less time
 
 
-QUICK = Sizes(songs=8, chunk=64, particles=8, parts=1)  # one song is there soonest, see docs/results.md, "The studio"
+QUICK = Sizes(
+    songs=8, chunk=64, particles=8, parts=1, alike=True
+)  # one song is there soonest, see docs/results.md, "The studio"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -186,10 +189,19 @@ class JointComposer(OfCheckpoint):
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             of_block = None if z is None else z[chosen]
-            call = Call(self.network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block)
+            call = Call(
+                self.network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block, self.sizes.alike
+            )
             return compose_block(call, [seeds[i] for i in chosen], bars)
 
-        return in_blocks(len(seeds), self.sizes.songs, block)
+        groups = [np.arange(len(seeds))]
+        if self.sizes.alike:
+            counts = np.array([len(seed) for seed in seeds])
+            groups = [np.flatnonzero(counts == count) for count in np.unique(counts)]
+        made: list[np.ndarray] = []
+        for rows in groups:
+            made += in_blocks(len(rows), self.sizes.songs, lambda i, rows=rows: block(rows[i]))  # type: ignore[misc]
+        return [made[i] for i in np.argsort(np.concatenate(groups))]
 
 
 class _Parts(NamedTuple):

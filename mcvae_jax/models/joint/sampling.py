@@ -35,6 +35,7 @@ class Call(NamedTuple):
     may_end: bool  # whether the model says where songs end
     beyond: np.ndarray  # int (B,): how many bars each song goes on after those that are drawn
     z: np.ndarray | None  # (B, bars, Z): of the bars that are drawn, each then a new one; None draws them, too
+    alike: bool  # whether all seeds are of one length
 
 
 def compose_block(call: Call, seeds: Songs, bars: int) -> list[np.ndarray]:
@@ -51,6 +52,8 @@ def compose_block(call: Call, seeds: Songs, bars: int) -> list[np.ndarray]:
     def next_bar(known: Any, turn: Turn) -> tuple[Any, Array, Array]:
         of_bar = None if call.z is None else call.z[:, min(turn.number, call.z.shape[1] - 1)]
         coming = ahead(turn.number + 1, turn.left)
+        if call.alike and turn.number < given[0]:
+            return _read_bar(call.network, call.params, known, turn, coming, call.keys)
         return _next_bar(call.network, call.params, known, turn, coming, call.keys, taus, settings.cuts, of_bar)
 
     first = _begin(call.network, call.params, ahead(0, given + bars), call.keys)
@@ -72,6 +75,19 @@ def _before_bar(network: JointMCVAE, params: Any, state: State, coming: Coming, 
     is_last = jax.vmap(jax.random.bernoulli)(keys, jax.nn.sigmoid(stop)) & may_be_last
     at_last = applied(network, JointMCVAE.compose, params, state, jnp.where(is_last, 1, left))
     return at_last, is_last
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _read_bar(
+    network: JointMCVAE, params: Any, known: tuple[State, Array], turn: Turn, coming: Coming, keys: Array
+) -> tuple[tuple[State, Array], Array, Array]:
+    """What `_next_bar` does with a bar that is given in all songs, where nothing has to be drawn or decoded."""
+    state, is_last = known
+    of_bar = jax.vmap(jax.random.fold_in)(keys, turn.drawn)
+    _, _, of_stop, *_ = jax.vmap(lambda key: jax.random.split(key, 3 + network.steps))(of_bar).T
+    bar = jnp.asarray(turn.bar)
+    state = applied(network, JointMCVAE.read_bar, params, state, bar)
+    return _before_bar(network, params, state, coming, of_stop), bar, is_last
 
 
 @functools.partial(jax.jit, static_argnums=0)
