@@ -48,4 +48,5 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
 
 def _plain(line: str) -> str:
     """Without advice about options, which a page has not."""
+    line = line.replace("cannot be a seed", "cannot be used")
     return "; ".join(part for part in line.split("; ") if "--" not in part)

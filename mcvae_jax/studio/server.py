@@ -183,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.FORBIDDEN, "this host name is not the studio's")
         if any(origin != f"http://{self.server.authority}" for origin in self.headers.get_all("Origin", [])):
             raise Refused(HTTPStatus.FORBIDDEN, "another page may not use the studio")
-        if self.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        follows_link = self.command == "GET" and self.headers.get("Sec-Fetch-Dest") == "document"
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not follows_link:
             raise Refused(HTTPStatus.FORBIDDEN, "another page may not use the studio")
         asked = urlsplit(self.path)
         given = parse_qs(asked.query, max_num_fields=8).get("token", []) if len(asked.query) < 1000 else []

@@ -102,6 +102,12 @@ def test_another_origin_is_refused(studio):
         assert ask(studio, Origin=origin)[0] == 403
     assert ask(studio, Sec_Fetch_Site="cross-site")[0] == ask(studio, Sec_Fetch_Site="same-site")[0] == 403
     assert ask(studio, Origin=good, Sec_Fetch_Site="same-origin")[0] == 200
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Dest": "document",
+    }  # such as a click in a terminal in the browser
+    assert ask(studio, path="/", **link)[0] == 200 and ask(studio, "POST", "/answer", "{}", **link)[0] == 403
+    assert ask(studio, path="/", **link, Origin="https://evil.example")[0] == 403
 
 
 def test_a_form_of_another_page_cannot_post(studio):
@@ -267,9 +273,9 @@ def test_a_dropped_file_becomes_bars(studio):
     [
         ("x.exe", b"MZ", "x.exe is no music file"),
         ("../../etc/passwd", b"root", "passwd is no music file"),
-        ("broken.mid", b"MThd nonsense", "broken.mid cannot be a seed"),
-        ("empty.abc", b"", "empty.abc cannot be a seed"),
-        ("bomb.mxl", b"PK\x03\x04" + b"\0" * 1000, "bomb.mxl cannot be a seed"),
+        ("broken.mid", b"MThd nonsense", "broken.mid cannot be used"),
+        ("empty.abc", b"", "empty.abc cannot be used"),
+        ("bomb.mxl", b"PK\x03\x04" + b"\0" * 1000, "bomb.mxl cannot be used"),
     ],
 )
 def test_a_file_that_cannot_be_read_costs_a_line_without_our_paths(studio, name, data, line):

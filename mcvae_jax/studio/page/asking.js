@@ -29,7 +29,7 @@ const Asking = {
     const sounding = chosen.length ? chosen : Array.from({ length: Song.sounding(song) }, (_, n) => n);
     const free = sounding.filter(n => !song.locked[n]);
     if (!free.length) throw new Error(sounding.length ? "These bars are locked." : "There is nothing to vary yet: draw or play a few notes.");
-    const put = bars => Song.with(Asking.placed(song, free, bars), { answer: { what: "vary", numbers: free, original } });
+    const put = bars => Song.with(Asking.placed(song, free, bars), { answer: { what: "vary", numbers: free, original: Song.with(original, { answer: null }) } });
     return { message: Asking.drawn(song, "vary", { bars: Song.bars(original), chosen: free }), put, numbers: free };
   },
 

@@ -77,7 +77,10 @@ class Recording {
     const bars = [];
     for (let n = this.start / song.steps; n * song.steps < end; n++) bars.push(n);
     made = Song.emptied(made, bars.filter(n => !made.locked[n]));
-    for (const note of played) if (!Song.isLocked(made, note.start, note.end)) made = Song.add(made, note);
+    for (const note of played) {
+      const more = Song.add(made, note);
+      if (Song.broken(made, more) < 0) made = more;
+    }
     return made;
   }
 }

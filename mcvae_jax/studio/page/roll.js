@@ -131,9 +131,9 @@ const Roll = {
     if (!drag) return;
     const made = drag.shown && this.made(drag.shown);
     this.drag = null;
-    if (drag.note && !drag.moved) return this.commit(Song.take(drag.from, drag.note), drag.note);
+    if (drag.note && !drag.moved) return this.commit(Song.take(drag.from, drag.note));
     if (drag.touch) return this.write(drag.at.step, drag.at.pitch);
-    if (made) this.commit(made, drag.shown);
+    if (made) this.commit(made);
     this.heard((drag.shown || drag.at).pitch);
   },
 
@@ -161,9 +161,10 @@ const Roll = {
     this.draw(this.made(note), this.look);
     this.song = this.drag.from;
   },
-  commit(song, note) {
-    if (Song.isLocked(song, note.start, note.end)) {
-      this.said(`Bar ${Math.floor(note.start / song.steps) + 1} is locked.`, true);
+  commit(song) {
+    const broken = Song.broken(this.song, song);
+    if (broken >= 0) {
+      this.said(`Bar ${broken + 1} is locked.`, true);
       return this.draw(this.song, this.look);
     }
     this.changed(song);
@@ -171,7 +172,7 @@ const Roll = {
   write(step, pitch) {
     const note = this.fresh(step, pitch);
     this.heard(pitch);
-    this.commit(Song.add(this.song, note), note);
+    this.commit(Song.add(this.song, note));
   },
 
   key(event) {
@@ -184,7 +185,7 @@ const Roll = {
       const end = note.end + (event.key === "ArrowRight" ? 1 : -1);
       if (end > note.start && end <= this.song.tokens.length) {
         const longer = { ...note, end };
-        this.commit(Song.add(Song.take(this.song, note), longer), longer);
+        this.commit(Song.add(Song.take(this.song, note), longer));
       }
     } else if (event.key in moves) {
       const [right, up] = moves[event.key];
@@ -192,7 +193,7 @@ const Roll = {
                       pitch: Math.max(this.low, Math.min(this.high, pitch + up)) };
       if (up) this.heard(this.cursor.pitch);
     } else if (event.key === "Enter") {
-      if (note) this.commit(Song.take(this.song, note), note);
+      if (note) this.commit(Song.take(this.song, note));
       else this.write(step, pitch);
     } else return;
     event.preventDefault();

@@ -55,11 +55,6 @@ const Song = {
   },
   at: (song, step) => Song.notes(song.tokens).find(note => note.start <= step && step < note.end),
 
-  isLocked: (song, from, to) => {
-    for (let n = Math.floor(from / song.steps); n * song.steps < to; n++) if (song.locked[n]) return true;
-    return false;
-  },
-
   // The song with `bars` in place of those from `at` on; beyond its end it grows.
   put: (song, at, bars, composed) => {
     const count = Math.max(Song.count(song), at + bars.length);
@@ -71,14 +66,28 @@ const Song = {
     });
     return Song.with(grown, { tokens: Song.ended(song, tokens, at, bars.length), composed: made });
   },
-  // Tokens in which no note sounds into a bar that began with silence and was not put there.
+  // Tokens in which the bars that were not put sound as before, whatever the note that came into them has become.
   ended: (song, tokens, at, count) => {
-    const made = [...tokens];
+    const made = [...tokens], before = Song.sound(song.tokens);
     for (let n = at + 1; n <= at + count; n++) {
       const step = n * song.steps, wasPut = n < at + count && !song.locked[n];
-      if (!wasPut && step < song.tokens.length) made[step] = Song.first(song, n);
+      if (wasPut || step >= song.tokens.length) continue;
+      made[step] = Song.first(song, n);
+      if (made[step] === HOLD && Song.sound(made)[step] !== before[step]) made[step] = before[step];
     }
     return made;
+  },
+  // The pitch that sounds in each step, -1 for silence.
+  sound: tokens => {
+    let now = -1;
+    return tokens.map(token => { if (token <= OFF) now = token < OFF ? token : -1; return now; });
+  },
+  // The first locked bar that sounds otherwise in another version of the song; -1 for none.
+  broken: (song, other) => {
+    const [before, after] = [Song.sound(song.tokens), Song.sound(other.tokens)];
+    const differs = n => Array.from({ length: song.steps }, (_, k) => n * song.steps + k).some(step =>
+      before[step] !== after[step] || (song.tokens[step] < OFF) !== (other.tokens[step] < OFF));
+    return song.locked.findIndex((is, n) => is && differs(n));
   },
   // The first token of a bar, which says also where it is silence that goes on.
   first: (song, n) => {

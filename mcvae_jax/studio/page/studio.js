@@ -37,7 +37,8 @@ const App = {
     Bars.draw(song);
     Roll.draw(song, this.look());
     for (const [id, field] of [["title", "title"], ["metre", "metre"], ["tempo", "tempo"], ["key", "key"], ["instrument", "program"]])
-      $(id).value = song[field];
+      if (id !== "title" || document.activeElement !== $(id)) $(id).value = song[field];
+    document.title = `${song.title} · Studio`;
     $("undo").disabled = !this.history.canUndo;
     $("redo").disabled = !this.history.canRedo;
     this.able();
@@ -124,8 +125,13 @@ const App = {
   },
   setMetre() {
     const metre = $("metre").value, model = this.about.models.find(each => each.metres.includes(metre));
+    const song = Song.with(Song.rebarred(this.song, model.steps), { metre });
+    if (Song.count(song) > this.about.most_bars) {
+      this.say(`In ${metre} the song would have more than ${this.about.most_bars} bars.`, true);
+      return this.render();
+    }
     this.stop();
-    this.change(Song.with(Song.rebarred(this.song, model.steps), { metre }), []);
+    this.change(song, []);
     Facts.draw();
   },
 
@@ -145,13 +151,14 @@ const App = {
     }
     this.stop();
     const { song } = this, { quarter } = this.model, bar = this.chosen.length ? this.chosen[0] : Song.sounding(song);
+    if (bar >= this.about.most_bars) return this.say("The song is full.", true);
     const start = Clicks.bar(song, quarter, this.beat, Sound.now() + .1);
     const take = new Recording(song, quarter, bar, start);
     let next = start;
     const tick = () => {
       if (next < Sound.now() + .5) next = Clicks.bar(song, quarter, this.beat, next);
       Roll.follow(Math.max(take.start, Math.min((Sound.now() - start) / take.each + take.start, song.tokens.length)));
-      if ((next - start) / take.each / song.steps > 65) this.record();
+      if ((next - start) / take.each / song.steps > Math.min(65, this.about.most_bars - bar)) this.record();
     };
     this.recording = { take, timer: setInterval(tick, 40) };
     $("record").setAttribute("aria-pressed", "true");
