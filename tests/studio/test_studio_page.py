@@ -210,7 +210,8 @@ def test_whatever_is_put_beside_a_locked_bar_it_sounds_as_before(page):
         "  for (const made of [put, Song.emptied(song, free)])"
         "    for (const n of locked) if (sound(song, n) !== sound(made, n)) return [song, made, n];"
         "  const gone = free.slice(0, 1), kept = Song.without(song, gone);"
-        "  const order = all.filter(n => !gone.includes(n)), [before, after] = [song, kept].map(s => Song.sound(s.tokens));"
+        "  const order = all.filter(n => !gone.includes(n));"
+        "  const [before, after] = [song, kept].map(each => Song.sound(each.tokens));"
         "  for (const [k, n] of order.entries()) if (after[4 * k] >= 0 && before[4 * n] < 0) return [song, kept, n];"
         "} return null;"
     )
@@ -360,6 +361,20 @@ def test_what_the_keys_of_the_keyboard_play_is_written_down(page):
     assert page.execute_script("return Sound.live.size") == 0
     page.find_element("id", "title").send_keys("add", Keys.TAB)  # text is no music
     assert page.execute_script("return Piano.down.size") == 0
+
+
+def test_a_midi_keyboard_plays_and_leaves_no_note_sounding(page):
+    """The browser's MIDI is replaced by one that sends what it is told."""
+    page.execute_script(
+        "window.input = { id: 'a', name: 'Keys' };"
+        "navigator.requestMIDIAccess = async () => ({ inputs: new Map([['a', window.input]]) })"
+    )
+    press(page, "midi")
+    wait(page, "return window.input.onmidimessage")
+    assert said(page) == "Connected: Keys."
+    send = "for (const data of arguments[0]) window.input.onmidimessage({ data }); return [...Sound.live.keys()]"
+    assert page.execute_script(send, [[0x90, 64, 90], [0x93, 67, 1], [0xFE], [0xB0, 64, 127]]) == [64, 67]
+    assert page.execute_script(send, [[0x90, 64, 90], [0x90, 64, 0], [0x83, 67, 0], [0x80, 50, 0]]) == []
 
 
 def test_call_and_response(page):
