@@ -53,23 +53,23 @@ const Roll = {
   },
 
   ground(song, look, width, height) {
-    const parts = [], count = Song.count(song);
+    const parts = [], lines = { octave: "", grid: "", beat: "", line: `M${width + .5} 0V${height}` };
     for (let pitch = this.low; pitch <= this.high; pitch++) {
       const kind = !look.scale.has(pitch % 12) ? "outside" : NAMES[pitch % 12].length > 1 ? "black" : "";
       if (kind) parts.push(`<rect class="${kind}" y="${this.y(pitch)}" width="${width}" height="${this.row}"/>`);
-      if (pitch % 12 === 0) parts.push(`<path class="octave" d="M0 ${this.y(pitch) + this.row - .5}H${width}"/>`);
+      if (pitch % 12 === 0) lines.octave += `M0 ${this.y(pitch) + this.row - .5}H${width}`;
     }
-    for (let n = 0; n < count; n++) {
-      const x = n * this.bar, whole = `x="${x}" width="${this.bar}" height="${height}"`;
-      for (let step = 1; step < song.steps; step++) {
-        const kind = step % look.beat ? "grid" : "beat";
-        if (kind === "beat" || this.step() >= 7) parts.push(`<path class="${kind}" d="M${x + this.x(step) + .5} 0V${height}"/>`);
-      }
-      parts.push(`<path class="line" d="M${x + .5} 0V${height}"/>`);
+    for (let step = 0; step < song.tokens.length; step++) {
+      const within = step % song.steps, kind = !within ? "line" : within % look.beat ? "grid" : "beat";
+      if (kind !== "grid" || this.step() >= 7) lines[kind] += `M${this.x(step) + .5} 0V${height}`;
+    }
+    for (const [kind, path] of Object.entries(lines)) parts.push(`<path class="${kind}" d="${path}"/>`);
+    song.locked.forEach((locked, n) => {
+      const whole = `x="${n * this.bar}" width="${this.bar}" height="${height}"`;
       if (look.chosen.has(n)) parts.push(`<rect class="chosen" ${whole}/>`);
-      if (song.locked[n]) parts.push(`<rect class="locked" ${whole}/>`);
-    }
-    return parts.join("") + `<path class="line" d="M${width + .5} 0V${height}"/>`;
+      if (locked) parts.push(`<rect class="locked" ${whole}/>`);
+    });
+    return parts.join("");
   },
 
   drawKeys(look, height) {

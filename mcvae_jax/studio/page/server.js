@@ -4,12 +4,15 @@ const Server = {
   token: new URLSearchParams(location.search).get("token") || "",
   address(path) { return `${path}?token=${encodeURIComponent(this.token)}`; },
 
-  async get(path) { return (await this.checked(await fetch(this.address(path)))).json(); },
-  async post(path, message) {
-    const body = JSON.stringify(message), headers = { "Content-Type": "application/json" };
+  async get(path) { return (await this.fetch(path, {})).json(); },
+  post(path, message) {
+    const headers = { "Content-Type": "application/json" };
+    return this.fetch(path, { method: "POST", headers, body: JSON.stringify(message) });
+  },
+  async fetch(path, how) {
     let response;
     try {
-      response = await fetch(this.address(path), { method: "POST", headers, body });
+      response = await fetch(this.address(path), how);
     } catch {
       throw new Error("The studio does not answer. Is its terminal still open?");
     }
