@@ -1,0 +1,82 @@
+"""Names of pitches in a key: which of C sharp and D flat is meant, and which accidentals are printed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mcvae_jax.music.keys import Key
+
+_LETTERS = "FCGDAEB"  # along the line of fifths
+_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+class Pitch(NamedTuple):
+    """A pitch as it is written; the octave is that of the letter, so that B sharp 3 sounds as C 4."""
+
+    letter: str
+    alter: int  # semitones: 1 sharp, -1 flat
+    octave: int  # 4 begins at middle C
+
+    @property
+    def midi(self) -> int:
+        return 12 * (self.octave + 1) + _NATURALS[self.letter] + self.alter
+
+
+def signature(key: Key) -> dict[str, int]:
+    """The alteration of each letter by the key signature."""
+    return {letter: (key.sharps + 6 - i) // 7 for i, letter in enumerate(_LETTERS)}
+
+
+def spell(pitches: Sequence[int], key: Key) -> list[Pitch]:
+    """The names of the notes of a melody, by MIDI pitches in their order.
+
+    Notes of the scale have the names of the key. Another one that leads a semitone up to a note of the scale is the
+    raised note below that, one that leads a semitone down the lowered note above. All others have the name that is
+    usual in the key: in C major C#, Eb, F#, G#, Bb; in A minor C#, D#, F#, G#, Bb.
+    """
+    lowest = key.tonic - (2 if key.minor else 3)
+    usual = {7 * place % 12: place for place in range(lowest, lowest + 12)}
+    scale = {7 * place % 12: place for place in range(key.sharps - 1, key.sharps + 6)}
+    places = []
+    for pitch, after in zip(pitches, [*pitches[1:], None], strict=True):
+        place = scale.get(pitch % 12, usual[pitch % 12])
+        if pitch % 12 not in scale and after is not None and abs(after - pitch) == 1 and after % 12 in scale:
+            led = scale[after % 12] + 5 * (after - pitch)  # a semitone below is five fifths up: F# (6) below G (1)
+            is_black = not any(natural == pitch % 12 for natural in _NATURALS.values())
+            place = led if is_black else place  # E natural rather than F flat, whatever follows
+        places.append(place)
+    return [_named(pitch, place) for pitch, place in zip(pitches, places, strict=True)]
+
+
+def _named(pitch: int, place: int) -> Pitch:
+    letter = _LETTERS[(place + 1) % 7]
+    alter = (place + 1) // 7
+    return Pitch(letter, alter, (pitch - alter) // 12 - 1)
+
+
+class Accidentals:
+    """What has been altered so far in a bar, beside the key."""
+
+    def __init__(self, key: Key) -> None:
+        self._signature = signature(key)
+        self._here: dict[tuple[str, int], int] = {}
+        self._held: set[tuple[str, int]] = set()
+
+    def hold(self, pitch: Pitch) -> None:
+        """A note is held into this bar: its accidental stands in the bar before, and holds for it alone."""
+        if pitch.alter != self._signature[pitch.letter]:
+            self._held.add((pitch.letter, pitch.octave))
+
+    def shown(self, pitch: Pitch) -> bool:
+        """Whether an accidental stands before this note; to be asked of each note of a bar in its order.
+
+        It stands where the bar and the signature say otherwise, and as a reminder after a held note that was altered,
+        and where the same letter in another octave was altered in this bar, since some read that for all octaves.
+        """
+        place = pitch.letter, pitch.octave
+        in_force = self._here.get(place, self._signature[pitch.letter])
+        elsewhere = [alter for (letter, _), alter in self._here.items() if letter == pitch.letter]
+        shown = pitch.alter != in_force or place in self._held or any(alter != pitch.alter for alter in elsewhere)
+        self._held.discard(place)
+        if shown:
+            self._here[place] = pitch.alter
+        return shown
