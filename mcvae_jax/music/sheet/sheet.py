@@ -30,6 +30,7 @@ class Clef(NamedTuple):
 
 
 CLEFS = (Clef("G", 2, 0, 64, 77), Clef("F", 4, 0, 43, 57), Clef("G", 2, 1, 76, 89), Clef("F", 4, -1, 31, 45))
+_LEDGER = 7  # semitones of two ledger lines
 
 
 class Bar(NamedTuple):
@@ -110,10 +111,10 @@ def make_sheet(
 
 
 def clef_of(pitches: Sequence[Pitch]) -> Clef:
-    """The clef with the least beyond its staff, more than a ledger line; the treble clef of equals."""
+    """The clef that leaves least beyond two ledger lines; the treble clef of equals."""
 
     def beyond(clef: Clef) -> int:
-        return sum(max(0, clef.lowest - 4 - p.midi, p.midi - clef.highest - 4) for p in pitches)
+        return sum(max(0, clef.lowest - _LEDGER - p.midi, p.midi - clef.highest - _LEDGER) for p in pitches)
 
     return min(CLEFS, key=beyond)
 
