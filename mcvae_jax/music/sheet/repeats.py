@@ -12,7 +12,7 @@ from mcvae_jax.music.tokens import tokens_to_notes
 
 SHORTEST, LONGEST = 4, 64  # bars of a section that is played twice
 _ENDINGS = (1, 2)  # bars of endings that differ
-_SAME = 3  # bars at least before such endings
+_WITH_ENDINGS = 8  # bars of such a section at least: a phrase of four and its answer are written out
 SILENCE, _HELD = 256, 128
 
 
@@ -121,8 +121,8 @@ def _choices(alike: np.ndarray, starts: _Starts, i: int) -> list[tuple[int, int]
         if same >= length:
             choices.append((length, 0))
             continue
-        for ending in _ENDINGS:
+        for ending in _ENDINGS if length >= _WITH_ENDINGS else ():
             first = i + length - ending
-            if same >= length - ending >= _SAME and starts.endings(first, first + length):
+            if same >= length - ending and starts.endings(first, first + length):
                 choices.append((length, ending))
     return choices

@@ -47,7 +47,8 @@ def as_svg(sheet: Sheet, width: int = 1040) -> str:
         raise RuntimeError("verovio does not read what as_musicxml wrote")
     drawn = "".join(toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1))
     # The quarter of the tempo and its dot, as music fonts number them and as any font knows them.
-    return re.sub("\\s*\uecb7", ".", drawn.replace("\ueca5", "\u2669"))
+    small = '</tspan><tspan font-size="405px">.'
+    return re.sub("\\s*\uecb7", small, drawn.replace("\ueca5", "\u2669"))
 
 
 @functools.cache
