@@ -18,6 +18,7 @@ def as_abc(sheet: Sheet) -> str:
     """The text of a tune; the same sheet gives the same text."""
     value, speed = sheet.beat
     fields = [
+        "%abc-2.1",  # from this version on accidentals hold to the end of the bar, for all who read it
         "X:1",
         f"T:{_text(sheet.title)}" if sheet.title else "",
         f"C:{_text(sheet.composer)}" if sheet.composer else "",

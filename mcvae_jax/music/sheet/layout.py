@@ -8,6 +8,7 @@ import numpy as np
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import Grid
 from mcvae_jax.music.sheet.repeats import SILENCE, Section, find_sections, states_of
+from mcvae_jax.music.sheet.tuplets import is_plain
 
 
 class Line(NamedTuple):
@@ -37,11 +38,15 @@ def pickup_of(first: int, bar: int, grid: Grid, metre: tuple[int, int], stated: 
     downbeat = (first // bar + 1) * bar
     length = downbeat - first if stated is None else stated
     fits = grid.fits(*metre) and downbeat % grid.bar == 0 and downbeat - bar < grid.bar
-    if stated is None:
-        return Lead(first, downbeat) if fits and 2 * length <= bar else Lead(0, 0)
-    if stated and not (fits and downbeat - first <= stated < bar):
-        raise UserError(f"pickup is {stated} steps; the first note starts {first} steps into bars of {bar}")
-    return Lead(downbeat - stated, downbeat) if stated else Lead(0, 0)
+    if stated is None and not (fits and 2 * length <= bar):
+        return Lead(0, 0)
+    if stated == 0:
+        return Lead(0, 0)
+    if not (fits and downbeat - first <= length < bar):
+        raise UserError(f"pickup is {length} steps; the first note starts {first} steps into bars of {bar}")
+    start, quarter = downbeat - length, grid.quarter
+    into = start % quarter
+    return Lead(start if is_plain(into, quarter, quarter) else start - into, downbeat)  # no tuplet begins before it
 
 
 def lay_out(tokens: np.ndarray, bar: int, lead: Lead, labels: Sequence[tuple[int, str]]) -> list[Line]:

@@ -108,6 +108,9 @@ def cut(span: Span, start: int, end: int, whole: int, is_rest: bool = False) -> 
         return [(start, end)]
     crossed = [part.start for part in parts if start < part.start < end]
     at = crossed[-1] if start == span.start else crossed[0]
+    dotted = 3 * span.length // 4
+    if end - start > dotted and span.simple() and not is_rest and value_of(Fraction(dotted, whole)):
+        at = start + dotted if start == span.start else end - dotted if end == span.end else at
     return cut(span, start, at, whole, is_rest) + cut(span, at, end, whole, is_rest)
 
 
@@ -129,4 +132,4 @@ def _may_cross(span: Span, parts: tuple[Span, ...], start: int, end: int, is_res
 
 
 def _in_two(first: int, last: int, start: int, end: int) -> bool:
-    return start == first or end == last or start - first == last - end
+    return start == first or end == last or start - first == last - end == (last - first) // 4

@@ -30,21 +30,31 @@ def spell(pitches: Sequence[int], key: Key) -> list[Pitch]:
     """The names of the notes of a melody, by MIDI pitches in their order.
 
     Notes of the scale have the names of the key. Another one that leads a semitone up to a note of the scale is the
-    raised note below that, one that leads a semitone down the lowered note above. All others have the name that is
-    usual in the key: in C major C#, Eb, F#, G#, Bb; in A minor C#, D#, F#, G#, Bb.
+    raised note below that, one that leads a semitone down the lowered note above, save for F# in C major. All others
+    have the name that is usual in the key: in C major C#, Eb, F#, G#, Bb; in A minor C#, D#, F#, G#, Bb.
     """
-    lowest = key.tonic - (2 if key.minor else 3)
-    usual = {7 * place % 12: place for place in range(lowest, lowest + 12)}
+    lowest = key.sharps - (2 if key.minor else 3)
+    usual = {7 * place % 12: _plain(place, key) for place in range(lowest, lowest + 12)}
     scale = {7 * place % 12: place for place in range(key.sharps - 1, key.sharps + 6)}
-    places = []
-    for pitch, after in zip(pitches, [*pitches[1:], None], strict=True):
+    names: list[Pitch] = []
+    after = None  # the next other pitch
+    for i in reversed(range(len(pitches))):
+        pitch, next_one = pitches[i], pitches[i + 1] if i + 1 < len(pitches) else None
+        after = after if next_one == pitch else next_one
         place = scale.get(pitch % 12, usual[pitch % 12])
-        if pitch % 12 not in scale and after is not None and abs(after - pitch) == 1 and after % 12 in scale:
-            led = scale[after % 12] + 5 * (after - pitch)  # a semitone below is five fifths up: F# (6) below G (1)
-            is_black = not any(natural == pitch % 12 for natural in _NATURALS.values())
-            place = led if is_black else place  # E natural rather than F flat, whatever follows
-        places.append(place)
-    return [_named(pitch, place) for pitch, place in zip(pitches, places, strict=True)]
+        leads = after is not None and abs(after - pitch) == 1 and after % 12 in scale
+        if leads and after is not None and pitch % 12 not in scale and pitch % 12 not in _NATURALS.values():
+            # a semitone below is five fifths up: F# (6) below G (1)
+            place = place if place == key.sharps + 6 else scale[after % 12] + 5 * (after - pitch)
+        names.append(_named(pitch, place))
+    return names[::-1]
+
+
+def _plain(place: int, key: Key) -> int:
+    """The same pitch class without a double accidental, which the leading note of a minor key alone has."""
+    if place == key.tonic + 5:
+        return place
+    return place - 12 if place > 12 else place + 12 if place < -8 else place
 
 
 def _named(pitch: int, place: int) -> Pitch:
@@ -75,7 +85,8 @@ class Accidentals:
         place = pitch.letter, pitch.octave
         in_force = self._here.get(place, self._signature[pitch.letter])
         elsewhere = [alter for (letter, _), alter in self._here.items() if letter == pitch.letter]
-        shown = pitch.alter != in_force or place in self._held or any(alter != pitch.alter for alter in elsewhere)
+        held = place in self._held or (place not in self._here and any(each[0] == place[0] for each in self._held))
+        shown = pitch.alter != in_force or held or any(alter != pitch.alter for alter in elsewhere)
         self._held.discard(place)
         if shown:
             self._here[place] = pitch.alter

@@ -48,7 +48,7 @@ def find_tuplets(span: Span, edges: Sequence[int], quarter: int) -> list[Tuplet]
     if not inner:
         return []
     if not span.parts:
-        if all(_is_plain(edge - span.start, span.length, quarter) for edge in inner):
+        if all(is_plain(edge - span.start, span.length, quarter) for edge in inner):
             return []
         unit = math.gcd(span.length, *(edge - span.start for edge in inner))
         count = span.length // unit
@@ -64,7 +64,7 @@ def _are_thirds(span: Span, inner: Sequence[int]) -> bool:
     return all(3 * (edge - span.start) % span.length == 0 for edge in inner)
 
 
-def _is_plain(offset: int, length: int, quarter: int) -> bool:
+def is_plain(offset: int, length: int, quarter: int) -> bool:
     """Whether a place in a stretch is a half, a quarter, an eighth ... of it, down to the shortest note."""
     part = Fraction(offset, length)
     return (
