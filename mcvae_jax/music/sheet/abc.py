@@ -113,6 +113,7 @@ def _length(length: Fraction) -> str:
 def _text(text: str) -> str:
     """A text of a field, in which nothing is a comment, an escape or an entity."""
     text = re.sub(r"([\\%])", r"\\\1", text)
+    text = f" {text}" if text.startswith((":", "|")) else text  # else the line is music
     return text.replace("&", "&amp;") if html.unescape(text) != text else text
 
 

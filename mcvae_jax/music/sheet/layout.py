@@ -30,17 +30,15 @@ class Lead(NamedTuple):
     downbeat: int
 
 
-def pickup_of(first: int, bar: int, grid: Grid, metre: tuple[int, int], stated: int | None) -> Lead:
-    """The pickup of a song whose first note starts at step `first`, in printed bars of so many steps.
+def pickup_of(first: int, steps: int, bar: int, grid: Grid, metre: tuple[int, int], stated: int | None) -> Lead:
+    """The pickup of a song of so many steps whose first note starts at step `first`, in printed bars of so many.
 
-    A pickup ends where a bar of the grid does, so that a reader finds the same bars again.
+    A pickup ends where a bar of the grid does, so that a reader finds the same bars again, and a bar follows it.
     """
     downbeat = (first // bar + 1) * bar
     length = downbeat - first if stated is None else stated
     fits = grid.fits(*metre) and downbeat % grid.bar == 0 and downbeat - bar < grid.bar
-    if stated is None and not (fits and 2 * length <= bar):
-        return Lead(0, 0)
-    if stated == 0:
+    if stated == 0 or downbeat >= steps or (stated is None and not (fits and 2 * length <= bar)):
         return Lead(0, 0)
     if not (fits and downbeat - first <= length < bar):
         raise UserError(f"pickup is {length} steps; the first note starts {first} steps into bars of {bar}")

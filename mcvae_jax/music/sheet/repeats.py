@@ -55,16 +55,20 @@ def find_sections(states: np.ndarray, bar: int, starts: Sequence[int], pickup: i
     found: list[Section] = []
     for first, last in zip(starts, [*starts[1:], len(states)], strict=True):
         count = (last - first) // bar
-        rows = states[first : first + count * bar].reshape(count, bar)
-        for start, end, ending in _fewest(rows, pickup):
+        beyond = first + count * bar
+        rows = states[first:beyond].reshape(count, bar)
+        for start, end, ending in _fewest(rows, pickup, bool(np.all(_is_free(states[beyond : beyond + 1])))):
             found.append(Section(first + bar * start, first + bar * end, ending and bar * ending - pickup))
     return found
 
 
-def _fewest(rows: np.ndarray, pickup: int) -> list[tuple[int, int, int]]:
-    """Start, end and ending of the sections of a stretch, in bars, by dynamic programming from its end."""
+def _fewest(rows: np.ndarray, pickup: int, ends: bool) -> list[tuple[int, int, int]]:
+    """Start, end and ending of the sections of a stretch, in bars, by dynamic programming from its end.
+
+    Args: ends, whether a section may end with the stretch.
+    """
     count = len(rows)
-    starts = _Starts(rows, pickup)
+    starts = _Starts(rows, pickup, ends)
     alike = _alike(rows)
     alike[np.all(rows == SILENCE, axis=1)] = 0  # a section begins with a bar that sounds
     cost = [(0, 0)] * (count + 1)
@@ -97,12 +101,17 @@ def _alike(rows: np.ndarray) -> np.ndarray:
     return alike[:count]
 
 
+def _is_free(states: np.ndarray) -> np.ndarray:
+    """Whether no note is held at steps."""
+    return (states < _HELD) | (states == SILENCE)
+
+
 class _Starts:
     """Where signs may stand in the bars of a stretch: where no note is held."""
 
-    def __init__(self, rows: np.ndarray, pickup: int) -> None:
-        free = (rows < _HELD) | (rows == SILENCE)
-        self.section = np.append(free[:, 0], True)
+    def __init__(self, rows: np.ndarray, pickup: int, ends: bool) -> None:
+        free = _is_free(rows)
+        self.section = np.append(free[:, 0], ends)
         self._ending, self._before = free[:, pickup], rows[:, :pickup]
 
     def endings(self, first: int, second: int) -> bool:

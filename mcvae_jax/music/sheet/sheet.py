@@ -95,7 +95,7 @@ def make_sheet(
     said = parse_key(key) if key else find_key(bars)
     names = spell(pitch, said)
     events = [Event(*each) for each in zip(start, end, names, strict=True)]
-    lead = pickup_of(start[0] if start else 0, span.length, grid, metre, pickup)
+    lead = pickup_of(start[0] if start else 0, bars.size, span.length, grid, metre, pickup)
     places = [(bar * grid.bar, text) for bar, text in labels]
     lines = lay_out(bars_to_tokens(bars), span.length, lead, places)
     return Sheet(

@@ -160,6 +160,7 @@ def test_accidentals_hold_for_a_bar_and_remind_of_what_changes():
         ("zzzzzzzzzzzzzzG- | --c-----------zz", "G- | G c3- c3 |]"),
         ("zzzzzzG--------- | c---------------", "z2 z G- G4 | c8 |]"),
         ("zzzzzzzzc------- | c---------------", "c4 | c8 |]"),
+        ("zzzzzzzzzzzzG---", "z4 z2 G2 |]"),  # no bar follows it
         ("zzzzc----------- | c---------------", "z2 c6 | c8 |]"),
     ],
 )
