@@ -13,7 +13,7 @@ from mcvae_jax.music.keys import Key, find_key, parse_key
 from mcvae_jax.music.measures import TICKS_PER_QUARTER, Measure
 from mcvae_jax.music.sheet.layout import Line, lay_out, pickup_of
 from mcvae_jax.music.sheet.spans import Span, Value, metre_span
-from mcvae_jax.music.sheet.spelling import Pitch, spell
+from mcvae_jax.music.sheet.spelling import Accidentals, Pitch, spell
 from mcvae_jax.music.sheet.symbols import Event, Symbol, write_symbols
 from mcvae_jax.music.tokens import tokens_to_notes
 from mcvae_jax.text import printable
@@ -98,6 +98,7 @@ def make_sheet(
     lead = pickup_of(start[0] if start else 0, bars.size, span.length, grid, metre, pickup)
     places = [(bar * grid.bar, text) for bar, text in labels]
     lines = lay_out(bars_to_tokens(bars), span.length, lead, places)
+    accidentals = Accidentals(said)
     return Sheet(
         title=_one_line(title),
         composer=_one_line(composer),
@@ -106,7 +107,7 @@ def make_sheet(
         quarters_per_minute=quarters_per_minute,
         clef=clef_of(names),
         quarter=grid.quarter,
-        bars=tuple(_bar(line, events, said, span, metre, grid) for line in lines),
+        bars=tuple(_bar(line, events, accidentals, span, metre, grid) for line in lines),
     )
 
 
@@ -119,7 +120,9 @@ def clef_of(pitches: Sequence[Pitch]) -> Clef:
     return min(CLEFS, key=beyond)
 
 
-def _bar(line: Line, events: Sequence[Event], key: Key, span: Span, metre: tuple[int, int], grid: Grid) -> Bar:
+def _bar(
+    line: Line, events: Sequence[Event], accidentals: Accidentals, span: Span, metre: tuple[int, int], grid: Grid
+) -> Bar:
     inside = slice(
         bisect_right(events, line.start, key=lambda e: e.end), bisect_left(events, line.end, key=lambda e: e.start)
     )
@@ -131,7 +134,7 @@ def _bar(line: Line, events: Sequence[Event], key: Key, span: Span, metre: tuple
         endings=frozenset({line.ending} if line.ending else ()),
         is_pickup=line.number == "0",
     )
-    symbols = write_symbols(events[inside], line.start, line.end, span, key, grid.quarter)
+    symbols = write_symbols(events[inside], line.start, line.end, span, accidentals, grid.quarter)
     return Bar(measure, tuple(symbols), line.number, _one_line(line.label))
 
 

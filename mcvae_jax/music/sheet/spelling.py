@@ -64,30 +64,34 @@ def _named(pitch: int, place: int) -> Pitch:
 
 
 class Accidentals:
-    """What has been altered so far in a bar, beside the key."""
+    """What has been altered so far, beside the key: to be told of each bar and note of a sheet in its order."""
 
     def __init__(self, key: Key) -> None:
         self._signature = signature(key)
-        self._here: dict[tuple[str, int], int] = {}
-        self._held: set[tuple[str, int]] = set()
+        self._here: dict[tuple[str, int], int] = {}  # in this bar, by letter and octave
+        self._doubtful: set[tuple[str, int]] = set()  # altered in the bar before, or by a note that is held from there
+
+    def next_bar(self) -> None:
+        self._doubtful = {place for place, alter in self._here.items() if alter != self._signature[place[0]]}
+        self._here = {}
 
     def hold(self, pitch: Pitch) -> None:
         """A note is held into this bar: its accidental stands in the bar before, and holds for it alone."""
         if pitch.alter != self._signature[pitch.letter]:
-            self._held.add((pitch.letter, pitch.octave))
+            self._doubtful.add((pitch.letter, pitch.octave))
 
     def shown(self, pitch: Pitch) -> bool:
-        """Whether an accidental stands before this note; to be asked of each note of a bar in its order.
+        """Whether an accidental stands before this note.
 
-        It stands where the bar and the signature say otherwise, and as a reminder after a held note that was altered,
-        and where the same letter in another octave was altered in this bar, since some read that for all octaves.
+        It stands where the bar and the signature say otherwise, and as a reminder where the same letter was altered in
+        the bar before, or in another octave of this bar, since some read that for all octaves.
         """
         place = pitch.letter, pitch.octave
         in_force = self._here.get(place, self._signature[pitch.letter])
-        elsewhere = [alter for (letter, _), alter in self._here.items() if letter == pitch.letter]
-        held = place in self._held or (place not in self._here and any(each[0] == place[0] for each in self._held))
-        shown = pitch.alter != in_force or held or any(alter != pitch.alter for alter in elsewhere)
-        self._held.discard(place)
+        others = {alter for (letter, _), alter in self._here.items() if letter == pitch.letter}
+        is_new = place not in self._here and any(letter == pitch.letter for letter, _ in self._doubtful)
+        shown = pitch.alter != in_force or others - {pitch.alter} != set() or is_new or place in self._doubtful
+        self._doubtful.discard(place)
         if shown:
             self._here[place] = pitch.alter
         return shown

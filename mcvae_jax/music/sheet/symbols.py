@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from mcvae_jax.music.keys import Key
 from mcvae_jax.music.sheet.spans import Span, Value, beams_of, cut, value_of
 from mcvae_jax.music.sheet.spelling import Accidentals, Pitch
 from mcvae_jax.music.sheet.tuplets import Tuplet, find_tuplets
@@ -39,11 +38,15 @@ class Symbol(NamedTuple):
         return self.start + self.steps
 
 
-def write_symbols(heard: Sequence[Event], start: int, end: int, span: Span, key: Key, quarter: int) -> list[Symbol]:
+def write_symbols(
+    heard: Sequence[Event], start: int, end: int, span: Span, accidentals: Accidentals, quarter: int
+) -> list[Symbol]:
     """The symbols of the measure from step `start` to `end` of a song.
 
-    Args: heard, the notes that sound in it, in their order; span, a bar of its metre.
+    Args: heard, the notes that sound in it, in their order; span, a bar of its metre;
+      accidentals, of the sheet up to here.
     """
+    accidentals.next_bar()
     first = start // span.length * span.length
     if not heard and end - start == span.length:
         return [Symbol(0, span.length, None)]
@@ -57,7 +60,7 @@ def write_symbols(heard: Sequence[Event], start: int, end: int, span: Span, key:
             more = i + 1 < len(inner) or event.end < whole.end
             before = i > 0 or event.start > whole.start
             symbols.append(symbol._replace(tied=more, continues=before) if event.pitch else symbol)
-    return _beamed(_with_accidentals(symbols, key), span, quarter)
+    return _beamed(_with_accidentals(symbols, accidentals), span, quarter)
 
 
 def _with_rests(heard: Sequence[Event], start: int, end: int) -> Iterator[Event]:
@@ -87,8 +90,8 @@ def _written(event: Event, first: int, span: Span, tuplets: Sequence[Tuplet], qu
     return symbols
 
 
-def _with_accidentals(symbols: Sequence[Symbol], key: Key) -> list[Symbol]:
-    accidentals, done = Accidentals(key), []
+def _with_accidentals(symbols: Sequence[Symbol], accidentals: Accidentals) -> list[Symbol]:
+    done = []
     for i, symbol in enumerate(symbols):
         if symbol.pitch and symbol.continues and i == 0:
             accidentals.hold(symbol.pitch)

@@ -146,7 +146,7 @@ def test_accidentals_hold_for_a_bar_and_remind_of_what_changes():
     tokens = np.full(48, NO_EVENT, np.uint8)
     tokens[::4] = [66, 66, 65, 77, 66, 78, 65, 66, 60, 65, 66, 66]
     music = music_of(tokens.reshape(3, 16), key="C")
-    assert music == "^F2 F2 =F2 f2 | ^F2 ^f2 =F2 ^F2 | C2 F2 ^F2 F2 |]"
+    assert music == "^F2 F2 =F2 f2 | ^F2 ^f2 =F2 ^F2 | C2 =F2 ^F2 F2 |]"
     tied = np.full(32, NO_EVENT, np.uint8)
     tied[[0, 12, 20, 24, 28]] = 60, 66, 66, 65, 60  # F sharp is held over the bar line
     assert music_of(tied.reshape(2, 16), key="C") == "C6 ^F2- | ^F2 ^F2 =F2 C2 |]"
