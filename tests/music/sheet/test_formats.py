@@ -67,7 +67,8 @@ def theirs(text, form):
 
     part = converter.parseData(text, format=form).parts[0]
     played = part.expandRepeats() if part.hasMeasures() else part
-    rows = [(each.offset, each.quarterLength, each.pitch.midi) for each in played.flatten().stripTies().notes]
+    whole = played.flatten().stripTies(matchByPitch=False)  # it takes E natural and E for two pitches
+    rows = [(each.offset, each.quarterLength, each.pitch.midi) for each in whole.notes]
     return [(Fraction(start) - Fraction(rows[0][0]), Fraction(length), pitch) for start, length, pitch in rows]
 
 
