@@ -9,7 +9,7 @@ from mcvae_jax.sampling.scores import NAMES, TYPES, WRITERS
 from mcvae_jax.sampling.song import ComposedSong
 from mcvae_jax.text import for_html
 
-ENGRAVED_BYTES = 12 << 20  # of engraved scores: 120 songs of 25 bars
+ENGRAVED_BYTES = 12 << 20  # of engraved scores: 220 songs of 25 bars
 SCORE_WIDTH = 900  # pixels of a system; the page makes it wider or narrower
 
 

@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from experiments.readers import same_notes
+from experiments.readers.abc import abc2midi
 from mcvae_jax.corpus.builtin import own_tunes
 from mcvae_jax.corpus.read import Song, score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
@@ -81,6 +83,19 @@ def test_music21_plays_the_same_notes(form):
     for bars, metre, key in songs:
         text = written(bars, metre=metre, key=key)[f".{form}"]
         assert theirs(text, form) == notes_of(bars), text
+
+
+def test_abc2midi_plays_the_same_notes():
+    songs = [(bars, metre, key) for _, bars, metre, key in tunes()]
+    songs += [(random_bars(n, steps), metre, "") for n, (steps, metre) in enumerate(METRES)]
+    for bars, metre, key in songs:
+        text = written(bars, metre=metre, key=key)[".abc"]
+        played = abc2midi(text.encode())
+        first = min(start for _, start, _ in played)
+        heard = [(pitch, start - first, end - first) for pitch, start, end in played]
+        assert same_notes(heard, [(p, float(start), float(start + length)) for start, length, p in notes_of(bars)]), (
+            text
+        )
 
 
 @pytest.mark.parametrize("title", HOSTILE)
