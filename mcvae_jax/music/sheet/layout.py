@@ -56,7 +56,7 @@ def lay_out(tokens: np.ndarray, bar: int, lead: Lead, labels: Sequence[tuple[int
     states = states_of(tokens)
     states = np.append(states, np.full(-len(states) % bar or (0 if len(states) else bar), SILENCE))
     pickup = lead.downbeat - lead.start
-    marks = {max(place // bar * bar, lead.downbeat): text for place, text in labels}
+    marks = {max(place // bar * bar, lead.downbeat): text for place, text in labels if place < len(tokens)}
     starts = sorted({lead.downbeat, *marks})
     found = {
         shift: find_sections(states, bar, [start - shift for start in starts], shift)

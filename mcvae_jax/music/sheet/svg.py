@@ -24,7 +24,6 @@ _OPTIONS = {
     "pageMarginRight": 20,
     "pageMarginTop": 20,
     "scale": _SCALE,
-    "smuflTextFont": "none",  # 58 KB for the note of the tempo
     "svgFormatRaw": True,
     "svgViewBox": True,
     "xmlIdChecksum": True,  # names of elements depend on the music alone
@@ -46,9 +45,14 @@ def as_svg(sheet: Sheet, width: int = 1040) -> str:
     if not toolkit.loadData(as_musicxml(sheet)):
         raise RuntimeError("verovio does not read what as_musicxml wrote")
     drawn = "".join(toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1))
-    # The quarter of the tempo and its dot, as music fonts number them and as any font knows them.
+    return _in_any_font(drawn)
+
+
+def _in_any_font(picture: str) -> str:
+    """The picture with the quarter and the dot of its tempo as any font has them, and without a font of 58 KB."""
+    picture = re.sub(r"<style[^>]*>\s*@font-face.*?</style>", "", picture, flags=re.DOTALL)
     small = '</tspan><tspan font-size="405px">.'
-    return re.sub("\\s*\uecb7", small, drawn.replace("\ueca5", "\u2669"))
+    return re.sub("\\s*\uecb7", small, picture.replace("\ueca5", "\u2669"))
 
 
 @functools.cache

@@ -209,7 +209,7 @@ def test_a_pickup_is_repeated_with_its_section_and_no_note_is_held_over_the_sign
 
 def test_no_repeat_goes_across_a_label_which_stands_where_it_belongs():
     bars = bars_of(A + A)
-    music = music_of(bars, key="G", labels=[(4, 'compo"sed %')])
+    music = music_of(bars, key="G", labels=[(4, 'compo"sed %'), (99, "nowhere")])
     assert ":" not in music and music.count('"^') == 1
     assert music.split(" | ")[4].startswith('"^compo\'sed \\%"G2')
 
