@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 import re
 from typing import Any
 
@@ -44,8 +45,21 @@ def as_svg(sheet: Sheet, width: int = 1040) -> str:
     toolkit.setOptions(_OPTIONS | {"pageWidth": width * 100 // _SCALE})
     if not toolkit.loadData(as_musicxml(sheet)):
         raise RuntimeError("verovio does not read what as_musicxml wrote")
-    drawn = "".join(toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1))
-    return _in_any_font(drawn)
+    return _in_any_font(_stacked([toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]))
+
+
+def _stacked(pages: list[str]) -> str:
+    """Pages, which a song of over a thousand bars has, below each other as one."""
+    if len(pages) == 1:
+        return pages[0]
+    sizes = [re.search(r'viewBox="0 0 (\d+) (\d+)"', page) for page in pages]
+    widths, heights = zip(*((int(size[1]), int(size[2])) for size in sizes if size), strict=True)
+    tops = itertools.accumulate(heights, initial=0)
+    below = [
+        page.replace("<svg ", f'<svg y="{top}" width="{width}" height="{height}" ', 1)
+        for page, top, width, height in zip(pages, tops, widths, heights, strict=False)
+    ]
+    return f'<svg viewBox="0 0 {max(widths)} {sum(heights)}" xmlns="http://www.w3.org/2000/svg">{"".join(below)}</svg>'
 
 
 def _in_any_font(picture: str) -> str:

@@ -153,6 +153,18 @@ def test_the_picture_shows_what_is_written():
     assert picture == as_svg(sheet)
 
 
+@pytest.mark.slow
+def test_a_song_of_many_bars_is_one_picture():
+    pytest.importorskip("verovio")
+    bars = random_bars(4, 16, 2_000)
+    sheet = make_sheet(bars)
+    root = ElementTree.fromstring(as_svg(sheet))
+    pages = [page for page in root if page.get("viewBox")]
+    assert len(pages) > 1 and len([each for each in root.iter() if each.get("class") == "measure"]) == len(sheet.bars)
+    ends = [int(page.get("y")) + int(page.get("height")) for page in pages]
+    assert [int(page.get("y")) for page in pages[1:]] == ends[:-1] and root.get("viewBox").endswith(f" {ends[-1]}")
+
+
 def test_without_verovio_a_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(svg, "can_engrave", lambda: False)
     svg._toolkit.cache_clear()
