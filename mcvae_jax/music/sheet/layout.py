@@ -50,27 +50,30 @@ def pickup_of(first: int, steps: int, bar: int, grid: Grid, metre: tuple[int, in
 def lay_out(tokens: np.ndarray, bar: int, lead: Lead, labels: Sequence[tuple[int, str]]) -> list[Line]:
     """The measures, at least one, of canonical tokens, (N,), in printed bars of so many steps.
 
-    Of repeats on bar lines and repeats that begin with a pickup those are taken by which less is written, with the
-    pickup where both are equal.
+    Repeats that begin with the pickup come first, and others, on bar lines, between them.
     """
     states = states_of(tokens)
     states = np.append(states, np.full(-len(states) % bar or (0 if len(states) else bar), SILENCE))
     pickup = lead.downbeat - lead.start
     marks = {max(place // bar * bar, lead.downbeat): text for place, text in labels if place < len(tokens)}
     starts = sorted({lead.downbeat, *marks})
-    found = {
-        shift: find_sections(states, bar, [start - shift for start in starts], shift)
-        for shift in dict.fromkeys((pickup, 0))
-    }
-    sections = max(found.values(), key=lambda sections: _saved(states, bar, lead, sections))
-    return list(_lines(states, bar, lead, marks, sections))
+    stretches = list(zip(starts, [*starts[1:], len(states)], strict=True))
+    sections: list[Section] = []
+    if pickup:
+        sections = find_sections(states, bar, [(first - pickup, last - pickup) for first, last in stretches], pickup)
+    gaps = [gap for stretch in stretches for gap in _gaps(stretch, bar, sections)]
+    between = find_sections(states, bar, gaps)
+    return list(_lines(states, bar, lead, marks, sorted(sections + between)))
 
 
-def _saved(states: np.ndarray, bar: int, lead: Lead, sections: Sequence[Section]) -> int:
-    """How many bars are not written, less two for each part of a bar that is left at a repeat and silent."""
-    lines = _lines(states, bar, lead, {}, sections)
-    parts = [line for line in lines if line.start % bar and np.all(states[line.start : line.end] == SILENCE)]
-    return sum((section.end - section.start - section.ending) // bar for section in sections) - 2 * len(parts)
+def _gaps(stretch: tuple[int, int], bar: int, sections: Sequence[Section]) -> Iterator[tuple[int, int]]:
+    """Between bar lines, what of a stretch the sections leave."""
+    first, last = stretch
+    for section in sections:
+        if first <= section.after and section.start <= last:
+            yield first, section.start // bar * bar
+            first = -(-section.after // bar) * bar
+    yield first, last
 
 
 def _lines(

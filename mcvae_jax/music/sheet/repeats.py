@@ -41,7 +41,7 @@ def states_of(tokens: np.ndarray) -> np.ndarray:
     return states
 
 
-def find_sections(states: np.ndarray, bar: int, starts: Sequence[int], pickup: int = 0) -> list[Section]:
+def find_sections(states: np.ndarray, bar: int, stretches: Sequence[tuple[int, int]], pickup: int = 0) -> list[Section]:
     """The sections by which fewest bars are written, and with fewest signs among such.
 
     A section begins a whole number of phrases (SHORTEST bars) after its stretch, where a copyist would look for one.
@@ -49,15 +49,19 @@ def find_sections(states: np.ndarray, bar: int, starts: Sequence[int], pickup: i
     Args:
       states: as from `states_of`, (N,).
       bar: steps of a bar.
-      starts: steps at which stretches of the song begin, in order; sections lie within them.
-      pickup: steps by which stretches begin before a bar line; endings begin on bar lines all the same.
+      stretches: first and last step, exclusive, of parts of the song, in order; sections lie within them.
+      pickup: steps by which stretches begin before a bar line. Endings begin on bar lines all the same, and no section
+        begins with a silent pickup or stands before one.
     """
     found: list[Section] = []
-    for first, last in zip(starts, [*starts[1:], len(states)], strict=True):
-        count = (last - first) // bar
+    for first, last in stretches:
+        count = max(0, last - first) // bar
         beyond = first + count * bar
         rows = states[first:beyond].reshape(count, bar)
-        for start, end, ending in _fewest(rows, pickup, bool(np.all(_is_free(states[beyond : beyond + 1])))):
+        ends = bool(np.all(_is_free(states[beyond : beyond + 1])))
+        if pickup and beyond + pickup < len(states):
+            ends = ends and _sounds(states[None, beyond : beyond + pickup])[0]
+        for start, end, ending in _fewest(rows, pickup, ends):
             found.append(Section(first + bar * start, first + bar * end, ending and bar * ending - pickup))
     return found
 
@@ -106,12 +110,17 @@ def _is_free(states: np.ndarray) -> np.ndarray:
     return (states < _HELD) | (states == SILENCE)
 
 
+def _sounds(rows: np.ndarray) -> np.ndarray:
+    """Whether something sounds in each row of steps."""
+    return np.any(rows != SILENCE, axis=1)
+
+
 class _Starts:
     """Where signs may stand in the bars of a stretch: where no note is held."""
 
     def __init__(self, rows: np.ndarray, pickup: int, ends: bool) -> None:
         free = _is_free(rows)
-        self.section = np.append(free[:, 0], ends)
+        self.section = np.append(free[:, 0] & (_sounds(rows[:, :pickup]) | (pickup == 0)), ends)
         self._ending, self._before = free[:, pickup], rows[:, :pickup]
 
     def endings(self, first: int, second: int) -> bool:

@@ -207,6 +207,16 @@ def test_a_pickup_is_repeated_with_its_section_and_no_note_is_held_over_the_sign
     assert ":" not in music_of(bars_of("c---------------" * 4 + held + held), key="G").partition("| d")[2]
 
 
+def test_a_repeat_leaves_no_rest_between_bar_line_and_sign():
+    lead = "zzzzzzzzzzzzd--- |"
+    section, last = (A.removesuffix("---- |") + end for end in ("d--- |", "zzzz |"))
+    silent = B.removesuffix("---- |") + "zzzz |"
+    assert ":" not in music_of(bars_of(lead + section + last + B), key="G")  # no pickup leads to what follows it
+    music = music_of(bars_of(lead + last + silent + silent), key="G")
+    once = music_of(bars_of(silent), key="G").removesuffix(" |]")
+    assert music == f"d2 | {music_of(bars_of(last), key='G').removesuffix(' |]')} | |: {once} :|"
+
+
 def test_no_repeat_goes_across_a_label_which_stands_where_it_belongs():
     bars = bars_of(A + A)
     music = music_of(bars, key="G", labels=[(4, 'compo"sed %'), (99, "nowhere")])
