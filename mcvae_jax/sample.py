@@ -3,7 +3,8 @@
 modes:
 {modes}
 
-It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
+It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html, and with
+--formats=musicxml,abc scores.
 
 {composing} need a model with a memory of bars, as configs/mcvae.py trains; a VAE's workdir does for the others.
 Without --workdir the weights compose that come with the package: of bars of 4/4, or for music in 3/4 and 6/8 of such.
@@ -33,6 +34,7 @@ from mcvae_jax.music.grid import grid_of
 from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.results import check_folder, write_results
+from mcvae_jax.sampling.scores import WRITERS, parse_formats
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
 from mcvae_jax.storage.buckets import mounted
@@ -73,6 +75,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--workdir", default="", metavar="DIR", help=f"of a trained model, FILE{WEIGHTS} or {ours} (see above)")
     add("--mode", default="compose", metavar="MODE", help=f"{', '.join(MODES)}: see above (default: compose)")
     add("--out", required=True, metavar="DIR", help="folder of the songs; what an earlier call wrote there is replaced")
+    text = f"what is written beside MIDI, in a list as musicxml,abc: {', '.join(WRITERS)} (default: MIDI alone)"
+    add("--formats", default="midi", metavar="LIST", help=text)
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
     seed = parser.add_argument_group("the music to start from")
     seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
@@ -117,6 +121,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     draws = parser.add_argument_group("chance")
     add_settings(draws, Settings, {})
     flags = parser.parse_all(argv)
+    parse_formats(flags.formats)
     _choose("mode", flags.mode, tuple(MODES))
     _choose("path", flags.path, tuple(modes.PATHS))
     if flags.seed_from:
@@ -153,7 +158,7 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
-    write_results(out, songs, title, about, say)
+    write_results(out, songs, title, about, say, parse_formats(flags.formats))
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:

@@ -16,10 +16,14 @@ from urllib.parse import quote
 import numpy as np
 
 from mcvae_jax.command import clock
+from mcvae_jax.music.sheet.sheet import Sheet
+from mcvae_jax.music.sheet.svg import HOW, can_engrave
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import definitions, details, paragraph
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.roll import LEFT, WIDTH, draw_roll
+from mcvae_jax.sampling.score_page import engraved, folding, held, scores_within
+from mcvae_jax.sampling.scores import NAMES, TYPES, sheet_of
 from mcvae_jax.sampling.song import ComposedSong, write_song
 from mcvae_jax.text import for_html
 
@@ -41,8 +45,11 @@ def write_page(
     about: Mapping[str, Any],
     previews: Mapping[str, bytes] | None = None,
     warnings: Sequence[str] = (),
+    formats: Sequence[str] = (),
 ) -> None:
     """Writes the page of `songs`, which links to NAME.mid, and to NAME.wav where it has a preview, beside itself.
+
+    It holds the scores of these, engraved where verovio is installed, up to score_page.ENGRAVED_BYTES, and to download.
 
     The first previews, up to EMBEDDED_BYTES, are part of the page; the others play from their files.
 
@@ -50,14 +57,22 @@ def write_page(
       about: what was asked, such as the command, the workdir, the checkpoint's step and the seed.
       previews: WAV files by song name; a song that has none is a link in a list at the end. None renders all.
       warnings: shown at the top.
+      formats: of scores.WRITERS in which the songs lie beside the page.
     """
     if previews is None:
         previews = {song.name: render_wav(song.bars, song.quarters_per_minute) for song in songs if len(song.bars)}
     shown = [song for song in songs if song.name in previews]
     others = [song for song in songs if song.name not in previews]
     inside = sum(np.cumsum([len(previews[song.name]) for song in shown]) <= EMBEDDED_BYTES)
+    sheets = [sheet_of(song) for song in shown]
+    pictures = engraved(sheets)
     articles = [
-        _article(song, _sound(previews[song.name]) if n < inside else f"{quote(song.name)}.wav", _beside(song))
+        _article(
+            song,
+            _sound(previews[song.name]) if n < inside else f"{quote(song.name)}.wav",
+            _beside(song, sheets[n], formats),
+            score=folding(song, pictures[n]) if n < len(pictures) else "",
+        )
         for n, song in enumerate(shown)
     ]
     header = [
@@ -66,7 +81,7 @@ def write_page(
         _facts("How these were made", about),
         _LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
         *(paragraph(line, "hint warning") for line in warnings),
-        *(paragraph(line, "hint") for line in _hints(inside, len(shown), len(others))),
+        *(paragraph(line, "hint") for line in _hints(inside, len(pictures), len(shown), len(others))),
     ]
     body = ["<header>", *header, "</header>", "<main>", *articles, "</main>", _list(others)]
     style, script = _looks()
@@ -113,8 +128,12 @@ def _summary(songs: Sequence[ComposedSong]) -> str:
     return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {clock(seconds)} of music"
 
 
-def _hints(inside: int, shown: int, others: int) -> list[str]:
+def _hints(inside: int, engraved: int, shown: int, others: int) -> list[str]:
     hints = []
+    if not can_engrave():
+        hints.append(f"{HOW[0].upper()}{HOW[1:]}. The links MusicXML and ABC open in programs for scores without it.")
+    elif engraved < shown:
+        hints.append(f"To keep this page small, songs from number {engraved + 1} on have their scores as links alone.")
     if inside < shown:
         hints.append(f"To keep this page small, players from number {inside + 1} on use the WAV files beside it.")
     if others:
@@ -122,8 +141,8 @@ def _hints(inside: int, shown: int, others: int) -> list[str]:
     return hints
 
 
-def _article(song: ComposedSong, sound: str, links: str, width: int = WIDTH) -> str:
-    """A song with its roll and player; sound: where that is, '' for none; links: to its files, as HTML."""
+def _article(song: ComposedSong, sound: str, links: str, width: int = WIDTH, score: str = "") -> str:
+    """A song with its roll and player; sound: where that is, '' for none; links: to its files, and score, as HTML."""
     title, seconds = for_html(song.title), seconds_of(song.bars, song.quarters_per_minute)
     load = "metadata" if sound.startswith("data:") else "none"
     player = f'<audio controls preload="{load}" aria-label="{title}" src="{sound}"></audio>' if sound else ""
@@ -135,6 +154,7 @@ def _article(song: ComposedSong, sound: str, links: str, width: int = WIDTH) -> 
 aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
 data-left="{LEFT}">{draw_roll(song, width)}<div class="playhead"></div></div>
 {player}
+{score}
 {_facts("Facts", song.notes)}
 </article>"""
 
@@ -143,19 +163,21 @@ def _sound(wav: bytes) -> str:
     return "data:audio/wav;base64," + base64.b64encode(wav).decode("ascii")
 
 
-def _beside(song: ComposedSong) -> str:
-    """Links to the files beside the page."""
+def _beside(song: ComposedSong, sheet: Sheet, formats: Sequence[str]) -> str:
+    """Links to the files beside the page, and to scores that are not there within the page itself."""
     name = quote(song.name)
-    return f'<a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a>'
+    links = f'<a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a>'
+    files = [f'<a href="{name}.{kind}" download>{NAMES[kind]}</a>' for kind in formats]
+    return links + "".join(files) + scores_within(song, sheet, [kind for kind in TYPES if kind not in formats])
 
 
 def _within(song: ComposedSong) -> str:
-    """A link that holds the MIDI file itself."""
+    """Links that hold the MIDI file and the scores themselves."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.mid"
         write_song(path, song)
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<a href="data:audio/midi;base64,{data}" download="{for_html(song.name)}.mid">MIDI</a>'
+        midi = held("audio/midi", path.read_bytes(), song, "mid", "MIDI")
+    return midi + scores_within(song, sheet_of(song), tuple(TYPES))
 
 
 def _plain(song: ComposedSong, seconds: float) -> str:

@@ -95,7 +95,7 @@ def test_tunes_of_files_and_of_the_folder_of_uploads(tmp_path, composer, tune):
         (lambda c, t, f: c.tune(f), "no music file is in"),
         (lambda c, t, f: c.tune("Ode to Joy", bars=0), "bars is 0"),
         (lambda c, t, f: c.fill(t, "9"), "bars 1 to 4"),
-        (lambda c, t, f: c.compose(2, 1)[0].save(f / "song.mp3"), ".mid or as .wav"),
+        (lambda c, t, f: c.compose(2, 1)[0].save(f / "song.mp3"), "one of .mid, .wav, .musicxml"),
         (lambda c, t, f: c.compose(2, 1)[0].save(f / "no" / "song.mid"), "make it first"),
         (lambda c, t, f: notebook.download(f / "song.mid"), "save it first"),
         (lambda c, t, f: notebook.open_composer(f), "no workdir|not a workdir|workdir"),

@@ -225,4 +225,4 @@ def test_songs_within_the_output_of_a_cell(browser, tmp_path):
     content, frame = browser.execute_script(inside + heights)
     assert content <= frame <= content + 10
     links = browser.execute_script(f"{inside} return [...page.querySelectorAll('.files a')].map(a => a.download)")
-    assert links == ["01 a#b.mid", "02 a#b.mid"]
+    assert links == [f"0{n} a#b.{suffix}" for n in (1, 2) for suffix in ("mid", "musicxml", "abc")]

@@ -37,7 +37,7 @@ Array = jax.Array
 
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
 CHUNK = 1024  # bars, padding included, that are scored in one call, each draw counted
-TOGETHER = 8  # draws, at most, in one call
+TOGETHER = 4  # draws in one call, where there are several: one shape for all numbers of draws
 PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 
@@ -162,7 +162,7 @@ class JointComposer(OfCheckpoint):
     def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
         """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
         keys, lengths = song_keys(seed, range(len(songs))), np.array([len(song) for song in songs])
-        together = min(draws, TOGETHER)  # the last call may draw more than are asked for, which are left away
+        together = TOGETHER if draws > 1 else 1  # the last call may draw more than are asked for: they are left away
         calls = [np.arange(first, first + together, dtype=np.uint32) for first in range(0, draws, together)]
         found: dict[int, _Parts] = {}
         for size, rows, chunk in padded_groups(lengths, lambda size: max(1, self.sizes.chunk // (size * together))):
