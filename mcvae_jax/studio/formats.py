@@ -10,7 +10,9 @@ import numpy as np
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.sheet.svg import can_engrave
 from mcvae_jax.sampling.preview import render_wav
+from mcvae_jax.sampling.scores import TYPES, WRITERS, sheet_of
 from mcvae_jax.sampling.song import ComposedSong, Setting, write_song
 from mcvae_jax.studio.messages import KEYS, Export, as_bars
 from mcvae_jax.text import printable
@@ -35,10 +37,18 @@ def _wav(song: ComposedSong) -> bytes:
     return render_wav(song.bars, song.quarters_per_minute)
 
 
+def _score(kind: str) -> Callable[[ComposedSong], bytes]:
+    return lambda song: WRITERS[kind](sheet_of(song)).encode()
+
+
 FORMATS = {
     ".mid": Format("MIDI", "audio/midi", _midi),
-    ".wav": Format("Sound (WAV)", "audio/wav", _wav),
+    ".wav": Format("sound (WAV)", "audio/wav", _wav),
+    ".musicxml": Format("MusicXML", TYPES["musicxml"], _score("musicxml")),
+    ".abc": Format("ABC", TYPES["abc"], _score("abc")),
 }
+if can_engrave():
+    FORMATS[".svg"] = Format("score (SVG)", "image/svg+xml", _score("svg"))
 
 
 def exported(asked: Export) -> tuple[bytes, str]:
@@ -56,4 +66,6 @@ def exported(asked: Export) -> tuple[bytes, str]:
     given[: len(asked.composed)] = ~np.array(asked.composed, bool)[: len(bars)]
     setting = Setting(asked.tempo, metre, asked.key, asked.program)
     title = printable(asked.title).strip() or "My song"
-    return form.write(ComposedSong("song", title, bars, given, setting, {})), form.media
+    starts = np.flatnonzero(np.diff(given, prepend=not given[0])).tolist()
+    sections = tuple((bar, "yours" if given[bar] else "answer") for bar in starts) if not given.all() else ((0, ""),)
+    return form.write(ComposedSong("song", title, bars, given, setting, {}, sections)), form.media

@@ -72,7 +72,6 @@ def test_without_verovio_scores_are_links_and_a_line_says_how_to_see_them(tmp_pa
     for module in (svg, page, score_page):
         monkeypatch.setattr(module, "can_engrave", lambda: False)
     monkeypatch.setattr("mcvae_jax.sampling.scores.can_engrave", lambda: False)
-    svg._toolkit.cache_clear()
     write_page(tmp_path / "index.html", [song_of()], "Songs", {})
     text = (tmp_path / "index.html").read_text()
     assert text.count("pip install mcvae_jax[score]") == 1 and "<img" not in text and ">MusicXML</a>" in text

@@ -9,6 +9,7 @@ import wave
 from functools import partial
 
 import mido
+import music21
 import pytest
 
 from mcvae_jax.studio.server import Studio
@@ -275,9 +276,29 @@ def test_the_saved_files_are_opened_by_other_readers(page, downloads):
         if message.type == "note_on":
             on.append((ticks * 4 // file.ticks_per_beat, message.note))
     assert on == [(start, pitch) for start, _, pitch in notes(page)] and path.name == "ÄB btuneb.mid"
-    assert [m.text for m in file.tracks[0] if m.type == "marker"] == ["seed", "composed"]
+    assert [m.text for m in file.tracks[0] if m.type == "marker"] == ["yours", "answer"]
+    for label, suffix in (("MusicXML", ".musicxml"), ("ABC", ".abc")):
+        score = music21.converter.parse(saved(page, downloads, label, suffix))
+        found = [(4 * float(note.getOffsetInHierarchy(score)), note.pitch.midi) for note in heard(score)]
+        assert found == on
     with wave.open(str(saved(page, downloads, "WAV", ".wav"))) as sound:
         assert sound.getnframes() / sound.getframerate() == pytest.approx(6 * 4 * 60 / 110, abs=0.01)
+
+
+def heard(score):
+    """The notes of a score as played: repeats unfolded, tied ones as one."""
+    return score.expandRepeats().stripTies().flatten().notes
+
+
+def test_the_score_is_drawn_and_follows_the_song(page):
+    pytest.importorskip("verovio", reason="verovio is not installed: no score")
+    draw_phrase(page)
+    page.execute_script("document.getElementById('score').open = true")
+    image = "document.querySelector('#score img')"
+    wait(page, f"return {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30")
+    before = page.execute_script(f"return {image}.src")
+    asked(page, "continue")
+    wait(page, f"return {image}.src != arguments[0] && {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30", before)
 
 
 def test_metre_key_tempo_and_sound_belong_to_the_song(page):
@@ -421,7 +442,7 @@ def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):
     page.execute_script("Files.drop(new File(['MThd'], '<img src=x onerror=alert(1)>.mid'))")
     wait(page, "return document.getElementById('said').classList.contains('wrong')")
     assert said(page).startswith("<img src=x onerror=alert(1)>.mid cannot be")
-    assert not page.find_elements("tag name", "img")
+    assert not page.find_elements("css selector", "img[src=x], [onerror]")
 
 
 def test_the_surprise_of_each_bar_is_a_colour_and_a_word(page):

@@ -1,6 +1,6 @@
 """A sheet as a picture, which verovio engraves where it is installed."""
 
-import functools
+import importlib.resources
 import importlib.util
 import itertools
 import re
@@ -69,11 +69,12 @@ def _in_any_font(picture: str) -> str:
     return re.sub("\\s*\uecb7", small, picture.replace("\ueca5", "\u2669"))
 
 
-@functools.cache
 def _toolkit() -> Any:
+    """A toolkit of this thread: where its fonts lie, verovio remembers for the thread that has imported it alone."""
     if not can_engrave():
         raise UserError(HOW)
     import verovio  # optional
 
     verovio.enableLog(verovio.LOG_OFF)
+    verovio.setDefaultResourcePath(str(importlib.resources.files("verovio") / "data"))
     return verovio.toolkit()

@@ -68,18 +68,47 @@ const Files = {
       App.say(error.message, true);
     }
   },
-  async save(suffix) {
+  // The song up to its last note, as a file; null where there is no note.
+  async made(suffix) {
     const { song } = App, count = Song.sounding(song);
-    if (!count) return App.say("There is nothing to save yet.", true);
+    if (!count) return null;
+    return Server.export({ suffix, steps: song.steps, bars: Song.bars(song, 0, count), tempo: song.tempo,
+      composed: song.composed.slice(0, count), title: song.title, metre: song.metre, key: song.key, program: song.program });
+  },
+  async save(suffix) {
     try {
-      const data = await Server.export({ suffix, steps: song.steps, bars: Song.bars(song, 0, count), tempo: song.tempo,
-        composed: song.composed.slice(0, count), title: song.title, metre: song.metre, key: song.key, program: song.program });
+      const data = await this.made(suffix);
+      if (!data) return App.say("There is nothing to save yet.", true);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(data);
-      link.download = (song.title.replace(/[^\p{L}\p{N} ._-]+/gu, "").trim() || "song") + suffix;
+      link.download = (App.song.title.replace(/[^\p{L}\p{N} ._-]+/gu, "").trim() || "song") + suffix;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
       App.say(`Saved as ${link.download}, among your downloads.`);
+    } catch (error) {
+      App.say(error.message, true);
+    }
+  },
+};
+
+// The song as sheet music, drawn anew a moment after it has changed, where that can be drawn and is unfolded.
+const Score = {
+  timer: 0, drawn: null,
+  soon() {
+    clearTimeout(this.timer);
+    $("score").hidden = !App.about.formats.some(({ suffix }) => suffix === ".svg");
+    if ($("score").open) this.timer = setTimeout(() => this.draw(), 300);
+  },
+  async draw() {
+    const { song } = App, image = $("score").querySelector("img");
+    if (this.drawn === song) return;
+    try {
+      const data = await Files.made(".svg");
+      if (App.song !== song) return;
+      URL.revokeObjectURL(image.src);
+      image.hidden = !data;
+      if (data) image.src = URL.createObjectURL(data);
+      this.drawn = song;
     } catch (error) {
       App.say(error.message, true);
     }

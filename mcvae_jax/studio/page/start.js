@@ -76,6 +76,7 @@ const Start = {
     $("file").addEventListener("change", () => { Files.drop($("file").files[0]); $("file").value = ""; });
     document.addEventListener("keydown", event => this.shortcut(event));
     window.addEventListener("resize", () => App.render());
+    $("score").addEventListener("toggle", () => Score.soon());
     this.dropping();
   },
   // The selected bars, else the silent ones within the song.

@@ -48,6 +48,7 @@ const App = {
     $("lock").textContent = chosen.length && chosen.every(n => song.locked[n]) ? "Unlock" : "Lock";
     Store.save();
     Surprise.soon();
+    Score.soon();
   },
   able() {
     const free = !this.busy && !this.dialogue;

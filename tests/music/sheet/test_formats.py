@@ -1,5 +1,6 @@
 """What is written of a sheet, read back: by our readers to the same bars, by music21 to the same notes."""
 
+import concurrent.futures
 from fractions import Fraction
 from xml.etree import ElementTree
 
@@ -167,6 +168,13 @@ def test_a_song_of_many_bars_is_one_picture():
 
 def test_without_verovio_a_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(svg, "can_engrave", lambda: False)
-    svg._toolkit.cache_clear()
     with pytest.raises(UserError, match=r"pip install mcvae_jax\[score\]"):
         as_svg(make_sheet(bars_of(LONG)))
+
+
+def test_a_picture_is_the_same_in_every_thread():
+    pytest.importorskip("verovio", reason="verovio is not installed: no score")
+    sheet = make_sheet(np.array([[60, 129, 62, 129] * 4], np.uint8))
+    with concurrent.futures.ThreadPoolExecutor(2) as others:
+        pictures = [others.submit(svg.as_svg, sheet).result() for _ in range(3)]
+    assert {svg.as_svg(sheet)} == set(pictures)
