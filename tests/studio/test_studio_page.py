@@ -298,7 +298,11 @@ def test_the_score_is_drawn_and_follows_the_song(page):
     wait(page, f"return {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30")
     before = page.execute_script(f"return {image}.src")
     asked(page, "continue")
-    wait(page, f"return {image}.src != arguments[0] && {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30", before)
+    wait(
+        page,
+        f"return {image}.src != arguments[0] && {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30",
+        before,
+    )
 
 
 def test_metre_key_tempo_and_sound_belong_to_the_song(page):
@@ -416,6 +420,10 @@ def test_call_and_response(page):
     wait(page, "return !App.dialogue", seconds=8)
     assert said(page).startswith("You played nothing") and page.find_element("id", "dialogue").text == "Start"
     assert [pitch for start, _, pitch in notes(page) if start < 32] == [60, 67]
+    press(page, "dialogue")
+    wait(page, "return App.dialogue.take && Sound.now() > App.dialogue.take.time", seconds=5)
+    actions(page).key_down("d").pause(0.1).key_up("d").send_keys(" ").perform()  # space ends it in the middle of a turn
+    assert not page.execute_script("return App.dialogue") and [pitch for *_, pitch in notes(page)][-1] == 64
 
 
 def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):

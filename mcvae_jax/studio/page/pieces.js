@@ -36,7 +36,7 @@ const Kept = {
   },
   play({ song }) {
     const { quarter } = App.about.models.find(model => model.steps === song.steps);
-    Player.play(song, quarter, { to: Song.sounding(song) * song.steps, ended: () => App.playing(false) });
+    Player.play(song, quarter, { to: Song.sounding(song) * song.steps, follows: false, ended: () => App.playing(false) });
     App.playing(true);
   },
   use(kept) {
@@ -173,6 +173,8 @@ const Dialogue = {
     turn.going = false;
     App.dialogue = null;
     App.stop();
+    const played = turn.take && turn.take.end(App.song);
+    if (played) App.change(turn.take.into(App.song, played));
     $("dialogue").textContent = "Start";
     $("dialogue").setAttribute("aria-pressed", "false");
     App.render();

@@ -14,8 +14,10 @@ const Player = {
 
   get isPlaying() { return this.timer !== null; },
 
-  // From a step to another; `metre` with clicks: {beat, clicks}. ended: called when it has come to its end by itself.
-  play(song, quarter, { from = 0, to = song.tokens.length, at = Sound.now() + .08, beat = 0, ended = () => {} } = {}) {
+  // From a step to another; beat: steps from click to click, 0 for none; follows: whether the line in the roll moves;
+  // ended: called when it has come to its end by itself.
+  play(song, quarter, { from = 0, to = song.tokens.length, at = Sound.now() + .08, beat = 0, follows = true,
+                        ended = () => {} } = {}) {
     this.stop();
     const each = stepSeconds(song, quarter), time = step => at + (step - from) * each;
     const notes = Song.notes(song.tokens).filter(note => note.end > from && note.start < to);
@@ -35,7 +37,7 @@ const Player = {
     const step = () => {
       const now = from + (Sound.now() - at) / each;
       if (now >= to) { this.stop(false); ended(); return; }
-      Roll.follow(Math.max(from, now));
+      if (follows) Roll.follow(Math.max(from, now));
       this.frame = requestAnimationFrame(step);
     };
     this.frame = requestAnimationFrame(step);
@@ -67,6 +69,11 @@ class Recording {
     const note = { ...this.held, end: Math.max(this.held.start + 1, step) };
     this.notes = [...this.notes.filter(each => each.start !== note.start), note];
     this.held = null;
+  }
+  // The step of the bar line after what was played until now; 0 where nothing was.
+  end(song) {
+    const played = [...this.notes, ...this.held ? [this.held] : []];
+    return Math.ceil(Math.max(0, ...played.map(note => note.end)) / song.steps) * song.steps;
   }
   // The song with what was played until now, in bars from `start` to `end`, whatever stood there.
   into(song, end) {

@@ -51,7 +51,8 @@ const App = {
     Score.soon();
   },
   able() {
-    const free = !this.busy && !this.dialogue;
+    const free = !this.busy && !this.dialogue && !this.recording;
+    $("record").disabled = Boolean(this.dialogue);
     for (const what of ["continue", "fill", "vary"]) {
       $(what).disabled = !free || !this.can(what);
       $(what).hidden = !this.model.can.includes(what);
@@ -77,6 +78,7 @@ const App = {
   },
   toggle() {
     if (this.recording) return this.record();
+    if (this.dialogue) return Dialogue.end("");
     if (Player.isPlaying) return this.stop();
     const from = this.chosen.length ? this.chosen[0] : 0, end = Song.sounding(this.song);
     if (!end) return this.say("There is nothing to hear yet: draw or play a few notes.");
@@ -146,10 +148,11 @@ const App = {
       $("record").querySelector(".text").textContent = "Record";
       Sound.silence();
       Roll.follow(null);
-      const end = Math.ceil(Math.max(0, ...[...take.notes, ...take.held ? [take.held] : []].map(note => note.end)) / this.song.steps);
-      if (end * this.song.steps <= take.start) return this.say("Nothing was played.");
-      return this.change(take.into(this.song, end * this.song.steps));
+      const end = take.end(this.song);
+      this.able();
+      return end ? this.change(take.into(this.song, end)) : this.say("Nothing was played.");
     }
+    if (this.dialogue) return;
     this.stop();
     const { song } = this, { quarter } = this.model, bar = this.chosen.length ? this.chosen[0] : Song.sounding(song);
     if (bar >= this.about.most_bars) return this.say("The song is full.", true);
@@ -162,6 +165,7 @@ const App = {
       if ((next - start) / take.each / song.steps > Math.min(65, this.about.most_bars - bar)) this.record();
     };
     this.recording = { take, timer: setInterval(tick, 40) };
+    this.able();
     $("record").setAttribute("aria-pressed", "true");
     $("record").querySelector(".text").textContent = "Stop";
     this.say(`One bar of clicks, then play: it is written from bar ${bar + 1} on.`);
