@@ -16,11 +16,9 @@ import webbrowser
 
 from mcvae_jax.command import Parser, add_whole, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.kinds import open_model
-from mcvae_jax.models.song_model import SongModel
 from mcvae_jax.places import CARRIED, WEIGHTS
 from mcvae_jax.storage.compiled import keep_compiled
-from mcvae_jax.studio.engine import Engine, abilities
+from mcvae_jax.studio.engine import open_engine
 from mcvae_jax.studio.server import Studio
 
 
@@ -39,14 +37,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def open_studio(argv: list[str]) -> Studio:
     """The server, whose address can be opened; its models are not warm yet."""
     flags = parse(argv)
-    models: dict[int, SongModel] = {}
-    for place in [flags.workdir] if flags.workdir else CARRIED:
-        model = open_model(place, flags.checkpoint)
-        if not abilities(model):
-            raise UserError(f"the {model.name} can neither go on nor vary; take a model that can")
-        models[model.steps] = model
+    engine = open_engine([flags.workdir] if flags.workdir else CARRIED, flags.checkpoint)
     try:
-        return Studio(Engine(models), flags.port)
+        return Studio(engine, flags.port)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise

@@ -6,12 +6,13 @@ whatever the length of a song, its model reads at most CONTEXT bars before the p
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.kinds import open_model
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import MEMORY, NO_LIKELIHOOD, SongModel, can_fill, has_latents, quick
 from mcvae_jax.music.grid import grid_of, metre_text
@@ -31,6 +32,7 @@ WINDOW = 2 * CONTEXT  # bars that are judged at a time, the first half of them o
 TOGETHER = 2  # windows that are judged in one call
 METRES = ((4, 4), (3, 4), (6, 8), (2, 2), (2, 4), (5, 4), (9, 8), (12, 8))
 CONTINUE, FILL, VARY, SURPRISE = "continue", "fill", "vary", "surprise"
+EVERYTHING = (CONTINUE, SURPRISE, FILL, VARY)  # the soonest needed first
 
 
 class Engine:
@@ -58,12 +60,12 @@ class Engine:
                 return {"bits": [round(float(bits), 2) for bits in surprise(model, song)]}
             return {"bars": _made(model, asked, song).tolist()}
 
-    def warm(self) -> Iterator[str]:
+    def warm(self, wanted: Collection[str] = EVERYTHING) -> Iterator[str]:
         """Compiles all that will be asked for, a piece at a time: says what comes next, for people."""
         for steps, model in self.models.items():
             some = _scale(steps)
-            for name in abilities(model):
-                yield f"{_DOING[name]} in {' and '.join(_metres(steps)[:2])}"
+            for name in (each for each in abilities(model) if each in wanted):
+                yield f"{_DOING[name]} in {' and '.join(usual_metres(steps)[:2])}"
                 self.answer(_example(name, steps, some))
                 self.ready.add((steps, name))
 
@@ -78,7 +80,7 @@ class Engine:
             {
                 "steps": steps,
                 "quarter": grid_of(steps).quarter,
-                "metres": _metres(steps),
+                "metres": usual_metres(steps),
                 "can": list(abilities(model)),
                 "pitches": list(model.pitches),
                 "facts": _facts(model),
@@ -87,15 +89,26 @@ class Engine:
         ]
 
 
+def open_engine(places: Iterable[str], checkpoint: str) -> Engine:
+    """An engine of the models in workdirs, files of weights or carried weights; UserError where one can do nothing."""
+    models: dict[int, SongModel] = {}
+    for place in places:
+        model = open_model(place, checkpoint)
+        if not abilities(model):
+            raise UserError(f"the {model.name} can neither go on nor vary; take a model that can")
+        models[model.steps] = model
+    return Engine(models)
+
+
 def abilities(model: SongModel) -> tuple[str, ...]:
-    """What can be asked of a model, the soonest needed first."""
+    """What can be asked of a model, of EVERYTHING and in its order."""
     can = {
         CONTINUE: MEMORY in model.abilities,
         SURPRISE: model.likelihood != NO_LIKELIHOOD,
         FILL: can_fill(model),
         VARY: has_latents(model),
     }
-    return tuple(name for name, able in can.items() if able)
+    return tuple(name for name in EVERYTHING if can[name])
 
 
 def settings_of(model: SongModel, sliders: Sliders) -> Settings:
@@ -212,7 +225,7 @@ _DOING = {
 }
 
 
-def _metres(steps: int) -> list[str]:
+def usual_metres(steps: int) -> list[str]:
     """The usual metres of which a bar has so many steps, the commonest first."""
     grid = grid_of(steps)
     usual = [metre for metre in METRES if grid.steps_of(*metre) == steps]
