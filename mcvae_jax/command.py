@@ -30,6 +30,7 @@ COMMANDS = {
     "train": ("mcvae_jax.main", "trains a model, or all of them from music to new songs; goes on where it stopped"),
     "compose": ("mcvae_jax.sample", "makes songs with a trained model: new ones, or from your own"),
     "studio": ("mcvae_jax.studio", "opens a page in which you play or draw a phrase and a model answers"),
+    "listen": ("mcvae_jax.listen", "answers what you play on a MIDI instrument, in time, bar by bar"),
     "evaluate": ("mcvae_jax.evaluate", "scores trained models beside n-grams and controls"),
     "corpus": ("mcvae_jax.corpus", "reads a folder of music and says what is in it"),
     "latents": ("mcvae_jax.latents", "writes the latent vectors of a corpus"),

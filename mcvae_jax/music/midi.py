@@ -187,12 +187,13 @@ def write_midi(
     score: Score,
     markers: Sequence[tuple[int, str]] = (),
     programs: Sequence[int] = (),
+    velocities: Sequence[Sequence[int]] = (),
 ) -> None:
     """Write `score` as a MIDI file of format 1; the same arguments give the same bytes.
 
     The first track chunk holds title, metre, keys, tempos and markers (tick, text); each track gets one of
     its own, on its channel (counted up, past the drums', where it has none), with its program (0 where none
-    is given).
+    is given) and the velocities of its notes (80 where none are given).
     """
     file = mido.MidiFile(type=1, ticks_per_beat=score.ticks_per_quarter, charset="utf-8")
     file.tracks.append(_messages(_conductor_events(score, markers)))
@@ -200,7 +201,8 @@ def write_midi(
     for i, track in enumerate(score.tracks):
         channel = 9 if track.is_drum else track.channel if track.channel >= 0 else free[i % len(free)]
         program = programs[i] if i < len(programs) else 0
-        file.tracks.append(_messages(_track_events(track, channel, program)))
+        loudness = velocities[i] if i < len(velocities) else [80] * len(track.pitch)
+        file.tracks.append(_messages(_track_events(track, channel, program, loudness)))
     file.save(os.fspath(path))
 
 
@@ -215,10 +217,11 @@ def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[
     return events + [(tick, mido.MetaMessage("marker", text=text)) for tick, text in markers]
 
 
-def _track_events(track: Track, channel: int, program: int) -> list[_Event]:
+def _track_events(track: Track, channel: int, program: int, velocities: Sequence[int]) -> list[_Event]:
     events: list[_Event] = []
-    for start, end, pitch in zip(track.start.tolist(), track.end.tolist(), track.pitch.tolist(), strict=True):
-        events.append((start, mido.Message("note_on", channel=channel, note=pitch, velocity=80)))
+    notes = zip(track.start.tolist(), track.end.tolist(), track.pitch.tolist(), velocities, strict=True)
+    for start, end, pitch, velocity in notes:
+        events.append((start, mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)))
         events.append((max(end, start + 1), mido.Message("note_off", channel=channel, note=pitch)))
     # at one tick, notes end before others start
     events.sort(key=lambda event: (event[0], event[1].type == "note_on", event[1].note))
