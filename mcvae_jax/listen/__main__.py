@@ -32,6 +32,7 @@ from mcvae_jax.studio.engine import CONTEXT, CONTINUE, Engine, abilities, open_e
 from mcvae_jax.studio.messages import MOST_ASKED, Continue, Sliders
 
 CLOCKS = (OWN, IN, OUT)
+GO_ON = "No note sounds any more."  # is said at the end
 SWITCH = 0.0005  # seconds that a thread keeps Python for itself; its own 5 ms would be heard
 
 
@@ -169,7 +170,7 @@ def _listed(way: str, names: list[str]) -> str:
 def as_command() -> None:
     """What the command line runs."""
     keep_compiled()
-    run_command(main, go_on="No note sounds any more.")
+    run_command(main, go_on=GO_ON)
 
 
 if __name__ == "__main__":

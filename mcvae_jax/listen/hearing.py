@@ -91,31 +91,35 @@ class Hearing:
         self.notes[number] = note._replace(up=min(note.up, position), end=position)
 
 
-def as_bars(notes: Iterable[Note], first: int, count: int, steps: int) -> np.ndarray:
-    """The bars from number `first` on, uint8 (count, steps), of one voice that notes make together.
+def as_bars(voices: Iterable[Iterable[Note]], first: int, count: int, steps: int) -> np.ndarray:
+    """The bars from number `first` on, uint8 (count, steps), of the one melody that voices make together.
 
-    Onsets go to the nearest step, so that a note a little before a bar line belongs to the bar. Of notes that begin in
-    a step the highest is the melody, and what begins under a higher key that is held for longer is none of it. A note
-    that reaches into the next by less than LEGATO, or by the pedal alone, ends there. What sounds before the first bar,
-    or after the last, is left out.
+    Onsets go to the nearest step, so that a note a little before a bar line belongs to the bar. Of notes of a voice
+    that begin in a step the highest is the melody, and what begins under a higher key that is held is none of it.
+    A note that reaches into the next by less than LEGATO, or by the pedal alone, ends there. Each onset cuts the note
+    before it, of whichever voice; in one step the first voice wins. What sounds before the first bar is left out.
     """
     begin, end, grid = first * steps, (first + count) * steps, grid_of(steps)
-    near = [note for note in notes if begin - 1 < note.start < end]
+    found: dict[int, tuple[int, int]] = {}  # first step -> end and pitch
+    for notes in voices:
+        near = sorted(note for note in notes if begin - 1 < note.start < end)
+        for start, last, pitch in _melody(near, end, grid.quarter):
+            if begin <= start < end:
+                found.setdefault(start, (min(last, end), pitch))
     bars = np.full(count * steps, NO_EVENT, np.uint8)
-    start, last, pitch = _melody(sorted(near), end, grid.quarter)
-    inside = (start >= begin) & (start < end)
-    if inside.any():
-        tokens = steps_to_tokens(start[inside] - begin, np.minimum(last[inside], end) - begin, pitch[inside])
+    if found:
+        starts, (ends, pitches) = np.array([*found]), np.array([*found.values()]).T
+        tokens = steps_to_tokens(starts - begin, ends - begin, pitches)
         bars[: len(tokens)] = tokens
         if len(tokens) < len(bars):
             bars[len(tokens)] = NOTE_OFF
     return bars.reshape(count, steps)
 
 
-def _melody(notes: Sequence[Note], until: float, quarter: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First step, end and pitch of the melody's notes, int64 (n,) each; what still sounds lasts `until` a position."""
+def _melody(notes: Sequence[Note], until: float, quarter: int) -> list[tuple[int, int, int]]:
+    """First step, end and pitch of the melody's notes; what still sounds lasts `until` a position."""
     if not notes:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+        return []
     starts = [note.start for note in notes]
     up = [_without_legato(note, starts) for note in notes]
     first, held = _on_steps(starts, up, until, quarter)
@@ -125,10 +129,10 @@ def _melody(notes: Sequence[Note], until: float, quarter: int) -> tuple[np.ndarr
     track = Track("", 0, False, first[order], held[order], pitch[order])
     melody = choose_melody(Score((track,), quarter, np.empty((0, 3), np.int64), np.empty((0, 2))), "skyline")
     ends: dict[tuple[int, int], int] = {}
-    for key, each in zip(zip(first.tolist(), pitch.tolist(), strict=True), sounds.tolist(), strict=True):
-        ends[key] = max(each, ends.get(key, each))
-    last = [ends[key] for key in zip(melody.start.tolist(), melody.pitch.tolist(), strict=True)]
-    return melody.start, np.array(last, np.int64), melody.pitch
+    for start, end, each in zip(first.tolist(), sounds.tolist(), pitch.tolist(), strict=True):
+        ends[start, each] = max(end, ends.get((start, each), end))
+    kept = zip(melody.start.tolist(), melody.pitch.tolist(), strict=True)
+    return [(start, ends[start, each], each) for start, each in kept]
 
 
 def _without_legato(note: Note, starts: list[float]) -> float:

@@ -135,7 +135,7 @@ class Turns:
     def _bars(self, heard: Sequence[Note]) -> np.ndarray:
         """What both played in the bars of the turns."""
         begin = self._played[0]
-        recent = [*_since(heard, begin * self.steps - 1), *_since(self.answers, begin * self.steps - 1)]
+        recent = [_since(notes, begin * self.steps - 1) for notes in (heard, self.answers)]
         bars = as_bars(recent, begin, self.last - begin, self.steps)
         return bars[[bar - begin for bar in self._played]]
 

@@ -31,7 +31,7 @@ def notes_of(bars):
 def played(*triples, first=0, count=1, steps=16):
     """Notes (start, end, pitch) -> the notes of the bars."""
     notes = [Note(start, end, end, pitch, 80) for start, end, pitch in triples]
-    return notes_of(as_bars(notes, first, count, steps))
+    return notes_of(as_bars([notes], first, count, steps))
 
 
 def test_notes_go_to_the_nearest_step():
@@ -47,7 +47,7 @@ def test_a_note_a_little_early_belongs_to_the_bar():
 def test_a_note_over_the_bar_line_is_held_and_one_at_the_end_is_cut():
     assert played((12, 20, 60), count=2) == [(12, 20, 60)]
     assert played((12, 20, 60)) == [(12, 16, 60)]
-    bars = as_bars([Note(14, np.inf, np.inf, 60, 80)], 0, 1, 16)  # its key is still down
+    bars = as_bars([[Note(14, np.inf, np.inf, 60, 80)]], 0, 1, 16)  # its key is still down
     assert notes_of(bars) == [(14, 16, 60)]
 
 
@@ -67,7 +67,7 @@ def test_legato_is_one_voice_also_downwards():
 def test_the_pedal_holds_notes_and_hides_none():
     notes = heard((0, pedal(127)), (0, on(72)), (2, off(72)), (4, on(60)), (6, off(60)), (14, pedal(0)))
     assert [(note.start, note.up, note.end) for note in notes] == [(0, 2, 14), (4, 6, 14)]
-    assert notes_of(as_bars(notes, 0, 1, 16)) == [(0, 4, 72), (4, 14, 60)]
+    assert notes_of(as_bars([notes], 0, 1, 16)) == [(0, 4, 72), (4, 14, 60)]
 
 
 def test_a_pitch_struck_again_under_the_pedal_is_two_notes():
@@ -88,6 +88,12 @@ def test_when_the_port_goes_all_ends():
     assert [note.end for note in hearing.notes] == [5.0, 5.0] and hearing.notes[1].up == 1.0
 
 
+def test_of_two_voices_the_first_wins_and_each_onset_cuts_the_other():
+    ours, theirs = ([Note(a, b, b, pitch, 80) for a, b, pitch in notes] for notes in (
+        [(2, 12, 60)], [(0, 4, 72), (2, 4, 80), (8, 12, 71)]))  # fmt: skip
+    assert notes_of(as_bars([ours, theirs], 0, 1, 16)) == [(0, 2, 72), (2, 8, 60), (8, 12, 71)]
+
+
 def test_bars_of_twelve():
     assert played((11.6, 14, 60), (14, 18, 62), first=1, steps=12) == [(0, 2, 60), (2, 6, 62)]
 
@@ -103,7 +109,7 @@ positions = st.floats(-1, 33, allow_nan=False)
 @given(st.lists(st.tuples(positions, st.floats(0, 20), st.integers(0, 127)), max_size=20))
 def test_whatever_is_played_is_a_melody_of_notes_that_were_played(triples):
     notes = sorted(Note(start, start + length, start + length, pitch, 80) for start, length, pitch in triples)
-    bars = as_bars(notes, 0, 2, 16)
+    bars = as_bars([notes], 0, 2, 16)
     assert bars.shape == (2, 16) and bars.dtype == np.uint8
     tokens = bars.reshape(-1)
     assert np.array_equal(tokens, canonical(tokens)) and set(tokens) <= {*range(NOTE_OFF + 2)}
