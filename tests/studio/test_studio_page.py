@@ -294,15 +294,12 @@ def test_the_score_is_drawn_and_follows_the_song(page):
     pytest.importorskip("verovio", reason="verovio is not installed: no score")
     draw_phrase(page)
     page.execute_script("document.getElementById('score').open = true")
-    image = "document.querySelector('#score img')"
-    wait(page, f"return {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30")
-    before = page.execute_script(f"return {image}.src")
+    image = "const image = document.querySelector('#score img');"
+    drawn = "image.complete && image.naturalWidth > 0 && image.clientHeight > 30"
+    wait(page, f"{image} return {drawn}")
+    before = page.execute_script(f"{image} return image.src")
     asked(page, "continue")
-    wait(
-        page,
-        f"return {image}.src != arguments[0] && {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30",
-        before,
-    )
+    wait(page, f"{image} return image.src != arguments[0] && {drawn}", before)
 
 
 def test_metre_key_tempo_and_sound_belong_to_the_song(page):
