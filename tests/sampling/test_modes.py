@@ -207,7 +207,7 @@ def test_infill_keeps_the_bars_that_the_model_does_not_read(composer):
     (alone,) = modes.infill(composer, tune._replace(bars=tune.bars[6:16]), "2-3", 1, WILD)
     assert np.array_equal(song.bars[7:9], alone.bars[1:3])
     for missing in ("6", "16-17", "8,18"):
-        with pytest.raises(UserError, match=f"^missing='{missing}': the model reads bars 7 to 16 of the song"):
+        with pytest.raises(UserError, match=f"^missing='{missing}': bars 7 to 16 of the song are read"):
             modes.infill(composer, part_of(tune, 6, 10), missing, 1, WILD)
 
 

@@ -70,7 +70,7 @@ def test_tempo_metre_and_key_are_kept(tmp_path):
     assert read_seed(path, 2, metre="4/4").setting.metre == (4, 4)
     bare = tmp_path / "bare.mid"
     write_midi(bare, Score((track(scale(8)),), 480, np.empty((0, 3), int), np.empty((0, 2))))
-    assert read_seed(bare, 2).setting == Setting() and read_seed(bare, 2).title == "bare"
+    assert read_seed(bare, 2).setting == Setting(120.0) and read_seed(bare, 2).title == "bare"
 
 
 def test_fewer_bars_than_asked_are_all_taken_and_it_is_said(tmp_path):
