@@ -156,7 +156,8 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
     seconds = time.monotonic() - start
     bars = sum(int((~song.given).sum()) for song in songs)
-    say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
+    count = f"{len(songs):,} song{'s' * (len(songs) != 1)}"
+    say(f"{count}, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode

@@ -31,10 +31,9 @@ def draw_roll(song: ComposedSong) -> str:
         boxes = zip(start[chosen].tolist(), (end[chosen] - _GAP).tolist(), top[chosen].tolist(), strict=True)
         path = "".join(f"M{a} {y}H{b:.7g}v{_ROW - 1}H{a}z" for a, b, y in boxes)
         parts.append(f'<path class="{kind}" d="{path}"/>')
-    names = "".join(
-        f'<text x="6" y="{_TOP + _ROW * (high - p) + 9}">C{p // 12 - 1}</text>' for p in _octaves(low, high)
-    )
     height = _TOP + _ROW * (high - low + 1)
+    places = ((p, min(_TOP + _ROW * (high - p) + 9, height - 2)) for p in _octaves(low, high))
+    names = "".join(f'<text x="6" y="{y}">C{p // 12 - 1}</text>' for p, y in places)
     pitches = f'<svg class="pitches" width="{LEFT}" height="{height}" aria-hidden="true">{names}</svg>'
     box = f'viewBox="0 0 {max(song.bars.size, 1)} {height}" preserveAspectRatio="none"'
     notes = f'<svg class="notes" {box} height="{height}" aria-hidden="true">{"".join(parts)}</svg>'
