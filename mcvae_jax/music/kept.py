@@ -14,6 +14,7 @@ import numpy as np
 from mcvae_jax.music import midi_bytes
 from mcvae_jax.music.midi import to_midi
 from mcvae_jax.music.score import Score, Track
+from mcvae_jax.text import printable
 
 MAX_BYTES = 1 << 20  # of a file that is kept: mido takes seconds for more
 DIVISIONS = (480, 960, 1440, 3360, 5040, 10080)  # ticks of a quarter, as many as the notes of a notation need
@@ -82,7 +83,7 @@ def _scaled(ticks: np.ndarray, score: Score, division: int) -> np.ndarray:
 
 def _at(score: Score, division: int) -> Score:
     """The score in other ticks; a pickup is a short bar of its own, as notation programs write it."""
-    signatures = score.time_signatures.copy()
+    signatures, scale = score.time_signatures.copy(), division / score.ticks_per_quarter
     if score.pickup > 0 and len(signatures) and signatures[0, 0] == 0 and not np.any(signatures[1:, 0] <= score.pickup):
         denominator = max(4, int(signatures[0, 2]))
         beats, rest = divmod(score.pickup * denominator, 4 * score.ticks_per_quarter)
@@ -100,7 +101,8 @@ def _at(score: Score, division: int) -> Score:
         ticks_per_quarter=division,
         time_signatures=signatures,
         tempos=tempos,
-        keys=tuple((round(tick * division / score.ticks_per_quarter), name) for tick, name in score.keys),
+        keys=tuple((round(tick * scale), name) for tick, name in score.keys),
+        chords=tuple((round(tick * scale), printable(text)) for tick, text in score.chords),
     )
 
 

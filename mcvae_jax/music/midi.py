@@ -217,6 +217,7 @@ def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[
     events += [(tick, mido.MetaMessage("key_signature", key=name)) for tick, name in score.keys]
     for tick, quarters_per_minute in score.tempos.tolist():
         events.append((int(tick), mido.MetaMessage("set_tempo", tempo=round(60e6 / quarters_per_minute))))
+    events += [(tick, mido.MetaMessage("text", text=text)) for tick, text in score.chords]
     return events + [(tick, mido.MetaMessage("marker", text=text)) for tick, text in markers]
 
 

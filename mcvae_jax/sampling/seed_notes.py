@@ -71,5 +71,7 @@ def kept_line(score: Score, kept: Kept | str, is_notation: bool) -> str:
     found.append(f"{len(score.tempos)} tempos" if len(score.tempos) > 1 else "its tempo")
     if not is_notation:
         found.append("instruments and velocities")
-    lost = "; chord symbols, dynamics and words are left out" if is_notation else ""
+    if score.chords:
+        found.append("chord symbols")
+    lost = "; its dynamics, slurs and words are left out" if is_notation else ""
     return f"kept as in the file: {', '.join(found)}{lost}"

@@ -10,6 +10,7 @@ import sys
 import time
 
 import mido
+import music21
 import numpy as np
 import pytest
 
@@ -176,6 +177,38 @@ def test_the_midi_of_a_notation_has_all_its_parts_and_its_pickup(tmp_path):
     score = read_midi((tmp_path / "b.mid").read_bytes())
     assert score.tracks[0].start.tolist()[:8] == [0, 480, 960, 1440, 1920, 2400, 2720, 3040]
     assert score.tracks[1].start.tolist() == [480, 2400, 4320] and round(score.tempos[0, 1]) == 96
+
+
+SYMBOLS = [(480, "G"), (2400, "D/F#"), (3360, "Em7")]
+
+
+def chord_symbols(path):
+    """Tick and text of the texts in the first track of a MIDI file, by mido."""
+    found, now = [], 0
+    for message in mido.MidiFile(path, charset="utf-8").tracks[0]:
+        now += message.time
+        if message.type == "text":
+            found.append((now, message.text))
+    return found
+
+
+def test_chord_symbols_of_notations_stand_in_the_midi(tmp_path):
+    path = tmp_path / "a.abc"
+    tune = 'X:1\nM:4/4\nL:1/4\nK:G\nD|"G""^up"GABc|"D/F#"dc"Em7"BA|]\n'
+    path.write_text(tune)
+    seed = read_seed(path, 9)
+    song = seed.as_song()._replace(kept=seed.kept)
+    song.save(tmp_path / "b.mid")
+    assert chord_symbols(tmp_path / "b.mid") == SYMBOLS and "chord symbols" in seed.told("all")[0]
+    # the same as MusicXML, written by music21
+    music21.converter.parse(tune, format="abc").write("musicxml", tmp_path / "a.musicxml")
+    again = read_seed(tmp_path / "a.musicxml", 9)
+    again.as_song()._replace(kept=again.kept).save(tmp_path / "c.mid")
+    assert [text for _, text in chord_symbols(tmp_path / "c.mid")] == [text for _, text in SYMBOLS]
+    path.write_text(tune.replace("|]", ":|"))  # what is repeated has its symbols again
+    repeated = read_seed(path, 9)
+    repeated.as_song()._replace(kept=repeated.kept).save(tmp_path / "d.mid")
+    assert [text for _, text in chord_symbols(tmp_path / "d.mid")] == 2 * [text for _, text in SYMBOLS]
 
 
 def test_a_book_gives_its_first_tune_or_the_one_asked_for(tmp_path):
