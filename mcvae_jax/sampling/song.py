@@ -224,4 +224,4 @@ def _check_notes(path: Path, song: ComposedSong, kept: Kept) -> str:
         return str(skip)
     found = Counter(place for track in tracks for place in zip(track.start.tolist(), track.pitch.tolist(), strict=True))
     missing = Counter(expected_notes(kept, song.bars, song.given)) - found
-    return f"{missing.total()} notes do not come back" if missing else ""
+    return f"{missing.total()} of its notes do not come back" if missing else ""
