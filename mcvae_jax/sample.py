@@ -3,7 +3,8 @@
 modes:
 {modes}
 
-It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html.
+It writes --out and nothing else: MIDI files, WAV previews, songs.png, songs.json and index.html, and with
+--formats=musicxml,abc scores.
 
 {composing} need a model with a memory of bars, as configs/mcvae.py trains; a VAE's workdir does for the others.
 Without --workdir the weights compose that come with the package: of bars of 4/4, or for music in 3/4 and 6/8 of such.
@@ -34,6 +35,7 @@ from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.earlier import earlier_songs, renumbered
 from mcvae_jax.sampling.results import check_folder, write_results
+from mcvae_jax.sampling.scores import WRITERS, parse_formats
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.song import Songs
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
@@ -76,6 +78,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--mode", default="compose", metavar="MODE", help=f"{', '.join(MODES)}: see above (default: compose)")
     add("--out", required=True, metavar="DIR", help="folder of the songs; those of earlier calls there stay")
     add("--replace", action="store_true", help="of earlier calls nothing stays in --out, and numbers begin at 1")
+    text = f"what is written beside MIDI, in a list as musicxml,abc: {', '.join(WRITERS)} (default: MIDI alone)"
+    add("--formats", default="midi", metavar="LIST", help=text)
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
     seed = parser.add_argument_group("the music to start from")
     seed.add_argument("--seed_file", metavar="FILE", help="MIDI, ABC, MusicXML or Humdrum")
@@ -119,6 +123,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     draws = parser.add_argument_group("chance")
     add_settings(draws, Settings, {})
     flags = parser.parse_all(argv)
+    parse_formats(flags.formats)
     _choose("mode", flags.mode, tuple(MODES))
     _choose("path", flags.path, tuple(modes.PATHS))
     if flags.seed_from:
@@ -163,7 +168,7 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
     if earlier and "first" not in mode.takes:
         songs = Songs(renumbered(songs, flags.first - 1))
-    write_results(out, songs, title, about, say, earlier)
+    write_results(out, songs, title, about, say, parse_formats(flags.formats), earlier)
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:

@@ -13,6 +13,7 @@ from mcvae_jax.evaluation.beside import beside
 from mcvae_jax.evaluation.scores import ratio
 from mcvae_jax.music.bars import distinct_bars, repeats
 from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.keys import scale_of
 from mcvae_jax.music.tokens import NOTE_OFF, tokens_to_notes
 
 Songs = Sequence[np.ndarray]
@@ -21,52 +22,12 @@ GIVEN = 8  # bars of a real song after which models go on
 LAGS = 16  # bars
 FIFTH, OCTAVE = 7, 12  # semitones
 
-MAJOR_SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
-# How well each pitch class fits a key, C major and C minor: Krumhansl and Kessler 1982, as in Krumhansl 1990, p. 30.
-PROFILES = np.array(
-    [
-        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-    ]
-)
-
 
 class Counted(NamedTuple):
     """So many out of so many."""
 
     hits: float
     of: float
-
-
-def pitch_class_steps(bars: np.ndarray) -> np.ndarray:
-    """For how many steps each pitch class sounds: float64 (12,)."""
-    start, end, pitch = tokens_to_notes(bars.reshape(-1))
-    return np.bincount(pitch % 12, end - start, minlength=12)
-
-
-def key_correlations(steps: np.ndarray) -> np.ndarray:
-    """How well each key fits what sounds, (12,): float64 (2, 12), major and minor by their tonics from C.
-
-    The correlation with the profile of the key (Krumhansl and Schmuckler, in Krumhansl 1990); 0 where all sound alike.
-    """
-    if np.ptp(steps) == 0:
-        return np.zeros((2, 12))
-    return np.array([[np.corrcoef(steps, np.roll(profile, key))[0, 1] for key in range(12)] for profile in PROFILES])
-
-
-def scale_of(bars: np.ndarray) -> np.ndarray | None:
-    """The diatonic scale that bars fit best, bool (12,) by pitch classes; None where no note sounds.
-
-    It holds most of what sounds. Where few pitch classes fit several scales, that of the key with the best correlation
-    is taken, major or natural minor. Modes have the scale of the major key with the same signature.
-    """
-    steps = pitch_class_steps(bars)
-    if not steps.any():
-        return None
-    within = np.array([steps[np.roll(MAJOR_SCALE, key)].sum() for key in range(12)])
-    major, minor = key_correlations(steps)
-    best = max(range(12), key=lambda key: (within[key], max(major[key], minor[(key + 9) % 12])))
-    return np.roll(MAJOR_SCALE, best)
 
 
 def out_of_key(song: np.ndarray, given: int) -> Counted:

@@ -3,7 +3,6 @@
 The same page, smaller, is what a notebook shows of songs (`inline`).
 """
 
-import base64
 import html
 import json
 import os
@@ -17,10 +16,14 @@ from urllib.parse import quote
 import numpy as np
 
 from mcvae_jax.command import clock
+from mcvae_jax.music.sheet.sheet import Sheet
+from mcvae_jax.music.sheet.svg import HOW, can_engrave
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import definitions, details, paragraph
 from mcvae_jax.sampling.preview import seconds_of, tone
 from mcvae_jax.sampling.roll import draw_roll, notes_of
+from mcvae_jax.sampling.score_page import engraved, folding, held, scores_within
+from mcvae_jax.sampling.scores import NAMES, TYPES, sheet_of
 from mcvae_jax.sampling.song import ComposedSong, sections_of, write_song
 from mcvae_jax.text import for_html
 
@@ -39,31 +42,45 @@ def write_page(
     about: Mapping[str, Any],
     heard: Collection[str] | None = None,
     warnings: Sequence[str] = (),
+    formats: Sequence[str] = (),
     earlier: Sequence[ComposedSong] = (),
 ) -> None:
     """Writes the page of `songs`, which links to NAME.mid, and to NAME.wav of those that are heard, beside itself.
+
+    It holds the scores of these, engraved where verovio is installed, up to score_page.ENGRAVED_BYTES, and to download.
 
     Args:
       about: what was asked, such as the command, the workdir, the checkpoint's step and the seed.
       heard: names of the songs with a WAV file, which have a player; the others are links in a list at the end. None
         is all that have bars.
       warnings: shown at the top.
+      formats: of scores.WRITERS in which the songs lie beside the page.
       earlier: songs of earlier calls, shown after the others.
     """
     heard = {song.name for song in (*songs, *earlier) if len(song.bars)} if heard is None else heard
     shown, before = ([song for song in each if song.name in heard] for each in (songs, earlier))
     others = [song for song in (*songs, *earlier) if song.name not in heard]
+    sheets = [sheet_of(song) for song in (*shown, *before)]
+    pictures = engraved(sheets)
+    articles = [
+        _article(
+            song,
+            _beside(song, sheets[n], formats if n < len(shown) else ()),
+            folding(song, pictures[n]) if n < len(pictures) else "",
+        )
+        for n, song in enumerate((*shown, *before))
+    ]
     header = [
         f"<h1>{for_html(title)}</h1>",
         paragraph(_summary(songs), "summary"),
         _LEGEND.format(own=_OWN if any(song.given.any() for song in songs) else ""),
         *(paragraph(line, "hint warning") for line in warnings),
-        *(paragraph(line, "hint") for line in _hints(songs, len(shown) + len(before), len(others))),
+        *(paragraph(line, "hint") for line in _hints(songs, len(pictures), len(articles), len(others))),
         _facts("Facts: how these were made", about),
     ]
-    body = ["<header>", *header, "</header>", "<main>", *(_article(song, _beside(song)) for song in shown)]
+    body = ["<header>", *header, "</header>", "<main>", *articles[: len(shown)]]
     if before:
-        body += ['<h2 class="earlier">Earlier songs</h2>', *(_article(song, _beside(song)) for song in before)]
+        body += ['<h2 class="earlier">Earlier songs</h2>', *articles[len(shown) :]]
     style, script = _looks()
     body += ["</main>", _list(others)]
     Path(path).write_text(document(title, "\n".join(filter(None, body)), style, script, SOUNDS), "utf-8")
@@ -100,17 +117,21 @@ def _summary(songs: Sequence[ComposedSong]) -> str:
     return f"{len(songs):,} {_s('song', len(songs))}, {bars:,} {_s('bar', bars)}, {clock(seconds)} of music"
 
 
-def _hints(songs: Sequence[ComposedSong], shown: int, others: int) -> list[str]:
+def _hints(songs: Sequence[ComposedSong], engraved: int, shown: int, others: int) -> list[str]:
     hints = []
     if any(song.kept for song in songs):
         hints.append("The players sound the melody alone. The MIDI files hold what your file holds beside it.")
+    if not can_engrave():
+        hints.append(f"{HOW[0].upper()}{HOW[1:]}. The links MusicXML and ABC open in programs for scores without it.")
+    elif engraved < shown:
+        hints.append(f"To keep this page small, songs from number {engraved + 1} on have their scores as links alone.")
     if others:
         hints.append(f"{shown} {_s('song', shown)} with players; {others:,} more are MIDI files, listed at the end.")
     return hints
 
 
-def _article(song: ComposedSong, links: str) -> str:
-    """A song with its roll and player; links: to its files, as HTML."""
+def _article(song: ComposedSong, links: str, score: str = "") -> str:
+    """A song with its roll and player; links: to its files, and score, as HTML."""
     title, seconds = for_html(song.title), seconds_of(song.bars, song.quarters_per_minute)
     player = f'<audio controls preload="metadata" aria-label="{title}"></audio>' if len(song.bars) else ""
     numbers = f"[{song.numbers.first}, {float(song.numbers.each):g}]"
@@ -122,6 +143,7 @@ def _article(song: ComposedSong, links: str) -> str:
 aria-valuemax="{len(song.bars)}" aria-valuenow="1" data-seconds="{seconds:.6f}" data-bars="{len(song.bars)}" \
 data-steps="{song.bars.size}" data-names="{numbers}" data-notes="{notes_of(song)}">{draw_roll(song)}</div>
 <div class="controls">{player}{_from(song)}</div>
+{score}
 {_facts("Facts", song.notes)}
 </article>"""
 
@@ -137,19 +159,21 @@ def _from(song: ComposedSong) -> str:
     )
 
 
-def _beside(song: ComposedSong) -> str:
-    """Links to the files beside the page."""
+def _beside(song: ComposedSong, sheet: Sheet, formats: Sequence[str]) -> str:
+    """Links to the files beside the page, and to scores that are not there within the page itself."""
     name = quote(song.name)
-    return f'<a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a>'
+    links = f'<a href="{name}.mid" download>MIDI</a><a href="{name}.wav" download>WAV</a>'
+    files = [f'<a href="{name}.{kind}" download>{NAMES[kind]}</a>' for kind in formats]
+    return links + "".join(files) + scores_within(song, sheet, [kind for kind in TYPES if kind not in formats])
 
 
 def _within(song: ComposedSong) -> str:
-    """A link that holds the MIDI file itself."""
+    """Links that hold the MIDI file and the scores themselves."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.mid"
         write_song(path, song)
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<a href="data:audio/midi;base64,{data}" download="{for_html(song.name)}.mid">MIDI</a>'
+        midi = held("audio/midi", path.read_bytes(), song, "mid", "MIDI")
+    return midi + scores_within(song, sheet_of(song), tuple(TYPES))
 
 
 def _plain(song: ComposedSong, seconds: float) -> str:

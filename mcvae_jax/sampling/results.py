@@ -16,12 +16,13 @@ from mcvae_jax import stopping, versions
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.pianoroll import draw_pianoroll
+from mcvae_jax.music.readers import SUFFIXES
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.places import on_this_machine
 from mcvae_jax.sampling.earlier import Earlier, put_beside
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
-from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of, write_song
+from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of
 from mcvae_jax.storage.files import names_in, replacing
 from mcvae_jax.storage.jsonfile import DamagedFile, Object, digest_of, read_json, read_or_none, write_json
 from mcvae_jax.text import for_figure, printable
@@ -32,7 +33,7 @@ HEARD_SECONDS = 3600  # of previews, at most: 79 MB
 SEEN = 12  # songs in the picture
 SEEN_BARS = 64  # of a song in the picture
 SEEN_BEFORE = 16  # of these before the first composed one, at most
-_NAMES = re.compile(r"\d\d+-[a-z-]+\.(mid|wav)|songs\.(json|png)|index\.html")  # of all files
+_NAMES = re.compile(r"\d\d+-[a-z-]+\.(mid|wav|musicxml|abc|svg)|songs\.(json|png)|index\.html")  # of all files
 _PROGRESS = 3.0  # seconds between lines
 
 
@@ -67,16 +68,18 @@ def write_results(
     title: str,
     about: Mapping[str, Any],
     say: Callable[[str], None],
+    formats: Sequence[str] = (),
     earlier: Sequence[Earlier] = (),
 ) -> dict[str, Any]:
     """Writes NAME.mid for each song, NAME.wav for the first HEARD, songs.png, songs.json and index.html into `folder`.
 
-    Every MIDI file is read back as a corpus would; one that does not come back is a warning, said and shown on
+    Every file of notes is read back as a corpus would; one that does not come back is a warning, said and shown on
     the page. The folder is written beside its place and then moved there. It replaces what earlier calls wrote, but for
     songs in `earlier` whose names are not taken anew. A command that is stopped here keeps the songs that are written:
     'unfinished' is then how many it was to write.
 
-    Args: songs, with names that differ; about, as JSON, see write_page; say prints a line.
+    Args: songs, with names that differ; about, as JSON, see write_page; say prints a line;
+      formats, in which songs are written beside MIDI, see scores.WRITERS.
     Returns: what songs.json holds, `tokens` apart.
     Raises UserError where the folder cannot be written, or holds anything that no call wrote.
     """
@@ -86,8 +89,8 @@ def write_results(
     taken = {song.name for song in songs}
     earlier = [each for each in earlier if each.song.name not in taken]
     with stopping.held("Stopping after this song"), replacing(folder) as place:
-        warnings = _write_midi(place, songs, say)
-        if (written := len(list(place.iterdir()))) < asked:
+        warnings = _write_notes(place, songs, formats, say)
+        if (written := len(list(place.glob("*.mid")))) < asked:
             songs = songs[:written]
             warnings.append(f"Stopped after {written:,} of {asked:,} songs")
             say(f"{warnings[-1]}: these are kept in {folder}.")
@@ -98,7 +101,7 @@ def write_results(
         facts = {**about, "computed on": versions.as_text(on)}
         heard = previews | {each.song.name for each in earlier if each.record["wav"]}
         before = [each.song for each in earlier]
-        write_page(place / "index.html", songs, title, facts, heard, warnings, before)
+        write_page(place / "index.html", songs, title, facts, heard, warnings, formats, before)
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -140,16 +143,18 @@ def _ours(folder: Path, names: set[str]) -> set[str]:
     return set(written.files) if written and written.format == FORMAT else set()
 
 
-def _write_midi(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> list[str]:
-    """Writes and reads every song, or those before a stop; a warning for each that does not come back."""
+def _write_notes(
+    place: Path, songs: Sequence[ComposedSong], formats: Sequence[str], say: Callable[[str], None]
+) -> list[str]:
+    """Writes and reads every song, or those before a stop; a warning for each file that does not come back."""
     warnings, last = [], time.monotonic()
     for n, song in enumerate(songs, 1):
-        path = place / f"{song.name}.mid"
-        write_song(path, song)
-        if wrong := check_song(path, song):
-            warnings.append(f"{song.name}.mid does not read back as the song that was written ({wrong})")
-            say(f"Warning: {warnings[-1]}")
-        last = _progress("MIDI files written and read back", n, len(songs), last, say)
+        for suffix in ("mid", *formats):
+            path = song.save(place / f"{song.name}.{suffix}")
+            if path.suffix in SUFFIXES and (wrong := check_song(path, song)):
+                warnings.append(f"{path.name} does not read back as the song that was written ({wrong})")
+                say(f"Warning: {warnings[-1]}")
+        last = _progress("songs written and read back", n, len(songs), last, say)
         if stopping.received():
             break
     return warnings

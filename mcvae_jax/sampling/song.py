@@ -22,6 +22,7 @@ from mcvae_jax.music.kept import Kept
 from mcvae_jax.music.metre import find_bars, parse_metre
 from mcvae_jax.music.midi import read_midi, write_midi
 from mcvae_jax.music.numbering import PLAIN, Numbers
+from mcvae_jax.music.readers import FORMATS
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.music.splice import Going, expected_notes, splice
 from mcvae_jax.music.tokens import BAR
@@ -67,14 +68,23 @@ class ComposedSong(NamedTuple):
         return float(np.clip(stated, SLOWEST, FASTEST)) if stated > 0 else Setting().quarters_per_minute
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Writes the song as MIDI or, where the path ends in .wav, as sound; UserError for any other ending."""
+        """Writes the song as MIDI, sound or a score, by the end of the path; UserError for another ending.
+
+        Endings: .mid, .wav, .musicxml, .abc, and .svg where verovio is installed.
+        """
+        from mcvae_jax.sampling.scores import WRITERS, sheet_of  # they are made of songs
+
         path = Path(path)
-        if path.suffix.lower() not in (".mid", ".midi", ".wav"):
-            raise UserError(f"{path} ends in {path.suffix or 'nothing'}; a song is saved as .mid or as .wav")
+        kind = path.suffix.lower()[1:]
+        if kind not in ("mid", "midi", "wav", *WRITERS):
+            known = ", ".join(f".{each}" for each in ("mid", "wav", *WRITERS))
+            raise UserError(f"{path} ends in {path.suffix or 'nothing'}; a song is saved as one of {known}")
         if not path.parent.is_dir():
             raise UserError(f"there is no folder {path.parent} to save {path.name} in; make it first")
-        if path.suffix.lower() == ".wav":
+        if kind == "wav":
             path.write_bytes(render_wav(self.bars, self.quarters_per_minute))
+        elif kind in WRITERS:
+            path.write_text(WRITERS[kind](sheet_of(self)), "utf-8")
         else:
             write_song(path, self)
         return path
@@ -200,12 +210,17 @@ def check_song(path: str | os.PathLike, song: ComposedSong) -> str:
 
     As in a corpus, whole silent bars before the first note and after the last are not compared. Both bar policies
     are tried; in a metre that fits no bar, as 3/4 and 16 steps, only `fixed16`, since `metre` leaves such music out.
-    Where the user's file is kept, its notes and the composed ones are looked for where they should be.
+    Where the user's file is kept, its notes and the composed ones are looked for where they should be in the MIDI.
+    A score (MusicXML, ABC) does not begin with silence, so that it is `metre` alone that finds its bars.
     """
-    if song.kept:
+    is_notation = FORMATS[Path(path).suffix].is_notation
+    if song.kept and not is_notation:
         return _check_notes(Path(path), song, song.kept)
     expected = tokens_to_bars(bars_to_tokens(song.bars), song.grid.bar)
-    for policy in ("fixed16", "metre") if song.grid.fits(*song.setting.metre) else ("fixed16",):
+    policies = ["metre"] if song.grid.fits(*song.setting.metre) else []
+    if not is_notation:
+        policies.insert(0, "fixed16")
+    for policy in policies:
         try:
             found = read_back(path, policy, song.grid.bar)
         except Skip as skip:

@@ -10,18 +10,15 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.evaluation.beside import NONE
 from mcvae_jax.evaluation.music import (
     LAGS,
-    PROFILES,
     comes_back,
     ending,
-    key_correlations,
     leaps,
     loops,
     musical_figures,
     out_of_key,
-    pitch_class_steps,
     repeated,
-    scale_of,
 )
+from mcvae_jax.music.keys import PROFILES, key_correlations, pitch_class_steps, scale_of
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, tokens_to_notes, transpose
 
 C_MAJOR = (0, 2, 4, 5, 7, 9, 11)

@@ -229,7 +229,8 @@ def test_the_folder_of_a_call(tmp_path):
 
 
 def test_a_song_that_does_not_come_back_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "write_song", lambda path, song: write_song(path, song._replace(bars=song.bars[::-1])))
+    wrong = lambda path, song: write_song(path, song._replace(bars=song.bars[::-1]))  # noqa: E731
+    monkeypatch.setattr("mcvae_jax.sampling.song.write_song", wrong)
     record, said = write(tmp_path / "out", songs_of(1))
     assert said == [f"Warning: {record['warnings'][0]}"]
     assert "00-x.mid does not read back" in said[0] and "00-x.mid does not" in (tmp_path / "out/index.html").read_text()

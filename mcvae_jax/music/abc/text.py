@@ -143,13 +143,20 @@ _ACCENTS = {"`": "\u0300", "'": "\u0301", "^": "\u0302", '"': "\u0308", "~": "\u
 _ACCENTS |= {",": "\u0327", "c": "\u0327", "v": "\u030c", "u": "\u0306", "o": "\u030a", ";": "\u0328", "H": "\u030b"}
 
 
+_ESCAPE = re.compile(
+    rf"\\(?:u(?P<code>[0-9A-Fa-f]{{4}})|(?P<letter>{'|'.join(map(re.escape, _LETTERS))})"
+    rf"|(?P<accent>[{re.escape(''.join(_ACCENTS))}])(?P<base>[A-Za-z])|(?P<sign>[%\\&]))"
+)
+
+
 def plain_text(text: str) -> str:
-    r"""A text string as it is meant: \'e, \ss, \u00e9 and &eacute; become letters."""
+    r"""A text string as it is meant: \'e, \ss, \u00e9 and &eacute; become letters, \\, \% and \& the sign itself."""
 
-    def accented(match: re.Match) -> str:
-        return unicodedata.normalize("NFC", match[2] + _ACCENTS[match[1]])
+    def meant(match: re.Match) -> str:
+        if match["sign"]:
+            return "&amp;" if match["sign"] == "&" else match["sign"]
+        if match["accent"]:
+            return unicodedata.normalize("NFC", match["base"] + _ACCENTS[match["accent"]])
+        return f"&#x{match['code']};" if match["code"] else _LETTERS[match["letter"]]
 
-    text = re.sub(r"\\u([0-9A-Fa-f]{4})", r"&#x\1;", text)
-    text = re.sub("|".join(map(re.escape, _LETTERS)).join((r"\\(", ")")), lambda match: _LETTERS[match[1]], text)
-    text = re.sub(rf"\\([{re.escape(''.join(_ACCENTS))}])([A-Za-z])", accented, text)
-    return html.unescape(re.sub(r"\\([%\\])", r"\1", text)).strip()
+    return html.unescape(_ESCAPE.sub(meant, text)).strip()
