@@ -186,7 +186,7 @@ def _plain(song: ComposedSong, seconds: float) -> str:
     metre = "/".join(map(str, song.setting.metre))
     if song.grid.steps_of(*song.setting.metre) != song.grid.bar:
         metre += f" in bars of {song.grid}"
-    tempo = f"\u2669\u00a0=\u00a0{song.quarters_per_minute:.0f}"
+    tempo = f"\u2669={song.quarters_per_minute:.0f}"
     key = f"key {song.setting.key}" if song.setting.key else ""
     return for_html(" · ".join(filter(None, (bars, clock(seconds), tempo, metre, key))))
 

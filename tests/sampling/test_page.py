@@ -182,6 +182,13 @@ def test_titles_and_facts_are_text(browser, fresh):
     assert browser.execute_script("return document.querySelectorAll('script').length") == 1
 
 
+def test_the_line_below_a_title_is_what_a_musician_reads(browser, fresh):
+    lines = [line.text for line in browser.find_elements("css selector", ".plain")]
+    assert lines[0] == "bars 1 to 8, 1 to 2 given · 0:17 · ♩=110 · 4/4" and lines[2].startswith("bars 1 to 60 · ")
+    words = browser.find_element("tag name", "body").text.lower()  # what is not folded
+    assert not re.findall(r"latent|token|temperature|log density|checkpoint|prior\b|sampl", words)
+
+
 def test_links_lead_to_the_files_beside_the_page(browser, fresh):
     links = [link.get_attribute("href") for link in browser.find_elements("css selector", ".files a")]
     links = [link for link in links if not link.startswith("data:")]  # of scores within the page
