@@ -35,7 +35,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.heads = 4  # of attention
     model.levels = 20_000  # of noise, evenly in log SNR: many cost nothing and make the bound tight
     model.weighting = "even"  # levels that training draws: 'even' minimises the bound, 'cosine' hears the middle more
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.sampler = sampler = ml_collections.ConfigDict()  # what its songs are drawn with, also later
     sampler.steps = 100  # of the levels
@@ -59,7 +59,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         dropout.hidden = 0.0
     elif preset == "accelerator":
         data.window = 64
-        model.update(units=384, layers=8, heads=6, matmul_dtype="bfloat16")
+        model.update(units=384, layers=8, heads=6)
         optimizer.learning_rate = 1e-3
         COMMON["accelerated_songs"](config, batch_size=128)
     return config

@@ -39,7 +39,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.recall = 1  # heads that show the decoder earlier bars, beside the pointer of the copy switch
     model.memory = 128  # bars that all of them look back
     model.floor = 1e-2  # of the standard deviations of the mixture
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.codes = 0.2  # share of what the composer reads of bars that is dropped
@@ -71,7 +71,6 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     elif preset == "accelerator":
         model.units = 320
         model.decoder_units = 384
-        model.matmul_dtype = "bfloat16"
         dropout.codes = dropout.composer = dropout.decoder = 0.4
         optimizer.decay_steps = 5000
         train.steps = 5000

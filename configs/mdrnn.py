@@ -40,7 +40,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.memory = 128  # bars that they look back
     model.floor = 1e-3  # of the standard deviations, in units of the standardised latents
     model.per_dimension = False  # a mixture for each dimension by itself (World Models); needs recall = 0
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.inputs = 0.0  # share of the latent vectors read that is dropped
@@ -73,6 +73,5 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         model.recall = 2
     elif preset == "accelerator":
         model.units = 512
-        model.matmul_dtype = "bfloat16"
         COMMON["accelerated_songs"](config, batch_size=64)
     return config

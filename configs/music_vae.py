@@ -39,7 +39,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.encoder_units = 128  # in each direction (paper: 2048)
     model.conductor_units = 128  # and the width of the embedding of a bar (paper: 1024 and 512)
     model.units = 192  # of the decoder (paper: 1024)
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.hidden = 0.2  # share of the outputs of every layer of the decoder that is dropped
@@ -76,7 +76,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         loss.beta_steps = 100
         dropout.hidden = 0.0
     elif preset == "accelerator":
-        model.update(latent=256, encoder_units=512, conductor_units=512, units=512, matmul_dtype="bfloat16")
+        model.update(latent=256, encoder_units=512, conductor_units=512, units=512)
         loss.beta_steps = 2000
         optimizer.learning_rate = 1e-3
         COMMON["accelerated_songs"](config, batch_size=256)

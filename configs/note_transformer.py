@@ -34,7 +34,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.layers = 5
     model.heads = 2  # of attention; its time on a CPU grows with them
     model.memory = 32  # bars that attention reaches back; time and memory of training grow with it
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.hidden = 0.2  # share that is dropped of what every layer adds
@@ -50,7 +50,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         dropout.hidden = 0.0
     elif preset == "accelerator":
         data.window = model.memory = 64
-        model.update(units=384, layers=8, heads=6, matmul_dtype="bfloat16")
+        model.update(units=384, layers=8, heads=6)
         optimizer.learning_rate = 1e-3
         COMMON["accelerated_songs"](config, batch_size=32)
     return config

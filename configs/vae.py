@@ -44,7 +44,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.encoding = "steps"  # 'steps': 16 tokens a bar (thesis); 'events': (token, duration) of each event (8.3.1)
     model.min_pitch = 0  # pitches outside have probability 0 (thesis 7.2: 21 to 108); bound corpus and data alike
     model.max_pitch = 127
-    model.matmul_dtype = "float32"  # of products; 'bfloat16' is faster on GPU, TPU and CPUs with AMX
+    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
 
     config.dropout = dropout = ml_collections.ConfigDict()
     dropout.inputs = 0.0  # share of the encoder's tokens that is dropped
@@ -103,7 +103,6 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         held_out.importance_samples = 8
     elif preset == "accelerator":
         model.units = 512
-        model.matmul_dtype = "bfloat16"
         loss.beta_steps = 15_000
         optimizer.learning_rate = 2e-3
         optimizer.warmup_steps = 500

@@ -21,6 +21,7 @@ from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.corpus import default_folder
 from mcvae_jax.training import loop
 from mcvae_jax.training.metrics import read_metrics
+from mcvae_jax.training.precision import settled
 
 TARGET = 12.0  # nats per bar
 LATENT = 32
@@ -70,6 +71,7 @@ def run(name: str, target: float | None, loss: dict, options: argparse.Namespace
     config.optimizer.decay_steps = options.steps
     folder = folder_of(options.out, name)
     say(f"--- {name}")
+    config = settled(config, folder, say)
     outcome = loop.train(kind_of(config.task).make_task(config, say), config, folder, say)
     if outcome.signal:
         raise Stopped(outcome.signal)

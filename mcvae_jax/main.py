@@ -37,6 +37,7 @@ from mcvae_jax.sampling import demo
 from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.training import processes, supervise
 from mcvae_jax.training.fields import check_fields
+from mcvae_jax.training.precision import settled
 
 NAME = "mcvae_jax.main"
 
@@ -77,6 +78,7 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
     kind = kind_of(options.config.task, options.code)
     config, songs = _parted(options.config)
     check_fields(config, kind.trainer.OF_ALL | kind.config_fields())
+    config = settled(config, folder, say_first)
     kind.check(config)
     kind.trainer.check_start(config, folder, options.init_from)
     if songs and processes.is_first():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0.0,
         help="with -m fuzz: how long the properties of tests/fuzz are tried, an equal share each, on random examples",
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_let_go():
+    """A module's compiled programs are of no use to the next; kept, they fill memory and slow every later trace."""
+    yield
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ COMMANDS = {
     "experiments.listening_test": ["make"],
     "experiments.thesis": [],
     "experiments.kl_targets": [],
-    "experiments.benchmark_corpus": [],
+    "experiments.benchmark": ["--out=o"],
     "experiments.grid": [],
     "experiments.cleaning": [],
     "experiments.bars": [],

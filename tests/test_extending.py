@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import NO_OPTIMISATION
 
+pytestmark = pytest.mark.slow  # a minute: .ci/run docs walks
+
 PROJECT = Path(__file__).parents[1]
 COMMANDS = re.search(r"```sh\n(.*?)```", (PROJECT / "docs" / "extending.md").read_text(), re.S)[1].splitlines()
 LESS = "--config.vae.train.steps=40 --config.mdrnn.train.steps=20"  # of the run that is not the guide's subject

@@ -27,26 +27,27 @@ def beside(own: np.ndarray, real: np.ndarray, paired: bool, seed: int) -> dict[s
     if not own[:, 1].any() or not real[:, 1].any():
         return {"beyond": NONE, "times": NONE}
 
-    def found(statistic: Callable[[np.ndarray, np.ndarray], float]) -> dict[str, Any]:
+    def found(statistic: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> dict[str, Any]:
         if paired:
-            low_high = interval(lambda i: statistic(own[i], real[i]), [len(own)], seed)
+            low_high = interval(lambda i: statistic(own[i], real[i]), [len(own)], seed, at_once=True)
         else:
-            low_high = interval(lambda i, j: statistic(own[i], real[j]), [len(own), len(real)], seed)
-        return {"value": statistic(own, real), "interval": low_high}
+            low_high = interval(lambda i, j: statistic(own[i], real[j]), [len(own), len(real)], seed, at_once=True)
+        return {"value": float(statistic(own, real)), "interval": low_high}
 
     times = found(_times) if _share(real) else NONE
     return {"beyond": found(_more), "times": NONE if times is NONE or times["interval"][1] > MOST else times}
 
 
-def _share(counts: np.ndarray) -> float:
-    hits, of = counts.sum(axis=0)
-    return float(hits / max(of, 1))
+def _share(counts: np.ndarray) -> np.ndarray:
+    """Of counts (..., S, 2): (...)."""
+    hits, of = np.moveaxis(counts.sum(axis=-2), -1, 0)
+    return hits / np.maximum(of, 1)
 
 
-def _more(own: np.ndarray, real: np.ndarray) -> float:
+def _more(own: np.ndarray, real: np.ndarray) -> np.ndarray:
     return _share(own) - _share(real)
 
 
-def _times(own: np.ndarray, real: np.ndarray) -> float:
+def _times(own: np.ndarray, real: np.ndarray) -> np.ndarray:
     share = _share(real)
-    return _share(own) / share if share else ENDLESS
+    return np.where(share > 0, _share(own) / np.where(share > 0, share, 1), ENDLESS)

@@ -149,7 +149,7 @@ def _described(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _mean(x: np.ndarray, seed: int) -> dict[str, Any]:
-    return {"value": float(x.mean()), "interval": interval(lambda i: x[i].mean(), [len(x)], seed)}
+    return {"value": float(x.mean()), "interval": interval(lambda i: x[i].mean(axis=-1), [len(x)], seed, at_once=True)}
 
 
 def _columns(values: Mapping[str, np.ndarray]) -> np.ndarray:

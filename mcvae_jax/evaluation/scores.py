@@ -99,7 +99,9 @@ def ratio(sums: np.ndarray, counts: np.ndarray, seed: int) -> dict[str, Any]:
     """sum(sums) / sum(counts) over songs, (S,) each: 'value' and 'interval', both None where nothing counts."""
     if not counts.sum():
         return {"value": None, "interval": None}
-    low_high = interval(lambda i: sums[i].sum() / max(counts[i].sum(), 1), [len(counts)], seed)
+    low_high = interval(
+        lambda i: sums[i].sum(axis=-1) / np.maximum(counts[i].sum(axis=-1), 1), [len(counts)], seed, at_once=True
+    )
     return {"value": float(sums.sum() / counts.sum()), "interval": low_high}
 
 

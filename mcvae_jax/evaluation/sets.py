@@ -15,7 +15,11 @@ BANDWIDTH_BARS = 1000  # whose distances make the median
 
 
 def interval(
-    statistic: Callable[..., float], sizes: Sequence[int], seed: int = 0, resamples: int = 1000
+    statistic: Callable[..., float | np.ndarray],
+    sizes: Sequence[int],
+    seed: int = 0,
+    resamples: int = 1000,
+    at_once: bool = False,
 ) -> tuple[float, float]:
     """The percentile bootstrap (Efron 1979) at 95 %, over songs.
 
@@ -24,15 +28,16 @@ def interval(
         two models on the same songs, is one set.
       sizes: songs of each set, two or more.
       seed: of the draws.
+      at_once: the statistic takes all draws in one call, indices (draws, size) of each set -> (draws,).
 
     A distance of two finite sets is never below zero, and resampling adds noise of its own: where two sets hardly
     differ, the interval lies above the figure that it belongs to.
     """
     found = bootstrap(
         [np.arange(n) for n in sizes],
-        statistic,
+        (lambda *drawn, axis: statistic(*drawn)) if at_once else statistic,  # the axis is the last one
         n_resamples=resamples,
-        vectorized=False,
+        vectorized=at_once,
         confidence_level=LEVEL,
         method="percentile",
         rng=np.random.default_rng(seed),

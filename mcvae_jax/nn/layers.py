@@ -13,9 +13,11 @@ import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, token_rows
+from mcvae_jax.nn.precision import fastest
 
 Array = jax.Array
 
+AUTO = "auto"  # of number formats: see precision.py
 LARGEST = 1 << 14  # of any size: beyond it the recurrent weights of one layer pass 4 GiB
 
 States = tuple[State, ...]  # of each layer
@@ -169,7 +171,9 @@ def check_sizes(fields: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 
 def operand_dtype(name: str) -> jnp.dtype:
-    """config.model.matmul_dtype; UserError where it is neither 'float32' nor 'bfloat16'."""
+    """config.model.matmul_dtype; UserError where it is none of 'auto', 'float32' and 'bfloat16'."""
+    if name == AUTO:
+        name, _ = fastest()
     if name not in ("float32", "bfloat16"):
-        raise UserError(f"config.model.matmul_dtype is 'float32' or 'bfloat16', not {name!r}")
+        raise UserError(f"config.model.matmul_dtype is 'auto', 'float32' or 'bfloat16', not {name!r}")
     return jnp.dtype(name)

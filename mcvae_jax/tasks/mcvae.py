@@ -32,6 +32,7 @@ from mcvae_jax.tasks.prior import read_settings
 from mcvae_jax.trained import LostCorpus, find_corpus
 from mcvae_jax.training import loop, processes
 from mcvae_jax.training.fields import OF_ALL, TEXT, Fields, check_fields
+from mcvae_jax.training.precision import settled
 from mcvae_jax.training.results import is_finished
 
 Say = Callable[[str], None]
@@ -101,9 +102,9 @@ class _Run:
         """See the function of this name."""
         return data_of(self.prior)
 
-    def model_config(self, name: str) -> Any:
-        """The config of a model, as its own config file would give it."""
-        config = self.config[name].copy_and_resolve_references()
+    def model_config(self, name: str, say: Say = lambda line: None) -> Any:
+        """The config of a model, as its own config file would give it; `say` takes what was chosen by itself."""
+        config = settled(self.config[name].copy_and_resolve_references(), self.folder / name, say)
         if name == self.prior:
             with config.unlocked():
                 config.vae_workdir = shown(self.folder / VAE)
@@ -131,7 +132,7 @@ class _Run:
 
     def train(self, name: str, watch: Stopwatch) -> int:
         """Makes a model's data and trains it; the signal that stopped it, or 0."""
-        config = self.model_config(name)
+        config = self.model_config(name, self.say)
         if name == self.prior:
             processes.by_first("pair", self._check_pair)
             config.corpus_folder = processes.by_first("corpus of the VAE", self._corpus_folder)

@@ -18,6 +18,13 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
     assert interval(lambda i: x[i].mean(), [len(x)], seed=2, resamples=4000) != (low, high)
 
 
+def test_all_draws_at_once_are_those_one_by_one():
+    a, b = np.random.default_rng(0).normal(size=(2, 25))
+    one_by_one = interval(lambda i, j: a[i].sum() - b[j].sum(), [25, 25], seed=3)
+    at_once = interval(lambda i, j: a[i].sum(axis=-1) - b[j].sum(axis=-1), [25, 25], seed=3, at_once=True)
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-12)
+
+
 def test_the_interval_resamples_every_set_for_itself():
     a, b = np.arange(30.0), 3 * np.arange(60.0)
     low, high = interval(lambda i, j: b[j].mean() - a[i].mean(), [30, 60], resamples=4000)

@@ -7,7 +7,7 @@ import mido
 import numpy as np
 import pytest
 
-from experiments import bars, benchmark_corpus, capacity, cleaning, encoding, grid, kl_targets
+from experiments import bars, capacity, cleaning, encoding, grid, kl_targets
 from experiments.results import new_figure
 from experiments.trainings import common_songs, panels, runs, scores
 from experiments.trainings.panels import by_arm
@@ -273,7 +273,6 @@ def test_missing_cells_are_said_in_table_and_figures(tmp_path, monkeypatch):
         (bars.main, ["--source=nowhere"], "there is no 'nowhere'"),
         (kl_targets.main, ["--corpus=builtin"], "unrecognized arguments: --corpus=builtin"),
         (kl_targets.main, ["--steps=9"], "--steps is 9; it must be from 600 to"),
-        (benchmark_corpus.main, [], "arguments are required: --source"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, main, argv, message):
@@ -287,12 +286,6 @@ def test_a_second_process_does_nothing(tmp_path, experiment):
     with Workdir(tmp_path).locked(), pytest.raises(UserError, match="Another process"):  # as the first one has it
         experiment.main([f"--out={tmp_path}", *(["--budget=5"] if experiment is grid else [])])
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-
-
-@pytest.mark.parametrize("more", [["--rounds=0"], ["--slow_files=0"], ["--source=nowhere"]])
-def test_mistakes_of_the_benchmark_are_told(tmp_path, more):
-    with pytest.raises(UserError, match="it must be from 1 to|there is no 'nowhere'"):
-        benchmark_corpus.main([f"--source={tmp_path}", *more])
 
 
 def test_the_small_probe_times_a_step(tmp_path, monkeypatch):

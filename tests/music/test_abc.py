@@ -86,7 +86,7 @@ def test_no_file_is_read_beside_the_tune(tmp_path):
         (r"Caf\'e \`a la \"Ole", "Café à la Öle"),
         (r"\AA \ss \/o \cc \vs \=a", "Å ß ø ç š ā"),
         ("R&eacute;el &amp; Jig", "Réel & Jig"),
-        (r"\\\'e \\ss \\% \&eacute; \& \\u0041", r"\'e \ss \% &eacute; & \u0041"),
+        (r"\\'e \\ss \\% \&eacute; \& \\u0041", r"\'e \ss \% &eacute; & \u0041"),
         (r"\u00e9 100\% \\", "é 100% \\"),
         (r"\ud800 &#xd800;", "\ufffd \ufffd"),
         ("First % comment\nT:Second", "First"),

@@ -36,7 +36,8 @@ from mcvae_jax.trained import Origin
 Array = jax.Array
 
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
-CHUNK = 1024  # bars, padding included, that are scored in one call
+CHUNK = 1024  # bars, padding included, that are scored in one call, each draw counted
+TOGETHER = 4  # draws in one call, where there are several: one shape for all numbers of draws
 PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 
@@ -141,14 +142,16 @@ class JointComposer(OfCheckpoint):
     def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
         """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
         keys, lengths = song_keys(seed, range(len(songs))), np.array([len(song) for song in songs])
+        together = TOGETHER if draws > 1 else 1  # the last call may draw more than are asked for: they are left away
+        calls = [np.arange(first, first + together, dtype=np.uint32) for first in range(0, draws, together)]
         found: dict[int, _Parts] = {}
-        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, CHUNK // size)):
+        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, CHUNK // (size * together))):
             block = [songs[i] for i in chunk]
             table = song_tables(block, [0] * len(block), [True] * len(block), rows, size)
             of_songs = keys[np.resize(chunk, rows)]
-            scored = [jax.device_get(_score(self.network, self.params, table, of_songs, draw)) for draw in range(draws)]
+            scored = [jax.device_get(_score(self.network, self.params, table, of_songs, call)) for call in calls]
             for row, (i, song) in enumerate(zip(chunk.tolist(), block, strict=True)):
-                found[i] = _parts_of(scored, row, song)
+                found[i] = _parts_of(scored, row, song, draws)
         return [found[i] for i in range(len(songs))]
 
     def _go_on(
@@ -189,19 +192,23 @@ class _Parts(NamedTuple):
         return cost
 
 
-def _parts_of(scored: Sequence[Scored], row: int, song: np.ndarray) -> _Parts:
+def _parts_of(scored: Sequence[Scored], row: int, song: np.ndarray, draws: int) -> _Parts:
     """Of the song in one row of a block."""
     place, _ = first_appearances(song)
-
-    def of_draws(name: str, count: int) -> np.ndarray:
-        return np.stack([np.asarray(getattr(each, name)[row, :count], np.float64) for each in scored])
-
     new = len(place)
-    log_x, log_prior, log_q = (of_draws(name, new)[..., 0] for name in ("log_x", "log_prior", "log_q"))
+
+    def of_draws(name: str) -> np.ndarray:
+        """(K, M)."""
+        both = np.concatenate([getattr(each, name)[row, :new] for each in scored], axis=-1)
+        return both[:, :draws].T.astype(np.float64)
+
+    def of_song(name: str, count: int) -> np.ndarray:
+        return np.asarray(getattr(scored[0], name)[row, :count], np.float64)
+
+    log_x, log_prior, log_q = map(of_draws, ("log_x", "log_prior", "log_q"))
     rate = log_q - log_prior
-    log_new, log_copy = of_draws("log_new", new)[0], of_draws("log_copy", len(song))[0]
-    kl = float(np.sum(gaussian.kl_to_standard(of_draws("mu", new)[0], of_draws("log_var", new)[0])))
-    return _Parts(place, log_new, log_x - rate, rate, log_copy, kl)
+    kl = float(np.sum(gaussian.kl_to_standard(of_song("mu", new), of_song("log_var", new))))
+    return _Parts(place, of_song("log_new", new), log_x - rate, rate, of_song("log_copy", len(song)), kl)
 
 
 def init(network: JointMCVAE, key: Array) -> Any:
@@ -212,10 +219,14 @@ def init(network: JointMCVAE, key: Array) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _score(network: JointMCVAE, params: Any, table: Songs, keys: Array, draw: Array) -> Scored:
-    of_draw = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, draw)
-    eps = jax.vmap(lambda key: normal(key, table.bars.shape[1], network.latent))(of_draw)
-    return applied(network, JointMCVAE.score, params, table, Noise(eps[:, :, None]))
+def _score(network: JointMCVAE, params: Any, table: Songs, keys: Array, draws: Array) -> Scored:
+    """Songs with a key each, (B,), and draws by their numbers, (D,)."""
+
+    def eps(key: Array) -> Array:
+        of_draws = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, draws)
+        return jax.vmap(lambda key: normal(key, table.bars.shape[1], network.latent), out_axes=1)(of_draws)
+
+    return applied(network, JointMCVAE.score, params, table, Noise(jax.vmap(eps)(keys)))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -1,0 +1,1 @@
+"""How fast the project is beside good programs of others that do the same work: see `experiments.benchmark`."""

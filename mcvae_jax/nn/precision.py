@@ -1,0 +1,30 @@
+"""In which number format a device multiplies fastest."""
+
+import functools
+from pathlib import Path
+
+import jax
+
+_CPUINFO = Path("/proc/cpuinfo")
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # docs/speed.md has what they gain
+
+
+@functools.cache
+def fastest() -> tuple[str, str]:
+    """'bfloat16' or 'float32', and why: GPUs, TPUs and some CPUs multiply bfloat16 faster; sums stay float32."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return "bfloat16", f"fastest on {device.device_kind}"
+    found = [name for name in _INSTRUCTIONS if name in _features()]
+    if found:
+        return "bfloat16", f"fastest on a processor with {found[0]}"
+    return "float32", f"fastest on a processor without {' and '.join(_INSTRUCTIONS)}"
+
+
+def _features() -> set[str]:
+    """The instructions of the processor, as Linux names them; empty where it cannot be known."""
+    try:
+        lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
