@@ -132,7 +132,7 @@ def test_songs_show_themselves(tmp_path, composer, tune):
 
 
 def test_the_output_of_a_cell_is_small(composer, tune):
-    assert len(composer.continue_(tune, 25, 8)._repr_html_()) < 2_500_000  # notes, MIDI and scores, and no sound, which would be 13 MB
+    assert len(composer.continue_(tune, 25, 8)._repr_html_()) < 2_500_000  # and no sound: 13 MB
 
 
 def test_files_that_are_uploaded(tmp_path):
