@@ -78,10 +78,16 @@ def write_results(
     songs in `earlier` whose names are not taken anew. A command that is stopped here keeps the songs that are written:
     'unfinished' is then how many it was to write.
 
-    Args: songs, with names that differ; about, as JSON, see write_page; say prints a line;
-      formats, in which songs are written beside MIDI, see scores.WRITERS.
+    Args:
+      songs: with names that differ.
+      about: as JSON, see write_page.
+      say: prints a line.
+      formats: in which songs are written beside MIDI, see scores.WRITERS.
+
     Returns: what songs.json holds, `tokens` apart.
-    Raises UserError where the folder cannot be written, or holds anything that no call wrote.
+
+    Raises:
+      UserError: the folder cannot be written, or holds anything that no call wrote.
     """
     folder = on_this_machine(folder).resolve()
     check_folder(folder)
