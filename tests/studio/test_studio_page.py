@@ -441,9 +441,11 @@ def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):
         "const data = new DataTransfer(); data.items.add(new File([arguments[0]], '<img src=x onerror=alert(1)>.abc'));"
         "for (const kind of ['dragover', 'drop'])"
         "  document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }))",
-        TUNE.decode().replace("<b>A jig</b> & more", "Dropped"),
+        TUNE.decode().replace("<b>A jig</b> & more", "Dropped").replace("GAB cde|", "B|GAB cde|"),
     )
     wait(page, "return App.song.title == 'Dropped'")
+    choose(page, 0, 1)  # a pickup is bar 0
+    assert page.find_element("id", "chosen").text == "bars 0 to 1 selected"
     page.execute_script("Files.drop(new File(['MThd'], '<img src=x onerror=alert(1)>.mid'))")
     wait(page, "return document.getElementById('said').classList.contains('wrong')")
     assert said(page).startswith("<img src=x onerror=alert(1)>.mid cannot be")

@@ -54,9 +54,9 @@ const Files = {
     try {
       const found = await Server.drop(file), model = App.about.models.find(each => each.steps === found.steps);
       const metre = model.metres.includes(found.metre) ? found.metre : model.metres[0];
-      const { title, key, program } = found, tempo = Math.round(found.tempo);
+      const { title, key, program, first } = found, tempo = Math.round(found.tempo);
       App.stop();
-      App.change(Song.put(Song.empty(found.steps, found.bars.length, { title, key, program, tempo, metre }), 0, found.bars, false), []);
+      App.change(Song.put(Song.empty(found.steps, found.bars.length, { title, key, program, first, tempo, metre }), 0, found.bars, false), []);
       App.say(`${found.title}: ${found.bars.length} bars.`);
       $("notes").replaceChildren(...found.notes.map(line => {
         const item = document.createElement("li");
