@@ -143,7 +143,7 @@ def list_runs(plan: Plan) -> list[tuple[str, Run]]:
 
 def unfinished(runs: list[tuple[str, Run]]) -> set[str]:
     """Names of the runs that have not come to their end."""
-    return {run.folder.name for _, run in runs if not read_scores(run)}
+    return {run.name for _, run in runs if not read_scores(run)}
 
 
 def compare(

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.published.claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise
+from experiments.published.claims import UNCLEANED, WORKDIR, claims, controls, overview, summarise, verdict
 from experiments.published.figures import draw_all, figures
 from experiments.published.musicvae import CAPTION as PATHS_CAPTION
 from experiments.published.musicvae import draw_paths, finding, follow_paths
@@ -97,10 +97,11 @@ def main(argv: list[str]) -> None:
     paths = follow_paths(models[WORKDIR], pairs, scorer, settings_of(flags))
     rows = overview(sets, flags.seed)
     report, why = corpus_report(corpus)
+    short = verdict(sets, rows)
     sentences = [controls(sets, rows), finding(paths), *missing(models, pairs, flags), *why]
     with replacing(out) as place:
-        write(place, sets, rows, paths, sentences, about, report, flags)
-    for line in sentences:
+        write(place, sets, rows, paths, short, sentences, about, report, flags)
+    for line in (*short, *sentences):
         say(line)
     say(f"Open {flags.out}/index.html to see it; the tables beside it hold every number.")
 
@@ -135,12 +136,13 @@ def write(
     sets: list[Scored],
     overall: list[dict[str, Any]],
     paths: list[dict[str, Any]],
+    short: list[str],
     sentences: list[str],
     about: dict[str, Any],
     report: dict[str, Any] | None,
     flags: argparse.Namespace,
 ) -> None:
-    """Writes tables, figures and the page; overall: of `overview`, report: of the corpus."""
+    """Writes tables, figures and the page; overall: of `overview`, short: the verdict, report: of the corpus."""
     told = claims(sets, flags.seed)
     rows = [
         {"model": s.model, "method": s.method, "bars": s.bars, "alpha": s.alpha, "pair": pair}
@@ -150,7 +152,8 @@ def write(
     ]
     for name, table in zip(TABLES, (rows, summarise(sets, flags.seed), told, paths), strict=True):
         write_csv(place / name, table)
-    (place / "summary.json").write_text(json.dumps(about | {"sentences": sentences, "claims": told}, indent=1) + "\n")
+    summary = about | {"sentences": [*short, *sentences], "claims": told}
+    (place / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     drawn = draw_all(place, sets, bool(flags.uncleaned))
     draw_paths(place, paths)
     others = {"fig_5_4": ("Fig 5.4: MusicVAE's evaluation of interpolation, for these songs", PATHS_CAPTION)}
@@ -158,7 +161,7 @@ def write(
         draw_corpus(report, place / "fig_7.png")
         others["fig_7"] = "Figs 7.1 to 7.4: the corpus", "The picture of the corpus that --workdir was trained on."
     shown = {name: value for name, value in about.items() if name != PAIRS}
-    write_page(place, shown, sentences, told, overall, drawn, others)
+    write_page(place, shown, short, sentences, told, overall, drawn, others)
 
 
 def facts(models: dict[str, LatentComposer], corpus: Corpus, pairs: Pairs, flags: argparse.Namespace) -> dict[str, Any]:

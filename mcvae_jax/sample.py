@@ -33,9 +33,11 @@ from mcvae_jax.models.song_model import FILL, MEMORY, SongModel
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.sampling import modes
+from mcvae_jax.sampling.earlier import earlier_songs, renumbered
 from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.scores import WRITERS, parse_formats
 from mcvae_jax.sampling.seeds import Seed, read_seed
+from mcvae_jax.sampling.song import Songs
 from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
 from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.storage.compiled import keep_compiled
@@ -74,7 +76,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     ours = " or ".join(CARRIED)
     add("--workdir", default="", metavar="DIR", help=f"of a trained model, FILE{WEIGHTS} or {ours} (see above)")
     add("--mode", default="compose", metavar="MODE", help=f"{', '.join(MODES)}: see above (default: compose)")
-    add("--out", required=True, metavar="DIR", help="folder of the songs; what an earlier call wrote there is replaced")
+    add("--out", required=True, metavar="DIR", help="folder of the songs; those of earlier calls there stay")
+    add("--replace", action="store_true", help="of earlier calls nothing stays in --out, and numbers begin at 1")
     text = f"what is written beside MIDI, in a list as musicxml,abc: {', '.join(WRITERS)} (default: MIDI alone)"
     add("--formats", default="midi", metavar="LIST", help=text)
     add("--checkpoint", default="best", metavar="WHICH", help="best, newest or a step (default: best)")
@@ -83,10 +86,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     seed.add_argument("--seed_file_b", metavar="FILE", help="interpolate: the other song")
     own = {mode.seed_bars: name for name, mode in MODES.items() if mode.seeds and mode.seed_bars != SEED_BARS}
     exceptions = "".join(f"{bars} to {name}, " for bars, name in own.items())
-    text = f"bars of the file that the model reads; {exceptions}else {SEED_BARS}, where not said"
+    text = f"bars of the file that are heard before composing; {exceptions}else {SEED_BARS}, where not said"
     add_whole(seed, "seed_bars", 1, MOST_BARS, None, text)
     seed.add_argument(
-        "--seed_from", metavar="END", help="it reads the last or first bars (default: last to continue, else first)"
+        "--seed_from", metavar="END", help="the last or the first bars of it (default: last to continue, else first)"
     )
     seed.add_argument(
         "--melody",
@@ -99,8 +102,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(seed, "tune", 0, 1_000_000, 0, "number of a tune in a book of them; 0 is the first that can be used")
     songs = parser.add_argument_group("the songs")
     add_whole(songs, "songs", 1, MOST_SONGS, Options.songs, "how many; vae: of either kind")
-    text = "number of the first song: --first=437 --songs=1 makes song 437 of a thousand again"
-    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, Options.first, text)
+    text = "number of the first song, else the next free one in --out: --first=437 --songs=1 makes song 437 again"
+    add_whole(songs, "first", 1, (1 << 31) - MOST_SONGS, None, text)
     add_whole(
         songs,
         "bars",
@@ -110,9 +113,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         f"composed bars of each; {BARS} where not said; compose: until the model ends it",
     )
     add_whole(songs, "max_bars", 1, MOST_BARS, Options.max_bars, "where the model ends songs")
-    songs.add_argument(
-        "--missing", default=Options.missing, metavar="BARS", help="infill: bars to compose anew, as 5-8 or 3,9-12"
-    )
+    text = "infill: bars to compose anew, by their printed numbers, as 5-8 or 3,9-12"
+    songs.add_argument("--missing", default=Options.missing, metavar="BARS", help=text)
     songs.add_argument(
         "--spread", type=float, default=Options.spread, help="vary: how far from the song; 0 is not at all (default: 1)"
     )
@@ -146,19 +148,27 @@ def main(argv: list[str]) -> None:
 def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     """Makes the songs of the flags and writes them into a folder."""
     mode, settings = MODES[flags.mode], settings_of(flags, Settings)
+    earlier = [] if flags.replace else earlier_songs(out)
     check_folder(out)
+    if earlier and flags.first is None:
+        flags.first = 1 + max(song.number for song in earlier)
+        say(f"{flags.out} holds {len(earlier)} songs, which stay; new ones begin with number {flags.first}")
+        say("  (--replace puts the new ones in their place)")
     model, seeds = _model_and_seeds(flags, _seed_files(flags))
     facts = _facts(model)
-    say(f"{flags.mode} with {', '.join(f'{name} {value}' for name, value in facts.items())}")
+    say(f"{flags.mode} with {', '.join(dict.fromkeys(_places(model)))}")
     start = time.monotonic()
     songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
     seconds = time.monotonic() - start
     bars = sum(int((~song.given).sum()) for song in songs)
-    say(f"{len(songs):,} songs, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
+    count = f"{len(songs):,} song{'s' * (len(songs) != 1)}"
+    say(f"{count}, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
-    write_results(out, songs, title, about, say, parse_formats(flags.formats))
+    if earlier and "first" not in mode.takes:
+        songs = Songs(renumbered(songs, flags.first - 1))
+    write_results(out, songs, title, about, say, parse_formats(flags.formats), earlier)
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:
@@ -181,7 +191,7 @@ def _model_and_seeds(flags: argparse.Namespace, paths: list[str]) -> tuple[SongM
     seeds = _seeds(flags, paths, list(CARRIED.values()))
     steps = seeds[0].bars.shape[1] if seeds else next(iter(CARRIED.values()))
     name = next(name for name in CARRIED if CARRIED[name] == steps)
-    say(f"without --workdir: the weights {name!r}, which come with this program, for bars of {grid_of(steps)}")
+    say(f"without --workdir: {name!r}, which comes with this program, composes in bars of {grid_of(steps)}")
     return open_model(name, flags.checkpoint), seeds
 
 
@@ -195,13 +205,20 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: list[int]) -> lis
         asked = flags.seed_bars is not None
         seed = read_seed(path, wanted, which, flags.melody, flags.metre, flags.tune, steps)
         steps = [seed.bars.shape[1]]
-        some = f"{seed.total:,} bars, of which the model reads the {which} {len(seed.bars)}"
-        say(f"{path}: {seed.title!r}, {some if len(seed.bars) < seed.total else 'all its bars'}")
+        before, spans = len(seed.before), seed.numbers.span
+        of = f", of which {spans(before, before + len(seed.bars))} are heard" if len(seed.bars) < seed.total else ""
+        say(f"{path}: {seed.title!r}, bars {spans(0, seed.total)}{of}")
         for note in seed.notes:
             if asked or "fewer than" not in note:
                 say(f"  {note}")
+        for note in seed.told(mode.keeps) if mode.keeps else ():
+            say(f"  {note}")
         seeds.append(seed)
     return seeds
+
+
+def _places(model: SongModel) -> list[str]:
+    return [shown(origin.folder) for origin in model.origins.values()]
 
 
 def _facts(model: SongModel) -> dict[str, Any]:
@@ -216,7 +233,7 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
 def as_command() -> None:
     """What the command line runs."""
     keep_compiled()
-    run_command(main, go_on="The same command again makes all of it.")
+    run_command(main, go_on="The same command with --replace makes all of it.")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from mcvae_jax import evaluate, versions
 from mcvae_jax.corpus.store import EXCLUDED, HELD_OUT, TRAIN
 from mcvae_jax.errors import UserError
 from mcvae_jax.evaluation import beside, classifiers, compare, controls, scores
-from mcvae_jax.evaluation.conclusions import best_form, conclusions
+from mcvae_jax.evaluation.conclusions import best_form, conclusions, headline
 from mcvae_jax.evaluation.findings import findings
 from mcvae_jax.evaluation.judged import BITS, GOING_ON, HELD_OUT_SET
 from mcvae_jax.evaluation.measures import MEASURES
@@ -116,7 +116,7 @@ def test_every_set_and_every_number_is_there(report):
 def test_the_page_shows_it_all_and_asks_no_host(report, runs):
     page = (runs / "report" / "report.html").read_text("utf-8")
     text = html.unescape(re.sub(r"<[^>]+>", " ", page))
-    for line in (*conclusions(report), *findings(report)):
+    for line in (headline(report), *conclusions(report), *findings(report)):
         assert line in text
     for name, row in report["models"]["rows"].items():
         assert name in text and row["role"] in text and row["likelihood"] in text
@@ -134,6 +134,14 @@ def test_the_page_shows_it_all_and_asks_no_host(report, runs):
     assert "nan" not in re.sub("[a-z]nan|nan[a-z]", "", page.lower())
 
 
+def test_the_verdict_comes_first_then_pictures_then_tables(report, runs):
+    page = (runs / "report" / "report.html").read_text("utf-8")
+    places = [page.index(part) for part in ('class="verdict"', 'class="costs"', "<svg", "<table")]
+    assert places == sorted(places)
+    words = len(headline(report).split())
+    assert words <= 40, words  # ten seconds at 240 words a minute
+
+
 def test_a_phone_shows_the_answer_without_scrolling_sideways(report, runs, tmp_path):
     browser = open_browser(tmp_path)
     try:
@@ -141,12 +149,12 @@ def test_a_phone_shows_the_answer_without_scrolling_sideways(report, runs, tmp_p
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         browser.get((runs / "report" / "report.html").as_uri())
         widths = "const e = document.querySelector(arguments[0]); return [e.scrollWidth, e.clientWidth]"
-        for part in ("html", ".answer", ".answer .wide"):
+        for part in ("html", ".answer", ".asked", ".asked .wide", ".costs", ".lags"):
             needed, given = browser.execute_script(widths, part)
             assert needed <= given <= 390, part
-        opened = "return [...document.querySelectorAll('.answer > p, .answer > .wide')].every(e => e.offsetHeight > 0)"
+        opened = "return [...document.querySelectorAll('.answer > p, .asked > .wide')].every(e => e.offsetHeight > 0)"
         assert browser.execute_script(opened)
-        assert not browser.execute_script("return document.querySelector('.answer details ul').checkVisibility()")
+        assert not browser.execute_script("return document.querySelector('.asked details ul').checkVisibility()")
         assert browser.get_log("browser") == []
     finally:
         browser.quit()

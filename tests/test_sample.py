@@ -46,7 +46,7 @@ def test_continue_from_the_last_bars(call, runs):
     assert song["given"] == list(range(20)) and song["metre"] == [2, 4] and song["key"] == "G"
     assert round(song["quarters_per_minute"]) == 90
     assert [bar[0] for bar in song["tokens"][:20]] == [60 + 4 * n % 12 for n in range(20)]  # the whole file
-    assert any("20 bars, of which the model reads the last 16" in line for line in lines)
+    assert any("bars 1 to 40, of which 9 to 40 are heard" in line for line in lines)
     assert any("2 songs, 6 bars composed" in line and "songs a second" in line for line in lines)
     assert record["warnings"] == []
 
@@ -58,7 +58,7 @@ def test_continue_from_the_last_bars(call, runs):
         ("vae", "vae", ["--bars=2", "--songs=1"], [2, 2]),
         ("vae", "reconstruct", ["--seed_file=b.abc", "--temperature=0"], [3, 3]),
         ("vae", "interpolate", ["--seed_file=a.mid", "--seed_file_b=b.abc", "--steps=2"], [3] * 4),
-        ("mdrnn", "infill", ["--seed_file=a.mid", "--seed_bars=5", "--missing=2-3", "--songs=1"], [20]),
+        ("mdrnn", "infill", ["--seed_file=a.mid", "--seed_bars=5", "--missing=3-6", "--songs=1"], [20]),
         ("vae", "vary", ["--seed_file=a.mid", "--seed_bars=4", "--seed_from=last", "--songs=2", "--first=5"], [4, 4]),
     ],
 )
@@ -71,10 +71,42 @@ def test_every_mode_writes_its_songs(call, runs, monkeypatch, workdir, mode, opt
 
 def test_the_same_call_writes_the_same_songs(call):
     options = ("mdrnn", "--mode=compose", "--bars=4", "--songs=3", "--seed=5")
-    first, again = (call(*options)[0] for _ in range(2))
+    first, again = (call(*options, "--replace")[0] for _ in range(2))
     assert first["songs"] == again["songs"]
-    (third,) = call(*options[:-2], "--seed=5", "--songs=1", "--first=3")[0]["songs"]
-    assert third == first["songs"][2]
+    record = call(*options[:-2], "--seed=5", "--songs=1", "--first=3")[0]  # in the place of the one that stands there
+    assert sorted(song["name"] for song in record["songs"]) == ["01-compose", "02-compose", "03-compose"]
+    assert record["songs"][0]["tokens"][0] == first["songs"][2]["tokens"][0]
+
+
+def test_a_second_call_adds_the_next_numbers(call, runs, tmp_path):
+    options = ("mdrnn", "--mode=compose", "--bars=2", "--songs=2", "--seed=5")
+    first = call(*options)[0]["songs"]
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("0*")}
+    record, lines = call(*options)
+    assert [song["name"] for song in record["songs"]] == [f"0{n}-compose" for n in (3, 4, 1, 2)]
+    assert "holds 2 songs, which stay; new ones begin with number 3" in lines[0] and "--replace" in lines[1]
+    assert all((tmp_path / "out" / name).read_bytes() == data for name, data in files.items())
+    assert [song["tokens"] for song in record["songs"][2:]] == [song["tokens"] for song in first]
+    four = call(*options[:-2], "--seed=5", "--songs=4", "--replace")[0]["songs"]  # the same songs as by one call
+    assert [song["tokens"] for song in four] == [record["songs"][n]["tokens"] for n in (2, 3, 0, 1)]
+    # what somebody threw away stays away; a mode without numbers of its own takes the next ones; who asked is kept
+    (tmp_path / "out" / "02-compose.mid").unlink()
+    ways = call("vae", "--mode=interpolate", *(f"--seed_file{x}={runs / 'b.abc'}" for x in ("", "_b")), "--steps=2")[0]
+    names = [song["name"] for song in ways["songs"]]
+    assert names == [*(f"0{n}-interpolate" for n in range(5, 9)), "01-compose", "03-compose", "04-compose"]
+    assert ["--replace" in call["command"] for call in ways["earlier"]] == [True]
+    assert "Earlier songs" in (tmp_path / "out" / "index.html").read_text()
+    assert set(ways["files"]) == {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_damaged_facts_about_earlier_songs_are_one_line(call, runs, tmp_path):
+    options = ("mdrnn", "--mode=compose", "--bars=2", "--songs=1")
+    call(*options)
+    path = tmp_path / "out" / "songs.json"
+    path.write_text(path.read_text().replace("01-compose", "01-komposed", 1))
+    with pytest.raises(UserError, match="songs.json is damaged.*--replace makes the songs there anew"):
+        call(*options)
+    call(*options, "--replace")
 
 
 def refused(*options):

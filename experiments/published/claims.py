@@ -126,6 +126,23 @@ def controls(sets: Sets, overall: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def verdict(sets: Sets, overall: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What follows, in two sentences: which method is nearest to real songs (`overview`), and what the thesis' score
+    is worth."""
+    best = next(row for row in overall if row["model"])
+    real = next(row for row in overall if row["method"] == REAL and row["bars"] == reference_bars(best["bars"]))
+    near = best["wasserstein_low"] <= real["wasserstein"]
+    score = {method: float(pooled(sets, PUBLISHED)["", method, BARS].mean()) for method in (REAL, SILENCE)}
+    blind = score[SILENCE] >= score[REAL]
+    lead = "Melodies come as near" if near else "No method comes as near"
+    worth = "prefers silence to music" if blind else "prefers music to silence"
+    return [
+        f"{lead} to real songs as these to each other: {best['method']} ({best['bars']} bars) lies"
+        f" {best['wasserstein']:.1f} bits a bar away, and two sets of real songs {real['wasserstein']:.1f}.",
+        f"The thesis' score {worth}: silence gets {score[SILENCE]:.0%}, real songs {score[REAL]:.0%}.",
+    ]
+
+
 def claims(sets: Sets, seed: int) -> list[dict[str, str]]:
     """The thesis' claims: its number, ours in thesis mode, ours corrected, and what follows."""
     noisy = UNCLEANED if any(s.model == UNCLEANED for s in sets) else WORKDIR

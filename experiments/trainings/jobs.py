@@ -30,6 +30,7 @@ from mcvae_jax.tasks import mcvae
 Say = Callable[[str], None]
 
 PROJECT = Path(__file__).resolve().parents[2]
+RUNS = "runs"  # the folder in which an experiment has the workdirs of its runs
 SECONDS_TO_END = 60  # that a child is given to save and end
 
 
@@ -42,6 +43,12 @@ class Run(NamedTuple):
     arguments: list[str]  # of the command below, which writes them into scores.json when all is done
     module: str = "experiments.trainings.jobs"  # whose command does it
     after: Path | None = None  # the folder of another of the runs, which must have ended before
+
+    @property
+    def name(self) -> str:
+        """'beta-1-seed0'; where runs lie in folders of several tables, with that of its table."""
+        table = self.folder.parent.name
+        return self.folder.name if table == RUNS else f"{table}/{self.folder.name}"
 
 
 def read_scores(run: Run) -> dict[str, Any]:
@@ -65,18 +72,18 @@ def train_all(runs: Sequence[Run], jobs: int, say: Say, apart: bool = False) -> 
         for run, reason in ends:
             ended += 1
             if reason:
-                failed[run.folder.name] = reason
+                failed[run.name] = reason
             spent = time.monotonic() - started
             left = f"; about {clock(spent / ended * (len(todo) - ended))} left" if ended < len(todo) else ""
             how, place = f"FAILED: {reason}" if reason else "done", len(runs) - len(todo) + ended
-            say(f"[{place}/{len(runs)}] {run.folder.name} {how}, {clock(spent)} since the start{left}")
+            say(f"[{place}/{len(runs)}] {run.name} {how}, {clock(spent)} since the start{left}")
     return failed
 
 
 def _one_by_one(runs: Sequence[Run], say: Say) -> Iterator[tuple[Run, str]]:
     """Each run in this process, and why it failed ('' where it did not)."""
     for run in runs:
-        say(f"--- {run.folder.name}")
+        say(f"--- {run.name}")
         try:
             status = train_and_score(run.arguments, say)
         except Exception as error:  # whatever happens to one run, the others are to be done
@@ -99,7 +106,7 @@ def _side_by_side(runs: Sequence[Run], jobs: int, say: Say) -> Iterator[tuple[Ru
             while free and (run := _next(waiting, [busy for busy, _ in active.values()])):
                 core = free.pop(0)
                 waiting.remove(run)
-                say(f"--- {run.folder.name} starts; its lines go to {_log(run)}")
+                say(f"--- {run.name} starts; its lines go to {_log(run)}")
                 active[core] = run, _start(run, core)
             for core, (run, process) in list(active.items()):
                 if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""What follows, at the top of the report: the answer, the questions behind it, and the details folded."""
+"""What follows: the verdict at the top of the report, and further down the questions behind it, with details folded."""
 
 from mcvae_jax.evaluation.conclusions import (
     BETTER,
@@ -11,6 +11,7 @@ from mcvae_jax.evaluation.conclusions import (
     Report,
     by_bits,
     conclusions,
+    headline,
     questions,
 )
 from mcvae_jax.evaluation.findings import findings
@@ -19,9 +20,10 @@ from mcvae_jax.pages.elements import bullets, cell, details, paragraph, table
 
 KINDS = {BETTER: "good", LIKE: "good", WORSE: "bad", DIFFERS: "bad", NOT_SHOWN: "unsure", NONE: "unsure"}  # classes
 STYLE = """
-.answer > p { margin: 0 0 6px; font-size: 1.1rem; }
-.answer table { margin-top: 12px; font-size: .9rem; }
-.answer th, .answer td { text-align: left; }
+.answer > p { margin: 6px 0; }
+.answer > .verdict { margin: 0 0 8px; font-size: 1.35rem; line-height: 1.35; font-weight: 600; }
+.asked table { margin-top: 12px; font-size: .9rem; }
+.asked th, .asked td { text-align: left; }
 .answer { margin-top: 14px; }
 td.good, td.bad, td.unsure { font-weight: 600; }
 td.good { color: var(--real); }
@@ -29,17 +31,23 @@ td.bad { color: var(--bad); }
 td.unsure { color: var(--soft); }
 td.good small, td.bad small, td.unsure small { font-weight: 400; }
 @media (max-width: 600px) {
-  .answer th, .answer td { padding: 4px; font-size: .8rem; }
-  .answer td small { white-space: normal; }
+  .answer > .verdict { font-size: 1.2rem; }
+  .asked th, .asked td { padding: 4px; font-size: .8rem; }
+  .asked td small { white-space: normal; }
 }
 """
 
 
-def answer_section(report: Report) -> str:
-    """HTML: the sentences, the table of the best model, and below it what unfolds."""
+def verdict_section(report: Report) -> str:
+    """HTML: the verdict, which is read in ten seconds, and the sentences behind it."""
+    lines = [paragraph(headline(report), "verdict"), *(paragraph(line) for line in conclusions(report))]
+    return f'<div class="card answer">{"".join(lines)}</div>'
+
+
+def questions_section(report: Report) -> list[str]:
+    """HTML: the table of the best model, and below it what unfolds."""
     best, *others = by_bits(report["models"])
     inner = [
-        *(paragraph(line) for line in conclusions(report)),
         _questions(best, questions(report, best)),
         details(
             "How to read this table",
@@ -56,7 +64,7 @@ def answer_section(report: Report) -> str:
         tables = (_questions(name, questions(report, name)) for name in others)
         inner.append(details("The same questions of the other models", "".join(tables)))
     inner.append(details("More that follows, and what is not shown", bullets(findings(report))))
-    return f'<div class="card answer">{"".join(inner)}</div>'
+    return ["<h2>What is asked of its songs</h2>", f'<div class="asked">{"".join(inner)}</div>']
 
 
 def _questions(model: str, asked: list[Question]) -> str:

@@ -6,10 +6,26 @@ from typing import Any
 from mcvae_jax.evaluation.conclusions import AT_MOST, Figure, best_form, difference, in_two, span
 from mcvae_jax.evaluation.scores import BASELINE, IN_KEYS, MODEL, PART, WITH_COPIES
 from mcvae_jax.models.song_model import BOUND
-from mcvae_jax.pages.elements import cell, details, paragraph, table
+from mcvae_jax.pages.elements import cell, details, paragraph, table, tag
+from mcvae_jax.text import for_html
 
 BARS = {"bits_per_bar": "all bars", "new": "new bars", "repeated": "repeated bars"}
 FORMS = {"": "alone", WITH_COPIES: "with the copy switch"}
+
+
+def bits_picture(scores: Mapping[str, Any]) -> str:
+    """HTML: what a bar costs under each model and the baseline, as bars; the cheapest first."""
+    rows = scores["rows"]
+    names = {best_form(scores, name): name for name, row in rows.items() if row["role"] in (MODEL, PART)}
+    shown = sorted([*names, BASELINE], key=lambda name: rows[name]["bits_per_bar"]["value"])
+    most = max(rows[name]["bits_per_bar"]["value"] for name in shown) or 1.0
+    lines = []
+    for name in shown:
+        bits = rows[name]["bits_per_bar"]["value"]
+        kind = "real" if name == BASELINE else "model"
+        bar = f'<i class="{kind}" style="width: {100 * bits / most:.1f}%"></i>'
+        lines.append(tag("li", f"<span>{for_html(name)}</span>{bar}<b>{_sign(rows[name])}{bits:.1f}</b>"))
+    return tag("ul", "".join(lines), "costs")
 
 
 def bits_section(scores: Mapping[str, Any]) -> list[str]:

@@ -119,6 +119,24 @@ def conclusions(report: Report) -> list[str]:
     return [_of_bits(report["models"], best), _of_classifier(report, best), _most_unlike(report, best)]
 
 
+def headline(report: Report) -> str:
+    """The answer in one breath: the best model beside the n-gram, and how many figures of its songs are as real."""
+    best = by_bits(report["models"])[0]
+    of_bits, *others = (question.verdict for question in questions(report, best))
+    beside = {BETTER: "better than", WORSE: "worse than"}.get(of_bits, "not shown to be better than")
+    count = {verdict: others.count(verdict) for verdict in (LIKE, DIFFERS)}
+    rest = len(others) - sum(count.values())
+    return (
+        f"{best}: {beside} the n-gram. Of {len(others)} figures of its songs, {is_or_are(count[LIKE])} as real,"
+        f" {count[DIFFERS]} differ{'s' * (count[DIFFERS] == 1)}, and {is_or_are(rest)} not shown."
+    )
+
+
+def is_or_are(count: int) -> str:
+    """'1 is', '2 are'."""
+    return f"{count} is" if count == 1 else f"{count} are"
+
+
 def questions(report: Report, model: str) -> list[Question]:
     """What is asked of one model, with its songs after real bars where it can go on."""
     found = [_bits_asked(report["models"], model), _classifier_asked(report, model)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from mcvae_jax.evaluation.conclusions import differs, in_two, percent, times
 from mcvae_jax.evaluation.music import ENDING, FIFTH, FIGURES, LAGS
-from mcvae_jax.pages.elements import cell, paragraph, table
+from mcvae_jax.pages.elements import cell, paragraph, table, tag
 from mcvae_jax.text import for_html
 
 Report = Mapping[str, Any]
@@ -43,6 +43,25 @@ def music_section(report: Report) -> list[str]:
     ]
 
 
+def music_pictures(report: Report) -> list[str]:
+    """HTML: what comes back when, in songs after real bars and in songs from nothing."""
+    after, alone = report["music"]
+    groups = {"Songs that go on": after, "Songs from nothing": alone}
+    return [
+        "<h3>What comes back</h3>",
+        paragraph(
+            f"Share of bars that are the same as the bar so many bars before, 1 to {LAGS}; the green lines are those of"
+            " real songs.",
+            "soft",
+        ),
+        *(
+            tag("h4", title) + _pictures(group)
+            for title, group in groups.items()
+            if group is alone or report["kinds"]["continued"]
+        ),
+    ]
+
+
 def _group(title: str, lead: str, group: Mapping[str, Any], copies: Mapping[str, Any]) -> list[str]:
     figures = list(group["sets"][group["real"]]["figures"])
     rows = []
@@ -58,8 +77,6 @@ def _group(title: str, lead: str, group: Mapping[str, Any], copies: Mapping[str,
         paragraph(lead, "soft"),
         table(["", *figures, *SHARES.values()], rows),
         paragraph(f"{'; '.join(captions)}. In brackets: songs.", "soft"),
-        paragraph(f"Share of bars that are the same as the bar so many bars before, 1 to {LAGS}:", "soft"),
-        _pictures(group),
     ]
 
 

@@ -8,13 +8,13 @@ from matplotlib.ticker import MaxNLocator
 
 from mcvae_jax.corpus.alike import SHINGLE_NOTES
 from mcvae_jax.evaluation import answer_page
-from mcvae_jax.evaluation.bits_page import bits_section, figure_cell
+from mcvae_jax.evaluation.bits_page import bits_picture, bits_section, figure_cell
 from mcvae_jax.evaluation.compare import CLASSIFIER, FRECHET, MMD, SHARES, STRONG
 from mcvae_jax.evaluation.conclusions import Report
 from mcvae_jax.evaluation.copies import PASSAGE
 from mcvae_jax.evaluation.figures import LAGS
 from mcvae_jax.evaluation.measures import MEASURES
-from mcvae_jax.evaluation.music_page import music_section, share_cell
+from mcvae_jax.evaluation.music_page import music_pictures, music_section, share_cell
 from mcvae_jax.evaluation.scores import MODEL
 from mcvae_jax.pages.document import document
 from mcvae_jax.pages.elements import bullets, cell, definitions, details, paragraph, table, tag
@@ -36,7 +36,7 @@ SHARE_NAMES = {
 }
 NEAREST = 10  # songs that are listed
 
-LABELS, WIDTH, ROW, MARGIN = 220, 540, 24, 12  # of a strip plot, in pixels
+WIDTH, ROW = 540, 34  # of a strip plot: units across, pixels of a row with its name above it
 STYLE = """
 :root {
   --width: 1400px; --model: #2f6fbf; --control: #8a8f98; --real: #2d8659; --lost: #fbe3c8; --band: #e3efe8;
@@ -52,8 +52,8 @@ td.base { background: var(--band); }
 td.text { white-space: normal; }
 td.lost, .key { background: var(--lost); }
 .key { padding: 0 6px; border-radius: 3px; }
-@media (max-width: 600px) { td.name, td.name small { white-space: normal; } }
-svg { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+.strips, .lags svg, .costs { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+svg { display: block; }
 svg text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink); }
 svg .tick { fill: var(--soft); }
 svg .band { fill: var(--band); }
@@ -62,9 +62,26 @@ svg .dots { stroke-width: 4; stroke-linecap: round; opacity: .4; }
 svg .box { fill: none; stroke-width: 1.5; }
 svg .median { stroke-width: 3; }
 .lags { display: flex; flex-wrap: wrap; gap: 8px; }
-svg rect.model, svg rect.real { fill: currentColor; stroke: none; opacity: .75; }
-svg rect.model { color: var(--model); }
-svg rect.real { color: var(--real); }
+h4 { margin: 10px 0 4px; font-size: .9rem; }
+.strips { position: relative; max-width: 780px; padding: 0 10px 22px; overflow: hidden; }
+.strips svg { width: 100%; overflow: visible; }
+.strips svg * { vector-effect: non-scaling-stroke; }
+.strips span { position: absolute; font-size: 11px; line-height: 1.2; }
+.strips .name { left: 10px; }
+.strips .tick { bottom: 4px; color: var(--soft); }
+.costs { max-width: 780px; margin: 6px 0 0; padding: 10px 12px; list-style: none; }
+.costs li { display: grid; grid-template-columns: 14em 1fr 4em; gap: 2px 10px; align-items: center; margin: 4px 0; }
+.costs i { height: 16px; border-radius: 3px; background: var(--model); }
+.costs i.real { background: var(--real); }
+.costs span { font-size: .85rem; line-height: 1.2; overflow-wrap: anywhere; }
+@media (max-width: 600px) {
+  td.name, td.name small { white-space: normal; }
+  .costs li { grid-template-columns: 1fr 4em; }
+  .costs span { grid-column: 1 / 3; }
+}
+.lags rect.model, .lags rect.real { fill: currentColor; stroke: none; opacity: .75; }
+.lags rect.model { color: var(--model); }
+.lags rect.real { color: var(--real); }
 svg .mark { stroke: var(--real); stroke-width: 2.5; }
 svg .real { stroke: var(--real); }
 svg .model { stroke: var(--model); }
@@ -78,13 +95,19 @@ def write_page(path: Path, report: Report) -> None:
     title = ", ".join(name for name, row in report["models"]["rows"].items() if row["role"] == MODEL)
     body = [
         f"<h1>Evaluation of {for_html(title)}</h1>",
-        answer_page.answer_section(report),
-        details("What these numbers hold for", definitions(about)),
+        answer_page.verdict_section(report),
+        "<h2>In pictures</h2>",
+        _soft("Bits that a bar of a song costs which no model has seen: fewer is better, green is the n-gram."),
+        bits_picture(report["models"]),
+        *music_pictures(report),
+        details("Every song of every set, measure by measure", "".join(_plots(report))),
+        *answer_page.questions_section(report),
         *bits_section(report["models"]),
-        *_distances(report),
-        *_plots(report),
         *music_section(report),
+        *_distances(report),
         *_copies(report),
+        "<h2>What these numbers hold for</h2>",
+        details("Models, songs and versions", definitions(about)),
     ]
     path.write_text(document(f"Evaluation of {title}", "\n".join(body), STYLE + answer_page.STYLE), "utf-8")
 
@@ -135,7 +158,7 @@ def _winners(report: Report, model: str, measure: str) -> str:
 
 def _plots(report: Report) -> list[str]:
     sets, kinds = report["sets"]["sets"], report["kinds"]
-    found = ["<h2>Every song of every set</h2>"]
+    found = []
     for measure, reference in report["sets"]["reference"]["measures"].items():
         fixed = f"Under the {report['about']['ngram']} of the table above."
         doc = (measure in MEASURES and MEASURES[measure].__doc__) or fixed
@@ -159,33 +182,30 @@ def _strips(title: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> s
     low = max(min(values) - margin, min(min(row["values"]) for _, _, row in rows))
     high = min(max(values) + margin, max(max(row["values"]) for _, _, row in rows))
     high = max(high, low + 1e-9)  # where all values of all sets are the same
-    height = ROW * len(rows) + 2 * MARGIN + ROW
 
     def x(value: float) -> float:
-        return LABELS + WIDTH * (min(max(value, low), high) - low) / (high - low)
+        return WIDTH * (min(max(value, low), high) - low) / (high - low)
 
+    height = ROW * len(rows)
     ends = [x(q) for q in rows[0][2]["quartiles"]]
-    bottom = MARGIN + ROW * len(rows)
-    band = f'x="{ends[0]:.1f}" y="{MARGIN}" width="{ends[1] - ends[0]:.1f}" height="{bottom - MARGIN}"'
-    parts = [f'<rect class="band" {band}/>']
-    for tick in MaxNLocator(6).tick_values(low, high):
-        if low <= tick <= high:
-            parts.append(f'<path class="grid" d="M{x(tick):.1f} {MARGIN}V{bottom}"/>')
-            parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
+    parts = [f'<rect class="band" x="{ends[0]:.1f}" width="{ends[1] - ends[0]:.1f}" height="{height}"/>']
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    parts += [f'<path class="grid" d="M{x(tick):.1f} 0V{height}"/>' for tick in ticks]
+    labels = [f'<span class="tick" style="left: {100 * x(tick) / WIDTH:.1f}%">{tick:g}</span>' for tick in ticks]
     for n, (name, kind, row) in enumerate(rows):
-        y = MARGIN + ROW * n + ROW / 2
+        y = ROW * n + ROW - 10
         dots = "".join(f"M{x(v):.1f} {y + i * 7 % 11 - 5:.0f}h0" for i, v in enumerate(row["values"]))
         left, right = (x(q) for q in row["quartiles"])
         parts += [
-            f'<text x="{LABELS - 14}" y="{y + 4}" text-anchor="end">{for_html(name)}</text>',
             f'<path class="dots {kind}" d="{dots}"/>',
             f'<rect class="box {kind}" x="{left:.1f}" y="{y - 8}" width="{right - left:.1f}" height="16"/>',
             f'<path class="median {kind}" d="M{x(row["median"]):.1f} {y - 8}v16"/>',
         ]
-    size = f'width="{LABELS + WIDTH + 30}" height="{height}"'
-    return (
-        f'<div class="wide"><svg {size} role="img" aria-label="{for_html(title)} by set">{"".join(parts)}</svg></div>'
-    )
+        labels.append(f'<span class="name" style="top: {ROW * n}px">{for_html(name)}</span>')
+    # across it is as wide as there is room, so that all text stands beside the drawing
+    box = f'viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" height="{height}"'
+    drawing = f'<svg {box} role="img" aria-label="{for_html(title)} by set">{"".join(parts)}</svg>'
+    return f'<div class="strips">{drawing}{"".join(labels)}</div>'
 
 
 def _copies(report: Report) -> list[str]:

@@ -16,7 +16,7 @@ MOST_TOKENS = 1000  # more than a vocabulary has
 class Settings:
     """What every mode of sampling takes; each field with the help of its flag."""
 
-    temperature: float = option("of the tokens: 0 takes the likeliest, 1 draws as the model says, more is wilder", 0.0)
+    temperature: float = option("of the notes: 0 takes the likeliest, 1 draws as the model says, more is wilder", 0.0)
     top_k: int = option("draw from the so many likeliest tokens alone; 0 is off", 0)
     top_p: float = option("then from the fewest likeliest tokens that hold this share of the chance; 1 is off", 1.0)
     tau_pi: float = option("divides the logits of the prior's components; 0 takes the heaviest component", 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.metre import Bars, find_bars
-from mcvae_jax.music.regular import apply_edits
+from mcvae_jax.music.regular import Edit, apply_edits, unedited
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import (
     BAR,
@@ -15,6 +15,7 @@ from mcvae_jax.music.tokens import (
     canonical,
     notes_to_steps,
     steps_to_tokens,
+    to_steps,
     tokens_to_notes,
 )
 
@@ -69,6 +70,35 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
     Returns: bars, uint8 (n, T), n >= 1, T = settings.steps_per_bar; Stats.
     Raises Skip: too long, no notes in the range, or a metre that does not fit.
     """
+    grid, per_quarter = grid_of(settings.steps_per_bar), score.ticks_per_quarter
+    origin, edits, (start, end, pitch), before = _place(score, melody, settings)
+    first, last = notes_to_steps(start - origin, end - origin, per_quarter, grid.quarter)
+    moves = np.abs(grid.quarter * (start - origin) - per_quarter * first)
+    tokens = steps_to_tokens(first - before, last - before, pitch)
+    stats = Stats(
+        onsets=len(start),
+        moved=int(np.count_nonzero(moves)),
+        moves=_histogram(moves, per_quarter),
+        out_of_range=len(melody.start) - len(start),
+        covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
+        shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
+        padded=len([edit for edit in edits if edit.is_bar and edit.by > 0]),
+        cut=len([edit for edit in edits if edit.is_bar and edit.by < 0]),
+        left_out=score.left_out,
+    )
+    return tokens_to_bars(tokens, grid.bar), stats
+
+
+class _Placed(NamedTuple):
+    """Where a melody stands on its grid."""
+
+    origin: int  # the tick of a downbeat
+    edits: tuple[Edit, ...]
+    notes: tuple[np.ndarray, np.ndarray, np.ndarray]  # start, end and pitch of those in the range, after the edits
+    before: int  # steps from the origin to the bar of the first note: whole bars of silence, or a pickup below 0
+
+
+def _place(score: Score, melody: Track, settings: BarSettings) -> _Placed:
     start, end, pitch = melody.start, melody.end, melody.pitch
     in_range = (pitch >= settings.min_pitch) & (pitch <= settings.max_pitch)
     if not in_range.all():
@@ -81,22 +111,25 @@ def melody_to_bars(score: Score, melody: Track, settings: BarSettings) -> tuple[
     origin, edits = find_bars(score, melody, grid, settings.metre) if settings.bars == "metre" else Bars(0)
     if edits:
         start, end = apply_edits(edits, start, end)
-    first, last = notes_to_steps(start - origin, end - origin, per_quarter, grid.quarter)
-    moves = np.abs(grid.quarter * (start - origin) - per_quarter * first)
-    before = int(first.min()) // grid.bar * grid.bar  # whole bars of silence, or a pickup where it is negative
-    tokens = steps_to_tokens(first - before, last - before, pitch)
-    stats = Stats(
-        onsets=len(start),
-        moved=int(np.count_nonzero(moves)),
-        moves=_histogram(moves, per_quarter),
-        out_of_range=len(in_range) - len(start),
-        covered=len(start) - int(np.count_nonzero(tokens < NOTE_OFF)),
-        shortened=int(np.count_nonzero((first[1:] > first[:-1]) & (last[:-1] > first[1:]))),
-        padded=len([edit for edit in edits if edit.is_bar and edit.by > 0]),
-        cut=len([edit for edit in edits if edit.is_bar and edit.by < 0]),
-        left_out=score.left_out,
-    )
-    return tokens_to_bars(tokens, grid.bar), stats
+    earliest = int(to_steps(start - origin, per_quarter, grid.quarter).min())
+    return _Placed(origin, edits, (start, end, pitch), earliest // grid.bar * grid.bar)
+
+
+def bar_starts(score: Score, melody: Track, settings: BarSettings, count: int) -> np.ndarray:
+    """Where the `count` bars that `melody_to_bars` gives begin in the score, and the last one ends.
+
+    Returns: int64 (count + 1,), ticks as the score has them; the first is below 0 where a pickup fills a bar in part.
+    """
+    grid = grid_of(settings.steps_per_bar)
+    origin, edits, _, before = _place(score, melody, settings)
+    steps = before + grid.bar * np.arange(count + 1)
+    return unedited(edits, origin + np.rint(steps * (score.ticks_per_quarter / grid.quarter)).astype(np.int64))
+
+
+def onsets_on_grid(score: Score, melody: Track, settings: BarSettings) -> np.ndarray:
+    """The onsets of a melody in quarters from a downbeat, float64 (N,)."""
+    origin, _, (start, _, _), _ = _place(score, melody, settings)
+    return (start - origin) / score.ticks_per_quarter
 
 
 def tokens_to_bars(tokens: np.ndarray, steps: int = BAR) -> np.ndarray:

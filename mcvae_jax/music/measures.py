@@ -4,6 +4,7 @@ Everything here is in ticks and knows nothing of file formats.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,7 @@ class Piece(NamedTuple):
     title: str
     order: list[int] | None = None  # of the measures as played, where the source states it; None follows the repeats
     remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words
+    chords: tuple[tuple[int, int, str], ...] = ()  # of chord symbols: measure index, ticks into it, text
 
 
 class Layout(NamedTuple):
@@ -307,4 +309,17 @@ def piece_to_score(piece: Piece) -> Score:
         pickup=layout.pickup,
         remarks=piece.remarks,
         left_out=sum(len(part.measures[i]) for part in piece.parts for i in layout.left_out),
+        chords=_chords_played(piece.chords, layout.placed),
     )
+
+
+def _chords_played(
+    chords: Sequence[tuple[int, int, str]], placed: list[tuple[int, int]]
+) -> tuple[tuple[int, str], ...]:
+    """Tick and text of chord symbols as they are played; none where there are more than notes may be."""
+    of: dict[int, list[tuple[int, str]]] = {}
+    for index, onset, text in chords:
+        of.setdefault(index, []).append((onset, text))
+    if sum(len(of.get(index, ())) for index, _ in placed) > MAX_NOTES:
+        return ()
+    return tuple(sorted((start + onset, text) for index, start in placed for onset, text in of.get(index, ())))

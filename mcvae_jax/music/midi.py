@@ -1,4 +1,4 @@
-"""MIDI bytes -> Score (symusic) and Score -> MIDI file (mido): the only file that reads or writes MIDI.
+"""MIDI bytes -> Score (symusic) and Score -> MIDI file (mido). Beside it kept.py and splice.py use mido.
 
 A track here is the notes of one channel in one track chunk. Notes are paired first in, first out: a note-off
 (or a note-on of velocity 0) ends the oldest sounding note of its pitch. A note-on that nothing ends is no
@@ -195,15 +195,25 @@ def write_midi(
     its own, on its channel (counted up, past the drums', where it has none), with its program (0 where none
     is given) and the velocities of its notes (80 where none are given).
     """
+    to_midi(score, markers, programs, velocities).save(os.fspath(path))
+
+
+def to_midi(
+    score: Score,
+    markers: Sequence[tuple[int, str]] = (),
+    programs: Sequence[int] = (),
+    velocities: Sequence[Sequence[int]] = (),
+) -> mido.MidiFile:
+    """What `write_midi` writes."""
     file = mido.MidiFile(type=1, ticks_per_beat=score.ticks_per_quarter, charset="utf-8")
-    file.tracks.append(_messages(_conductor_events(score, markers)))
+    file.tracks.append(track_of(_conductor_events(score, markers)))
     free = [channel for channel in range(16) if channel != 9]
     for i, track in enumerate(score.tracks):
         channel = 9 if track.is_drum else track.channel if track.channel >= 0 else free[i % len(free)]
         program = programs[i] if i < len(programs) else 0
         loudness = velocities[i] if i < len(velocities) else [80] * len(track.pitch)
-        file.tracks.append(_messages(_track_events(track, channel, program, loudness)))
-    file.save(os.fspath(path))
+        file.tracks.append(track_of(_track_events(track, channel, program, loudness)))
+    return file
 
 
 def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[_Event]:
@@ -214,6 +224,7 @@ def _conductor_events(score: Score, markers: Sequence[tuple[int, str]]) -> list[
     events += [(tick, mido.MetaMessage("key_signature", key=name)) for tick, name in score.keys]
     for tick, quarters_per_minute in score.tempos.tolist():
         events.append((int(tick), mido.MetaMessage("set_tempo", tempo=round(60e6 / quarters_per_minute))))
+    events += [(tick, mido.MetaMessage("text", text=text)) for tick, text in score.chords]
     return events + [(tick, mido.MetaMessage("marker", text=text)) for tick, text in markers]
 
 
@@ -229,7 +240,7 @@ def _track_events(track: Track, channel: int, program: int, velocities: Sequence
     return [(0, name), (0, mido.Message("program_change", channel=channel, program=program)), *events]
 
 
-def _messages(events: list[_Event]) -> mido.MidiTrack:
+def track_of(events: Sequence[_Event]) -> mido.MidiTrack:
     """A track of `events`, each with its tick; events of one tick keep their order."""
     track = mido.MidiTrack()
     now = 0

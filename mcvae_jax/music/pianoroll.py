@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
+from mcvae_jax.music.numbering import PLAIN, Numbers
 from mcvae_jax.music.tokens import BAR, tokens_to_notes
 
 ALL_NUMBERED = 16  # bars; of more, every fourth has its number
@@ -16,7 +17,7 @@ def draw_pianoroll(
     pitches: tuple[int, int],
     compare: np.ndarray | None = None,
     steps_per_bar: int = BAR,
-    first_bar: int = 1,
+    numbers: Numbers = PLAIN,
 ) -> None:
     """Draws a monophonic melody: a bar of colour for each note, a line at each bar line.
 
@@ -25,7 +26,7 @@ def draw_pianoroll(
       tokens: uint8 (T,).
       pitches: the lowest and highest pitch to show.
       compare: uint8 (T,) or None; notes that do not stand there with the same pitch, start and end are red.
-      first_bar: the number of the first bar.
+      numbers: of the bars, as printed.
     """
     same = set() if compare is None else set(zip(*(part.tolist() for part in tokens_to_notes(compare)), strict=True))
     notes = list(zip(*(part.tolist() for part in tokens_to_notes(tokens)), strict=True))
@@ -37,5 +38,5 @@ def draw_pianoroll(
     axis.set_xlim(0, len(tokens))
     axis.set_ylim(pitches[0] - 1.5, pitches[1] + 1.5)
     bars = range(0, len(tokens) // steps_per_bar, 1 if len(lines) - 1 <= ALL_NUMBERED else 4)
-    axis.set_xticks([bar * steps_per_bar for bar in bars], [str(first_bar + bar) for bar in bars], fontsize=6)
+    axis.set_xticks([bar * steps_per_bar for bar in bars], [str(numbers.of(bar)) for bar in bars], fontsize=6)
     axis.tick_params(axis="y", labelsize=6)

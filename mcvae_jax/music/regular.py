@@ -134,3 +134,13 @@ def apply_edits(edits: tuple[Edit, ...], start: np.ndarray, end: np.ndarray) -> 
         times = np.minimum(times, first[np.searchsorted(following, times, side)])
         moved.append(times + later[np.searchsorted(tick, times, side)])
     return moved[0], moved[1]
+
+
+def unedited(edits: tuple[Edit, ...], times: np.ndarray) -> np.ndarray:
+    """Ticks after the edits, int64 (N,), as the score has them: in silence that was put in, the tick where it was."""
+    if not edits:
+        return times
+    tick, by = np.array([edit[:2] for edit in edits], np.int64).T
+    later = np.append(0, np.cumsum(by))
+    passed = np.searchsorted(tick + later[1:], times, "right")
+    return np.minimum(times - later[passed], np.append(tick, np.iinfo(np.int64).max)[passed])

@@ -30,6 +30,7 @@ class Score(NamedTuple):
     pickup: int = -1  # ticks before the first downbeat where the source states it (notation); -1: not stated
     left_out: int = 0  # notes of pickups after a bar that has no room for them (notation)
     remarks: tuple[str, ...] = ()  # what was not taken as it is written, in words for the user
+    chords: tuple[tuple[int, str], ...] = ()  # tick and text of chord symbols (notation)
 
 
 class Reason(enum.StrEnum):

@@ -15,6 +15,8 @@ from mcvae_jax.corpus.store import HELD_OUT, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import SongModel, main_origin
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.numbering import numbers_of
 from mcvae_jax.sampling import results
 from mcvae_jax.sampling.modes import compose, continue_
 from mcvae_jax.sampling.seeds import Seed
@@ -94,13 +96,16 @@ def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_fol
     check_folder(folder)
     settings = _sampling_settings(config)
     songs: list[ComposedSong] = []
+    seeds: list[Seed] = []
     if config.continued:
         seeds = held_out_seeds(open_corpus(main_origin(model), corpus_folder), config.continued, config.seed_bars)
         if len(seeds) < config.continued:
             say(f"only {len(seeds)} held-out songs are longer than {config.seed_bars} bars and can be continued")
-        songs += continue_(model, seeds, config.bars, songs=1, settings=settings, say=say)
+        continued = continue_(model, seeds, config.bars, songs=1, settings=settings, say=say)
+        for seed, song in zip(seeds, continued, strict=True):
+            songs += [song, real_continuation(seed, song, config.bars)]
     if config.composed:
-        songs += compose(model, config.composed, config.bars, settings, first=len(songs) + 1, say=say)
+        songs += compose(model, config.composed, config.bars, settings, first=len(seeds) + 1, say=say)
     results.write_results(folder, songs, f"Songs of the {model.name}", _about(model, config), say)
 
 
@@ -118,8 +123,20 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
     for i in (songs[n] for n in chosen):
         title = printable(records[i]["title"] or Path(records[i]["name"]).stem)
         setting = Setting(metre=song_metre(records[i], corpus.steps_per_bar))
-        seeds.append(Seed(np.array(corpus.song(i)[:bars]), setting, title, int(corpus.lengths[i]), ()))
+        read, rest = np.split(np.array(corpus.song(i)), [bars])
+        numbers = numbers_of(setting.metre, grid_of(corpus.steps_per_bar))
+        seed = Seed(read, setting, title, int(corpus.lengths[i]), (), (read[:0], rest), numbers)
+        seeds.append(seed)
     return seeds
+
+
+def real_continuation(seed: Seed, composed: ComposedSong, bars: int) -> ComposedSong:
+    """How the tune of a seed really goes on for as many bars, to be heard beside the composed song."""
+    tune = np.concatenate([seed.bars, seed.after[:bars]])
+    sections = ((0, "seed"), (len(seed.bars), "the tune itself"))
+    name, title = composed.name.replace("continue", "original"), f"{seed.title}, as it really goes on"
+    song = ComposedSong(name, title, tune, np.ones(len(tune), bool), seed.setting, {}, sections)
+    return song._replace(numbers=seed.numbers)
 
 
 def _about(model: SongModel, config: Any) -> dict[str, Any]:

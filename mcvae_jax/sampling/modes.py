@@ -21,6 +21,8 @@ from mcvae_jax.models.latent_composer import draw_near
 from mcvae_jax.models.sequences import PARTICLES, lerp, slerp
 from mcvae_jax.models.settings import DEFAULTS, Settings
 from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, LatentModel, SongModel, can_fill, has_latents
+from mcvae_jax.music.grid import grid_of
+from mcvae_jax.music.numbering import PLAIN, Numbers, numbers_of
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling.seeds import Seed, check_seeds
 from mcvae_jax.sampling.song import ComposedSong, Setting, Songs, unseeded
@@ -89,7 +91,12 @@ def _go_on(
         for seed, n, composed in zip(group, numbers, songs, strict=True):
             title = f"Song {n}" if seed is None else f"{seed.title}, continued ({n})"
             setting, own = (alone, nothing) if seed is None else (seed.setting, seed.up_to_here)
-            made.append(_song(mode, n, title, composed, setting, settings, own))
+            song = _song(mode, n, title, composed, setting, settings, own)
+            if seed is None:
+                song = song._replace(numbers=numbers_of(setting.metre, grid_of(model.steps)))
+            else:
+                song = song._replace(numbers=seed.numbers, kept=seed.kept and seed.kept.up_to(len(own)))
+            made.append(song)
         _progress(say, len(made), len(seeds))
     return made
 
@@ -124,8 +131,10 @@ def reconstruct(model: SongModel, seeds: Seed | Sequence[Seed], settings: Settin
     rendered = latents.render([mu for mu, _ in posteriors], song_keys(settings.seed, numbers, given), settings)
     for n, seed, bars in zip(numbers, seeds, rendered, strict=True):
         own = np.ones(len(bars), bool)
-        made.append(ComposedSong(f"{n:02d}-original", seed.title, seed.bars, own, seed.setting, {}))
+        original = ComposedSong(f"{n:02d}-original", seed.title, seed.bars, own, seed.setting, {})
+        made.append(original._replace(**_read_part(seed)))
         song = _song("reconstruction", n, f"{seed.title}, reconstructed", bars, seed.setting, settings)
+        song = song._replace(**_read_part(seed))
         song.notes["tokens as in the original"] = f"{np.mean(bars == seed.bars):.1%}"
         made.append(song)
     return made
@@ -170,7 +179,7 @@ def infill(
     first: int = 1,
     say: Say = lambda line: None,
 ) -> Songs:
-    """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', counted from 1 in its tune.
+    """The seed with other bars in place of the missing ones, such as '5-8' or '3,9-12', as they are printed.
 
     The whole tune is kept; gaps are among those of its bars that the model reads. The notes hold the effective sample
     size of the draws for each gap, see `LatentPrior.fill`, where the model fills by such draws.
@@ -190,13 +199,11 @@ def infill(
         (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
         bars = np.concatenate([seed.before, filled.bars, seed.after])
         song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", bars, seed.setting, settings)
-        made.append(song._replace(given=given))
-        drawn = ""
+        made.append(song._replace(given=given, numbers=seed.numbers, kept=seed.kept))
         if filled.effective:
             effective = [round(size, 1) for size in filled.effective]
             song.notes[f"effective sample size of {PARTICLES}"] = effective
-            drawn = f"; effective sample size {effective} of {PARTICLES}"
-        say(f"{len(made)} of {songs} songs{drawn}")
+        say(f"{len(made)} of {songs} songs")
     return made
 
 
@@ -223,33 +230,50 @@ def vary(
     for n, seed, bars in zip(numbers, each, latents.render(z, keys, settings), strict=True):
         song = _song("vary", n, f"{seed.title}, variation {n}", bars, seed.setting, settings)
         song.notes.update({"spread": spread, "bars as in the original": int(np.sum(np.all(bars == seed.bars, axis=1)))})
-        made.append(song)
+        made.append(song._replace(**_read_part(seed)))
     return made
+
+
+def _read_part(seed: Seed) -> dict[str, Any]:
+    """Numbers and file of a song that has the bars which the model reads, and no others."""
+    whole = len(seed.bars) == seed.total
+    kept = None if seed.kept is None or len(seed.before) else seed.kept if whole else seed.kept.up_to(len(seed.bars))
+    return {"numbers": seed.numbers.later(len(seed.before)), "kept": kept}
 
 
 def _gaps(seed: Seed, missing: str) -> list[tuple[int, int]]:
     """The missing bars of the seed's tune, counted from the first that the model reads."""
     before, read = len(seed.before), len(seed.bars)
-    gaps = [(start - before, end - before) for start, end in parse_missing(missing, before + read + len(seed.after))]
+    gaps = parse_missing(missing, before + read + len(seed.after), seed.numbers)
+    gaps = [(start - before, end - before) for start, end in gaps]
     if gaps[0][0] < 0 or gaps[-1][1] > read:
         raise UserError(
-            f"missing={missing!r}: the model reads bars {before + 1} to {before + read} of the song and fills gaps"
-            " among these; read more of them with --seed_bars, or others with --seed_from"
+            f"missing={missing!r}: bars {seed.numbers.span(before, before + read)} of the song are read, and gaps are"
+            " filled among these; read more of them with --seed_bars, or others with --seed_from"
         )
     return gaps
 
 
-def parse_missing(text: str, bars: int) -> list[tuple[int, int]]:
-    """'3,9-12' -> [(2, 3), (8, 12)], half-open from 0, sorted; UserError where that is not within 1 to `bars`."""
+def parse_missing(text: str, bars: int, numbers: Numbers = PLAIN) -> list[tuple[int, int]]:
+    """'3,9-12' -> [(2, 3), (8, 12)], half-open from 0, sorted; UserError where that is not within the song's bars.
+
+    Bars are typed as they are printed, see `Numbers`. Of those that are composed together, as pairs of 2/4, all must
+    be typed.
+    """
     gaps = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
         if not found:
             raise UserError(f"missing={text!r} is no list of bars; write for example 5-8 or 3,9-12")
         start, end = int(found[1]), int(found[2] or found[1])
-        if not 1 <= start <= end <= bars:
-            raise UserError(f"missing={text!r}: the song has bars 1 to {bars}, and {part.strip()} is not within them")
-        gaps.append((start - 1, end))
+        gap = numbers.bars(start, end)
+        if start > end or gap.start < 0 or gap.stop > bars:
+            known = numbers.span(0, bars)
+            raise UserError(f"missing={text!r}: the song has bars {known}, and {part.strip()} is not within them")
+        if (numbers.of(gap.start), numbers.last_of(gap.stop - 1)) != (start, end):
+            whole = numbers.span(gap.start, gap.stop).replace(" to ", "-")
+            raise UserError(f"missing={text!r}: {part.strip()} is a part of what is composed at a time; say {whole}")
+        gaps.append((gap.start, gap.stop))
     gaps.sort()
     if any(a[1] >= b[0] for a, b in zip(gaps, gaps[1:], strict=False)):
         raise UserError(f"missing={text!r}: between two gaps a bar must stay; join them to one")

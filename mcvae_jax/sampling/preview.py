@@ -2,6 +2,7 @@
 
 import io
 import wave
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,12 @@ RATE = 11025
 _PARTIALS = np.array([1.0, 0.55, 0.22, 0.16, 0.07, 0.05, 0.03, 0.02], np.float32)  # amplitudes of harmonics 1, 2, ...
 _LEVEL = 0.85 / float(_PARTIALS.sum())  # so that partials at their peaks together stay below full scale
 _ATTACK, _RELEASE = 0.004, 0.03  # seconds
+
+
+def tone() -> dict[str, Any]:
+    """What page.js needs to make the same sound."""
+    partials = [round(float(each), 4) for each in _PARTIALS]
+    return {"rate": RATE, "partials": partials, "level": _LEVEL, "attack": _ATTACK, "release": _RELEASE}
 
 
 def seconds_of(bars: np.ndarray, quarters_per_minute: float) -> float:

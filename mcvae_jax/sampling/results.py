@@ -19,6 +19,7 @@ from mcvae_jax.music.pianoroll import draw_pianoroll
 from mcvae_jax.music.readers import SUFFIXES
 from mcvae_jax.music.tokens import NOTE_OFF
 from mcvae_jax.places import on_this_machine
+from mcvae_jax.sampling.earlier import Earlier, put_beside
 from mcvae_jax.sampling.page import write_page
 from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.song import ComposedSong, check_song, sections_of
@@ -68,21 +69,31 @@ def write_results(
     about: Mapping[str, Any],
     say: Callable[[str], None],
     formats: Sequence[str] = (),
+    earlier: Sequence[Earlier] = (),
 ) -> dict[str, Any]:
     """Writes NAME.mid for each song, NAME.wav for the first HEARD, songs.png, songs.json and index.html into `folder`.
 
     Every file of notes is read back as a corpus would; one that does not come back is a warning, said and shown on
-    the page. The folder is written beside its place and then moved there, replacing what an earlier call wrote. A
-    command that is stopped here keeps the songs that are written: 'unfinished' is then how many it was to write.
+    the page. The folder is written beside its place and then moved there. It replaces what earlier calls wrote, but for
+    songs in `earlier` whose names are not taken anew. A command that is stopped here keeps the songs that are written:
+    'unfinished' is then how many it was to write.
 
-    Args: songs, with names that differ; about, as JSON, see write_page; say prints a line;
-      formats, in which songs are written beside MIDI, see scores.WRITERS.
+    Args:
+      songs: with names that differ.
+      about: as JSON, see write_page.
+      say: prints a line.
+      formats: in which songs are written beside MIDI, see scores.WRITERS.
+
     Returns: what songs.json holds, `tokens` apart.
-    Raises UserError where the folder cannot be written, or holds anything that no call wrote.
+
+    Raises:
+      UserError: the folder cannot be written, or holds anything that no call wrote.
     """
     folder = on_this_machine(folder).resolve()
     check_folder(folder)
     asked = len(songs)
+    taken = {song.name for song in songs}
+    earlier = [each for each in earlier if each.song.name not in taken]
     with stopping.held("Stopping after this song"), replacing(folder) as place:
         warnings = _write_notes(place, songs, formats, say)
         if (written := len(list(place.glob("*.mid")))) < asked:
@@ -91,9 +102,12 @@ def write_results(
             say(f"{warnings[-1]}: these are kept in {folder}.")
         previews = _write_previews(place, songs, say)
         draw_songs(songs, place / "songs.png")
+        others, calls = put_beside(earlier, place)
         on = versions.here()
         facts = {**about, "computed on": versions.as_text(on)}
-        write_page(place / "index.html", songs, title, facts, previews, warnings, formats)
+        heard = previews | {each.song.name for each in earlier if each.record["wav"]}
+        before = [each.song for each in earlier]
+        write_page(place / "index.html", songs, title, facts, heard, warnings, formats, before)
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -108,7 +122,8 @@ def write_results(
         record["checksums"] = {path.name: digest_of(path) for path in sorted(place.iterdir())}
         record["files"] = sorted([*record["checksums"], "songs.json"])
         tokens = [song | {"tokens": each.bars.tolist()} for song, each in zip(record["songs"], songs, strict=True)]
-        write_json(place / "songs.json", record | {"songs": tokens}, indent=None)
+        kept = {"earlier": calls} if earlier else {}
+        write_json(place / "songs.json", record | {"songs": tokens + others} | kept, indent=None)
     if len(previews) < len(songs):
         say(f"MIDI: all {len(songs):,} songs; previews: {len(previews)} (of the first {HEARD}, an hour at most)")
     return record
@@ -151,16 +166,17 @@ def _write_notes(
     return warnings
 
 
-def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> dict[str, bytes]:
-    """Writes the WAV files of the first songs, as many as fit into an hour; their bytes by song name."""
-    previews, seconds, last = {}, 0.0, time.monotonic()
+def _write_previews(place: Path, songs: Sequence[ComposedSong], say: Callable[[str], None]) -> set[str]:
+    """Writes the WAV files of the first songs, as many as fit into an hour; the names of these songs."""
+    seconds, last = 0.0, time.monotonic()
+    previews: set[str] = set()
     heard = songs[:HEARD]
     for n, song in enumerate(heard, 1):
         length = seconds_of(song.bars, song.quarters_per_minute)
         if 0 < length <= HEARD_SECONDS - seconds:
             seconds += length
-            previews[song.name] = render_wav(song.bars, song.quarters_per_minute)
-            (place / f"{song.name}.wav").write_bytes(previews[song.name])
+            previews.add(song.name)
+            (place / f"{song.name}.wav").write_bytes(render_wav(song.bars, song.quarters_per_minute))
         last = _progress("previews", n, len(heard), last, say)
         if stopping.received():
             break
@@ -185,6 +201,7 @@ def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
         "metre": list(song.setting.metre),
         "key": song.setting.key,
         "sections": [list(section) for section in sections_of(song)],
+        "numbers": [song.numbers.first, *song.numbers.each.as_integer_ratio()],
         "wav": heard,
         "notes": song.notes,
     }
@@ -204,11 +221,11 @@ def draw_songs(songs: Sequence[ComposedSong], file: Path | BinaryIO) -> None:
         tokens = bars_to_tokens(bars)
         pitches = tokens[tokens < NOTE_OFF]
         span = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
-        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar, first_bar=first + 1)
+        draw_pianoroll(axis, tokens, span, steps_per_bar=song.grid.bar, numbers=song.numbers.later(first))
         edges = np.flatnonzero(np.diff(given, prepend=False, append=False)) * song.grid.bar
         for start, end in edges.reshape(-1, 2).tolist():
             axis.axvspan(start, end, color="moccasin", alpha=0.6, linewidth=0, zorder=-1)
-        shown = f" (bars {first + 1} to {first + len(bars)} of {len(song.bars):,})"
+        shown = f" (bars {song.numbers.span(first, first + len(bars))} of {song.numbers.span(0, len(song.bars))})"
         more = shown if len(song.bars) > SEEN_BARS else ""
         axis.set_title(for_figure(song.title) + more, fontsize=8)
     part = f"; the first {len(seen)} of {len(songs):,} songs" if len(seen) < len(songs) else ""

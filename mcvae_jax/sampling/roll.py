@@ -1,4 +1,4 @@
-"""A song's piano roll as inline SVG, in the colours of the page's style sheet."""
+"""A song's piano roll as inline SVG, in the colours of the page's style sheet: as wide as there is room, all of it."""
 
 import numpy as np
 
@@ -7,39 +7,42 @@ from mcvae_jax.music.tokens import tokens_to_notes
 from mcvae_jax.sampling.song import ComposedSong, sections_of
 from mcvae_jax.text import for_html
 
-LEFT = 34  # pixels of the names of the pitches, which stay in sight
+LEFT = 34  # pixels of the names of the pitches
 _TOP = 34  # for labels and bar numbers
 _ROW = 7  # of a semitone
-WIDTH, _NARROWEST, _WIDEST = 1080, 40, 112  # of a song that fits a screen, of a bar
-_LETTER = 6.6  # of a label
+_GAP = 0.12  # steps between a note and one that follows at once
 _SEMITONES = 19  # shown at least
+_NUMBERS = {"few": 12, "many": 32}  # of bars, at most: on a phone, elsewhere
 _BLACK = (1, 3, 6, 8, 10)
 
 
-def draw_roll(song: ComposedSong, width: int = WIDTH) -> str:
-    """Two <svg> elements side by side: the names of the pitches, LEFT pixels wide, and the notes over bar lines.
+def draw_roll(song: ComposedSong) -> str:
+    """The names of the pitches, LEFT pixels wide, and beside them the field: notes over bar lines, and the playhead.
 
-    Given bars are shaded and sections labelled. Bars are 40 to 112 pixels wide; a long song is wider than the `width`.
+    The field is as wide as its place, whatever the song's length: across it a step is a unit, so that labels stand
+    beside the drawing, at shares of the width. Given bars are shaded and sections labelled.
     """
     start, end, pitch = tokens_to_notes(bars_to_tokens(song.bars))
-    bar = min(max(width // max(len(song.bars), 1), _NARROWEST), _WIDEST)
     low, high = _span(pitch)
     own = song.given[start // song.grid.bar]
-    parts = _ground(song, bar, (low, high))
-    left, right, top = start * bar / song.grid.bar, end * bar / song.grid.bar - 1, _TOP + _ROW * (high - pitch)
+    parts = _ground(song, (low, high))
+    top = _TOP + _ROW * (high - pitch)
     for kind, chosen in (("note", ~own), ("own", own)):
-        boxes = zip(left[chosen].tolist(), right[chosen].tolist(), top[chosen].tolist(), strict=True)
-        path = "".join(f"M{a:.7g} {y}H{b:.7g}v{_ROW - 1}H{a:.7g}z" for a, b, y in boxes)
+        boxes = zip(start[chosen].tolist(), (end[chosen] - _GAP).tolist(), top[chosen].tolist(), strict=True)
+        path = "".join(f"M{a} {y}H{b:.7g}v{_ROW - 1}H{a}z" for a, b, y in boxes)
         parts.append(f'<path class="{kind}" d="{path}"/>')
-    names = "".join(
-        f'<text x="6" y="{_TOP + _ROW * (high - p) + 9}">C{p // 12 - 1}</text>' for p in _octaves(low, high)
-    )
     height = _TOP + _ROW * (high - low + 1)
-    return _svg("pitches", LEFT, height, names) + _svg("notes", bar * len(song.bars) + 1, height, "".join(parts))
+    places = ((p, min(_TOP + _ROW * (high - p) + 9, height - 2)) for p in _octaves(low, high))
+    names = "".join(f'<text x="6" y="{y}">C{p // 12 - 1}</text>' for p, y in places)
+    pitches = f'<svg class="pitches" width="{LEFT}" height="{height}" aria-hidden="true">{names}</svg>'
+    box = f'viewBox="0 0 {max(song.bars.size, 1)} {height}" preserveAspectRatio="none"'
+    notes = f'<svg class="notes" {box} height="{height}" aria-hidden="true">{"".join(parts)}</svg>'
+    return f'{pitches}<div class="field">{notes}{_labels(song)}<div class="playhead"></div></div>'
 
 
-def _svg(kind: str, width: int, height: int, content: str) -> str:
-    return f'<svg class="{kind}" width="{width}" height="{height}" aria-hidden="true">{content}</svg>'
+def notes_of(song: ComposedSong) -> str:
+    """The notes for the page's player: start, end (steps) and pitch of each, all in a row."""
+    return ",".join(map(str, np.stack(tokens_to_notes(bars_to_tokens(song.bars)), axis=1).ravel().tolist()))
 
 
 def _octaves(low: int, high: int) -> range:
@@ -62,24 +65,35 @@ def _beats(song: ComposedSong) -> range:
     return range(beat, song.grid.bar, beat)
 
 
-def _ground(song: ComposedSong, bar: int, span: tuple[int, int]) -> list[str]:
-    """What lies below the notes: the rows of black keys, given bars, beats, bar lines and numbers, sections."""
+def _ground(song: ComposedSong, span: tuple[int, int]) -> list[str]:
+    """What lies below the notes: the rows of black keys, given bars, beats, bar lines, octaves, sections."""
     low, high = span
-    count, width, height = len(song.bars), bar * len(song.bars), _TOP + _ROW * (high - low + 1)
+    bar, width, height = song.grid.bar, song.bars.size, _TOP + _ROW * (high - low + 1)
     rows = [_TOP + _ROW * (high - p) for p in range(low, high + 1) if p % 12 in _BLACK]
     parts = [f'<rect class="black" y="{y}" width="{width}" height="{_ROW}"/>' for y in rows]
     for a, b in np.flatnonzero(np.diff(song.given, prepend=False, append=False)).reshape(-1, 2).tolist():
         parts.append(f'<rect class="shade" x="{a * bar}" width="{(b - a) * bar}" height="{height}"/>')
-    places = (i + beat / song.grid.bar for i in range(count) for beat in _beats(song))
-    beats = "".join(f"M{place * bar:g} {_TOP}V{height}" for place in places)
-    lines = "".join(f"M{i * bar + 0.5} {_TOP - 12}V{height}" for i in range(count + 1))
+    starts = range(0, width + 1, bar)
+    beats = "".join(f"M{start + beat} {_TOP}V{height}" for start in starts[:-1] for beat in _beats(song))
+    lines = "".join(f"M{start} {_TOP}V{height}" for start in starts)
     octaves = "".join(f"M0 {_TOP + _ROW * (high - p + 1)}H{width}" for p in _octaves(low, high))
-    parts += [f'<path class="{kind}" d="{d}"/>' for kind, d in (("beat", beats), ("bar", lines), ("octave", octaves))]
-    parts += [f'<text x="{i * bar + 4}" y="{_TOP - 4}">{i + 1}</text>' for i in range(count)]
+    sections = "".join(f"M{i * bar} 2V{height}" for i, _ in sections_of(song))
+    kinds = (("beat", beats), ("bar", lines), ("octave", octaves), ("section", sections))
+    return parts + [f'<path class="{kind}" d="{d}"/>' for kind, d in kinds]
+
+
+def _labels(song: ComposedSong) -> str:
+    """The numbers of some bars, of a few of them on a narrow screen, and the names of the sections."""
+    count = len(song.bars)
+    every = {kind: next(2**n for n in range(32) if count <= most * 2**n) for kind, most in _NUMBERS.items()}
+    parts = [
+        f'<span class="number{" many" if bar % every["few"] else ""}" style="left: {100 * bar / count:.4g}%">'
+        f"{song.numbers.of(bar)}</span>"
+        for bar in range(0, count, every["many"])
+    ]
     sections = sections_of(song)
-    for (i, label), (after, _) in zip(sections, (*sections[1:], (count, "")), strict=False):
-        letters = int(((after - i) * bar - 6) / _LETTER)
-        short = label if len(label) <= letters else label[: letters - 1] + "\u2026"
-        parts.append(f'<path class="section" d="M{i * bar + 0.5} 2V{height}"/>')
-        parts.append(f'<text class="label" x="{i * bar + 4}" y="14">{for_html(short)}</text>')
-    return parts
+    for (bar, label), (after, _) in zip(sections, (*sections[1:], (count, "")), strict=False):
+        place = f"left: {100 * bar / max(count, 1):.4g}%; width: {100 * (after - bar) / max(count, 1):.4g}%"
+        words = {"seed": "given"}.get(label, label)
+        parts.append(f'<span class="label" style="{place}">{for_html(words)}</span>')
+    return "".join(parts)

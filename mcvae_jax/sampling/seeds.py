@@ -12,20 +12,24 @@ from mcvae_jax.corpus.read import Song, score_to_song
 from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
-from mcvae_jax.music.bars import Stats
+from mcvae_jax.music.bars import bar_starts
 from mcvae_jax.music.grid import grid_of, metre_text
+from mcvae_jax.music.kept import Kept
 from mcvae_jax.music.melody import choose_melody, parse_how
 from mcvae_jax.music.metre import parse_metre
+from mcvae_jax.music.numbering import PLAIN, Numbers, printed
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
+from mcvae_jax.sampling.seed_notes import keep, kept_line, notes_on
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.storage.buckets import fetched
-from mcvae_jax.text import brief, printable
+from mcvae_jax.text import printable
 
 if TYPE_CHECKING:  # the child that reads a seed starts without jax
     from mcvae_jax.models.song_model import SongModel
 
+MIDI_TEMPO = 120.0  # of a file that states none, by the standard
 _ADVICE = {
     Reason.EMPTY: "give a file with music in it",
     Reason.NOT_MUSIC: "give MIDI, ABC, MusicXML or Humdrum",
@@ -53,6 +57,10 @@ class Seed(NamedTuple):
     total: int  # bars of the whole tune
     notes: tuple[str, ...]  # what the user should know about how it was read
     unread: tuple[np.ndarray, np.ndarray] | None = None  # its bars before and after those, (., T) each; None for none
+    numbers: Numbers = PLAIN  # of the bars of the whole tune, as printed
+    kept: Kept | None = None  # the file itself, with the bars of the whole tune; None where it is not kept
+    keeps: str = ""  # what of the file stands in songs, in words
+    others: int = 0  # tracks beside the melody's
 
     @property
     def before(self) -> np.ndarray:
@@ -69,10 +77,23 @@ class Seed(NamedTuple):
         """The tune up to the last bar that the model reads: what stands before composed bars."""
         return np.concatenate([self.before, self.bars])
 
+    def told(self, keeps: str) -> list[str]:
+        """Lines on what songs keep of the file, and what they leave out; keeps: see `table.Mode`."""
+        end, left = self.total - len(self.after), []
+        if keeps == "heard" and len(self.before):
+            left.append(f"all but the melody of bars {self.numbers.span(len(self.before), end)}")
+        elif keeps != "all" and len(self.after):
+            left.append(f"bars {self.numbers.span(end, self.total)}")
+        if keeps == "before" and self.kept and self.others:
+            left.append("over composed bars the other " + (f"{self.others} tracks" if self.others > 1 else "track"))
+        kept = [] if keeps == "heard" and len(self.before) else [self.keeps]
+        return [*filter(None, kept), *([f"left out: {', and '.join(left)}"] if left else [])]
+
     def as_song(self) -> ComposedSong:
         """The music as a song of given bars alone, which can be heard, seen and saved."""
         facts = {"how it was read": "; ".join(self.notes)} if self.notes else {}
-        return ComposedSong("seed", self.title, self.bars, np.ones(len(self.bars), bool), self.setting, facts)
+        song = ComposedSong("seed", self.title, self.bars, np.ones(len(self.bars), bool), self.setting, facts)
+        return song._replace(numbers=self.numbers.later(len(self.before)))
 
     def __repr__(self) -> str:
         return f"<{self.title}, {len(self.bars)} of {self.total} bars>"
@@ -153,6 +174,15 @@ def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song, s
     # what MIDI has of titles is the name of a track, such as 'Melody'
     title = FORMATS[asked.file.suffix].is_notation and song.title or Path(asked.file.path).stem
     seed = _cut(score, song, title, asked.bars, asked.which, settings)
+    is_notation = FORMATS[asked.file.suffix].is_notation
+    if not is_notation and not len(score.tempos):
+        seed = seed._replace(setting=seed.setting._replace(quarters_per_minute=MIDI_TEMPO))
+    track = choose_melody(score, settings.melody)
+    starts = bar_starts(score, track, settings, seed.total)
+    kept = keep(asked.file.read(), number - 1, is_notation, score, track, starts)
+    words = kept_line(score, kept, is_notation)
+    others = len(score.tracks) - 1
+    seed = seed._replace(kept=None if isinstance(kept, str) else kept, keeps=words, others=others)
     if tunes > 1:
         seed = seed._replace(notes=(f"it is tune {number} of {tunes}; --tune=N takes another", *seed.notes))
     return seed
@@ -172,9 +202,11 @@ def _cut(score: Score, song: Song, title: str, bars: int, which: str, settings: 
     first = max(0, len(song.bars) - bars) if which == "last" else 0
     before, chosen, after = (part.copy() for part in np.split(song.bars, [first, first + bars]))
     track = choose_melody(score, settings.melody)
-    notes = _notes(score, track, song.stats, len(song.bars), bars)
+    notes = notes_on(score, track, song.stats, len(song.bars), bars, settings)
     setting = _setting(score, track, song.metre)
-    return Seed(chosen, setting, printable(title), len(song.bars), tuple(notes), (before, after))
+    starts = bar_starts(score, track, settings, len(song.bars))
+    numbers = printed(score, starts, song.metre, grid_of(settings.steps_per_bar), settings.metre)
+    return Seed(chosen, setting, printable(title), len(song.bars), tuple(notes), (before, after), numbers)
 
 
 def check_seeds(seeds: Sequence[Seed], model: "SongModel") -> None:
@@ -220,22 +252,6 @@ def _refused(path: str | os.PathLike, skip: Skip, steps: int) -> UserError:
     grid = grid_of(steps)
     advice = _ADVICE.get(skip.reason, "give another file").format(grid=grid, metre=metre_text(grid.metre))
     return UserError(f"{path} cannot be a seed ({printable(str(skip))}); {advice}")
-
-
-def _notes(score: Score, track: Track, stats: Stats, total: int, wanted: int) -> list[str]:
-    notes = []
-    if total < wanted:
-        notes.append(f"it has {total} bar{'s' if total > 1 else ''}, fewer than the {wanted} asked for: all are taken")
-    others = sum(not each.is_drum for each in score.tracks) - 1
-    if others:
-        name = f"track {brief(track.name)!r}" if track.name else "one track"
-        notes.append(f"its melody is taken from {name} of {others + 1}; --melody chooses another")
-    if stats.covered:
-        chords = f"of each chord the top note is the melody ({stats.covered} left out)"
-        notes.append(f"it sounds several notes at once: {chords}")
-    if irregular := stats.padded + stats.cut:
-        notes.append(f"{irregular} of its bars do not fit its metre: they are filled with silence, or cut")
-    return notes + [f"not taken just as written: {printable(remark)}" for remark in score.remarks]
 
 
 def _setting(score: Score, track: Track, metre: tuple[int, int]) -> Setting:

@@ -5,9 +5,11 @@ In a notebook a song, and a list of them, shows itself with its player and piano
 
 import io
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
+import mido
 import numpy as np
 
 from mcvae_jax.corpus.read import read_file
@@ -16,10 +18,13 @@ from mcvae_jax.corpus.sources import File, Skipped
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.bars import TICKS_PER_STEP, bars_to_score, bars_to_tokens, tokens_to_bars
 from mcvae_jax.music.grid import Grid, grid_of
+from mcvae_jax.music.kept import Kept
 from mcvae_jax.music.metre import find_bars, parse_metre
-from mcvae_jax.music.midi import write_midi
+from mcvae_jax.music.midi import read_midi, write_midi
+from mcvae_jax.music.numbering import PLAIN, Numbers
 from mcvae_jax.music.readers import FORMATS
 from mcvae_jax.music.score import Reason, Score, Skip
+from mcvae_jax.music.splice import Going, expected_notes, splice
 from mcvae_jax.music.tokens import BAR
 from mcvae_jax.sampling.preview import render_wav
 from mcvae_jax.text import printable
@@ -49,6 +54,8 @@ class ComposedSong(NamedTuple):
     setting: Setting
     notes: dict[str, Any]  # facts for the page, as JSON: seed number, mode, temperatures, log density ...
     sections: tuple[tuple[int, str], ...] = ()  # index of the first bar and label; () derives them from `given`
+    numbers: Numbers = PLAIN  # of its bars, as printed
+    kept: Kept | None = None  # the user's file, whose bars are the first of the song or all; it is written around them
 
     @property
     def grid(self) -> Grid:
@@ -147,7 +154,12 @@ def write_song(path: str | os.PathLike, song: ComposedSong) -> None:
     bars than the song's: two bars of 2/4 make one of 16 steps from the first that starts with a note, so a song
     that starts with half a bar of silence would shift by it, and bars of 1/4 say nothing about the downbeat. Such
     a song is written in 4/4, and one of 12 steps in 3/8 in 6/8.
+
+    Where the user's file is kept, it is written instead, with the composed bars in it and after it (music/splice.py).
     """
+    if song.kept:
+        _spliced(song, song.kept).save(os.fspath(path))
+        return
     markers = [(bar * song.grid.bar * TICKS_PER_STEP, printable(label)) for bar, label in sections_of(song)]
     score = bars_to_score(
         song.bars,
@@ -159,6 +171,13 @@ def write_song(path: str | os.PathLike, song: ComposedSong) -> None:
     if _shifts(score, song.grid):
         score = score._replace(time_signatures=np.array([[0, *song.grid.whole(*song.setting.metre)]]))
     write_midi(path, score, markers, programs=(song.setting.program,))
+
+
+def _spliced(song: ComposedSong, kept: Kept) -> mido.MidiFile:
+    composed = int(np.argmin(song.given)) if not song.given.all() else len(song.given)
+    markers = [(bar, printable(label)) for bar, label in sections_of(song) if bar >= composed]
+    going = Going(song.quarters_per_minute, song.setting.metre)
+    return splice(kept, song.bars, song.given, going, markers)
 
 
 def _shifts(score: Score, grid: Grid) -> bool:
@@ -192,11 +211,15 @@ def check_song(path: str | os.PathLike, song: ComposedSong) -> str:
 
     As in a corpus, whole silent bars before the first note and after the last are not compared. Both bar policies
     are tried; in a metre that fits no bar, as 3/4 and 16 steps, only `fixed16`, since `metre` leaves such music out.
+    Where the user's file is kept, its notes and the composed ones are looked for where they should be in the MIDI.
     A score (MusicXML, ABC) does not begin with silence, so that it is `metre` alone that finds its bars.
     """
+    is_notation = FORMATS[Path(path).suffix].is_notation
+    if song.kept and not is_notation:
+        return _check_notes(Path(path), song, song.kept)
     expected = tokens_to_bars(bars_to_tokens(song.bars), song.grid.bar)
     policies = ["metre"] if song.grid.fits(*song.setting.metre) else []
-    if not FORMATS[Path(path).suffix].is_notation:
+    if not is_notation:
         policies.insert(0, "fixed16")
     for policy in policies:
         try:
@@ -208,3 +231,13 @@ def check_song(path: str | os.PathLike, song: ComposedSong) -> str:
         if differing := np.flatnonzero((found != expected).any(axis=1)).tolist():
             return f"bars={policy}: bar {differing[0] + 1} comes back changed"
     return ""
+
+
+def _check_notes(path: Path, song: ComposedSong, kept: Kept) -> str:
+    try:
+        tracks = read_midi(path.read_bytes()).tracks
+    except Skip as skip:
+        return str(skip)
+    found = Counter(place for track in tracks for place in zip(track.start.tolist(), track.pitch.tolist(), strict=True))
+    missing = Counter(expected_notes(kept, song.bars, song.given)) - found
+    return f"{missing.total()} of its notes do not come back" if missing else ""

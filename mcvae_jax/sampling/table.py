@@ -25,7 +25,7 @@ class Options:
     """What a call asks for, beside seeds and settings; each mode takes some of it."""
 
     songs: int = 8
-    first: int = 1  # number of the first song
+    first: int | None = None  # number of the first song; None is 1
     bars: int | None = None  # composed bars of each song; None is BARS, or until the model ends it
     max_bars: int = 128  # where the model ends songs
     missing: str = ""  # bars to compose anew, as 5-8 or 3,9-12
@@ -48,23 +48,24 @@ class Mode(NamedTuple):
     seeds: tuple[str, ...] = ()  # the options that name its music
     seed_bars: int = SEED_BARS
     end: str = "first"  # which bars of a seed are read: 'first' or 'last'
+    keeps: str = ""  # of the seed's file 'all', what comes 'before' composed bars, or what is 'heard'; '' for nothing
     must: Mapping[str, str] = {}  # other options that must be given, and what is said where they are not
 
 
 def _compose(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.compose(model, asked.songs, asked.bars, settings, asked.first, asked.max_bars, say)
+    return modes.compose(model, asked.songs, asked.bars, settings, asked.first or 1, asked.max_bars, say)
 
 
 def _continue(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.continue_(model, seeds, asked.bars or BARS, asked.songs, settings, asked.first, say=say)
+    return modes.continue_(model, seeds, asked.bars or BARS, asked.songs, settings, asked.first or 1, say=say)
 
 
 def _vary(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.vary(model, seeds, asked.spread, asked.songs, settings, asked.first)
+    return modes.vary(model, seeds, asked.spread, asked.songs, settings, asked.first or 1)
 
 
 def _infill(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.infill(model, seeds[0], asked.missing, asked.songs, settings, asked.first, say)
+    return modes.infill(model, seeds[0], asked.missing, asked.songs, settings, asked.first or 1, say)
 
 
 def _interpolate(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
@@ -72,11 +73,11 @@ def _interpolate(model: SongModel, seeds: Seeds, asked: Options, settings: Setti
 
 
 def _reconstruct(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.reconstruct(model, seeds, settings, asked.first)
+    return modes.reconstruct(model, seeds, settings, asked.first or 1)
 
 
 def _vae(model: SongModel, seeds: Seeds, asked: Options, settings: Settings, say: Say) -> Songs:
-    return modes.without_memory(model, asked.songs, asked.bars or BARS, settings, asked.first)
+    return modes.without_memory(model, asked.songs, asked.bars or BARS, settings, asked.first or 1)
 
 
 ONE, TWO = ("seed_file",), ("seed_file", "seed_file_b")
@@ -99,6 +100,7 @@ MODES = {
             ONE,
             16,
             "last",
+            keeps="before",
         ),
         Mode(
             "vary",
@@ -107,6 +109,7 @@ MODES = {
             LATENTS,
             ("songs", "first", "spread", *OF_SEEDS),
             ONE,
+            keeps="heard",
         ),
         Mode(
             "infill",
@@ -115,6 +118,7 @@ MODES = {
             FILL,
             ("songs", "first", "missing", *OF_SEEDS, *OF_DRAWS),
             ONE,
+            keeps="all",
             must={"missing": "composes some bars anew: say which, as --missing=5-8"},
         ),
         Mode(

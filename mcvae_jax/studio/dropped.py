@@ -36,6 +36,7 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
         notes.append(f"it has {seed.total:,} bars: the first {MOST_BARS} are taken")
     return {
         "title": printable(title)[:MOST_TITLE],
+        "first": min(seed.numbers.first, 1),  # as printed: 0 is a pickup
         "steps": int(seed.bars.shape[1]),
         "bars": seed.bars.tolist(),
         "tempo": min(400.0, max(20.0, seed.setting.quarters_per_minute)),

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mcvae_jax.errors import UserError
 from mcvae_jax.nn.layers import AUTO
-from mcvae_jax.nn.precision import fastest
+from mcvae_jax.nn.precision import fastest, lacks_bfloat16
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.training import processes
 
@@ -23,14 +24,25 @@ def settled(config: Any, folder: Path, say: Say = lambda line: None) -> Any:
     Args:
       folder: the workdir, whose run keeps its format.
       say: takes a line that tells the choice.
+
+    Raises:
+      UserError: the config asks for bfloat16, or the run began with it, and it cannot be trained with here.
     """
-    if config.get("model", {}).get("matmul_dtype") != AUTO:
+    asked = config.get("model", {}).get("matmul_dtype")
+    if asked != AUTO:
+        _check(asked)
         return config
     name, why = processes.by_first("format of products", lambda: _kept(folder) or fastest())
+    _check(name)
     say(f"Products are computed in {name} ({why}).")
     chosen = config.copy_and_resolve_references()
     chosen.model.matmul_dtype = name
     return chosen
+
+
+def _check(name: str | None) -> None:
+    if name == "bfloat16" and (lacking := lacks_bfloat16()):
+        raise UserError(f"config.model.matmul_dtype is 'bfloat16', and {lacking}; give float32, or a newer jaxlib")
 
 
 def _kept(folder: Path) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mcvae_jax.evaluation import compare, controls
-from mcvae_jax.evaluation.answer_page import answer_section
+from mcvae_jax.evaluation.answer_page import questions_section
 from mcvae_jax.evaluation.bits_page import bits_section
 from mcvae_jax.evaluation.conclusions import by_bits, conclusions, questions
 from mcvae_jax.evaluation.findings import findings
@@ -101,7 +101,7 @@ def test_where_nothing_is_shown_all_say_so():
     )
     assert set(verdicts(report, "A").values()) == {"not shown"} and len(verdicts(report, "A")) == 2 + len(FIGURES) + 2
     assert all(re.search("not shown", line) for line in findings(report))
-    page = answer_section(report)
+    page = "".join(questions_section(report))
     assert page.count('class="unsure"') == 2 + len(FIGURES) + 2
     assert 'class="good"' not in page and 'class="bad"' not in page
 
@@ -140,7 +140,7 @@ def test_the_answer_is_that_of_the_best_model_and_the_others_fold():
     report["models"]["rows"]["B + copy"] = row(15.0, "with copy switch")
     assert by_bits(report["models"]) == ["B", "A"]
     assert all("the B" in line or "The B" in line for line in conclusions(report))
-    page = answer_section(report)
+    page = "".join(questions_section(report))
     assert page.index(">B</th>") < page.index("<details>") < page.index(">A</th>")
     assert verdicts(report, "A") != verdicts(report, "B")
 
@@ -302,4 +302,4 @@ def test_what_neither_set_has_is_none_found():
     for name, value in (("A (continued)", 0.0), ("real that goes on", 0.0)):
         report["copies"][name]["passages"] = share(value)
         assert (verdicts(report, "A")[asked] == "none found") == (name == "real that goes on")
-    assert "none found" in text_of(answer_section(report))
+    assert "none found" in text_of("".join(questions_section(report)))

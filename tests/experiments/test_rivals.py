@@ -168,6 +168,15 @@ def a_plan(corpus, out, **changes):
     return plan.Plan(out=out, corpus=corpus, **(fields | changes))
 
 
+def test_runs_of_both_tables_that_are_missing_are_told_apart(corpus, tmp_path):
+    """A probe is timed before it is known how many updates fit into the minutes, so the runs of one table are asked."""
+    listed = a_plan(corpus, tmp_path, tables=[plan.SIZE], names=["note_lstm"]).trainings(["note_lstm"])
+    names = compare.unfinished(listed)
+    assert len(names) == len(listed) == 2 and all(
+        name.startswith(f"{plan.FOLDERS[plan.SIZE]}/note_lstm-seed") for name in names
+    )
+
+
 def test_a_run_waits_for_what_it_needs(corpus, tmp_path):
     found = [run for _, run in a_plan(corpus, tmp_path, tables=[plan.SIZE], seeds=1).trainings([PART, "mcvae"])]
     vae, prior = found

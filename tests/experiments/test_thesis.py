@@ -348,6 +348,8 @@ def test_the_files_hold_every_number(results, runs):
 def test_the_page_shows_every_figure_and_asks_no_host(results):
     page = (results / "index.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 2 * 6 + 2
+    places = [page.index(part) for part in ('class="verdict"', "data:image/png", "<table")]
+    assert places == sorted(places)  # what follows first, then pictures, then tables
     for number in ("5.4", "6.6", "6.7", "6.8", "6.9", "6.10", "6.11", "7.1"):
         assert number in page
     assert "is missing" not in page and "are missing" not in page

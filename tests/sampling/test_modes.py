@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import jax
 import numpy as np
@@ -18,6 +19,7 @@ from mcvae_jax.models.latent_composer import draw_near
 from mcvae_jax.models.ngram_composer import NGramComposer
 from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
+from mcvae_jax.music.numbering import Numbers
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.seeds import Seed
@@ -207,13 +209,22 @@ def test_infill_keeps_the_bars_that_the_model_does_not_read(composer):
     (alone,) = modes.infill(composer, tune._replace(bars=tune.bars[6:16]), "2-3", 1, WILD)
     assert np.array_equal(song.bars[7:9], alone.bars[1:3])
     for missing in ("6", "16-17", "8,18"):
-        with pytest.raises(UserError, match=f"^missing='{missing}': the model reads bars 7 to 16 of the song"):
+        with pytest.raises(UserError, match=f"^missing='{missing}': bars 7 to 16 of the song are read"):
             modes.infill(composer, part_of(tune, 6, 10), missing, 1, WILD)
 
 
 @pytest.mark.parametrize("text, gaps", [("5-8", [(4, 8)]), ("9-12,3", [(2, 3), (8, 12)]), (" 1 - 12 ", [(0, 12)])])
 def test_missing_bars(text, gaps):
     assert modes.parse_missing(text, 12) == gaps
+
+
+def test_missing_bars_are_typed_as_they_are_printed():
+    pickup, pairs = Numbers(0), Numbers(1, Fraction(2))
+    assert modes.parse_missing("0,5-6", 12, pickup) == [(0, 1), (5, 7)]
+    assert modes.parse_missing("3-6", 12, pairs) == [(1, 3)]
+    for text, numbers, told in (("12", pickup, "has bars 0 to 11"), ("4-5", pairs, "say 3-6"), ("3", pairs, "say 3-4")):
+        with pytest.raises(UserError, match=told):
+            modes.parse_missing(text, 12, numbers)
 
 
 @pytest.mark.parametrize("text", ["", "5-", "a", "0", "13", "8-5", "5-13", "3,4", "1-5,5-6", "-3", "1.5"])
@@ -302,6 +313,7 @@ from mcvae_jax.models import mdrnn, mixture_prior, vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.sequences import LatentPrior
+from mcvae_jax.music.numbering import Numbers
 from mcvae_jax.sampling import modes
 from tests.sampling.test_modes import WILD, same, seed_of
 network, prior = vae.VAE(units=96, latent=24), mixture_prior.MixturePrior(mdrnn.MDRNN(latent=24, units=96, recall=2))

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
 
+import mido
+import music21
 import numpy as np
 import pytest
 
@@ -17,7 +20,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.latent_composer import BarByBar
 from mcvae_jax.models.vae import VAE
-from mcvae_jax.music.midi import write_midi
+from mcvae_jax.music.midi import read_midi, write_midi
 from mcvae_jax.music.readers import FORMATS, limits_of
 from mcvae_jax.music.score import Score, Track
 from mcvae_jax.music.tokens import NO_EVENT
@@ -33,7 +36,7 @@ def track(notes, name="Melody", is_drum=False):
     """Notes (start, end, pitch) in quarters."""
     start, end, pitch = np.array(notes).T
     return Track(
-        name, 9 if is_drum else -1, is_drum, (480 * start).astype(int), (480 * end).astype(int), pitch.astype(int)
+        name, 9 if is_drum else -1, is_drum, *(np.rint(x).astype(int) for x in (480 * start, 480 * end, pitch))
     )
 
 
@@ -70,7 +73,7 @@ def test_tempo_metre_and_key_are_kept(tmp_path):
     assert read_seed(path, 2, metre="4/4").setting.metre == (4, 4)
     bare = tmp_path / "bare.mid"
     write_midi(bare, Score((track(scale(8)),), 480, np.empty((0, 3), int), np.empty((0, 2))))
-    assert read_seed(bare, 2).setting == Setting() and read_seed(bare, 2).title == "bare"
+    assert read_seed(bare, 2).setting == Setting(120.0) and read_seed(bare, 2).title == "bare"
 
 
 def test_fewer_bars_than_asked_are_all_taken_and_it_is_said(tmp_path):
@@ -85,6 +88,127 @@ def test_chords_and_other_tracks_are_told_of(tmp_path):
     assert seed.bars[:, ::4].ravel().tolist() == [67 + q for q in range(8)]
     assert "track 'Melody' of 2" in seed.notes[0] and "top note is the melody (16 left out)" in seed.notes[1]
     assert read_seed(tmp_path / "a.mid", 2, melody="name:bass").bars[0, 0] == 40
+
+
+def test_what_is_kept_of_a_file_is_said_and_what_is_left_out(tmp_path):
+    tempos, bass = ((0, 96.0), (1920, 80.0)), track([(0, 24, 40)], "Bass")
+    path = write(tmp_path / "a.mid", bass, track(scale(24)), tempos=tempos)
+    kept = "kept as in the file: 2 tracks, 2 tempos, instruments and velocities"
+    first, last = read_seed(path, 2, "first"), read_seed(path, 2)
+    assert first.told("before") == [kept, "left out: bars 3 to 6, and over composed bars the other track"]
+    assert last.told("before") == [kept, "left out: over composed bars the other track"]
+    assert first.told("all") == [kept] and first.told("heard") == [kept, "left out: bars 3 to 6"]
+    assert last.told("heard") == ["left out: all but the melody of bars 5 to 6"]
+    # running status after a system exclusive message, which mido does not read
+    notes = b"\x00\x90\x3c\x40\x83\x60\x3c\x00\x00\xf0\x01\xf7\x00\x3e\x40\x83\x60\x3e\x00\x00\xff\x2f\x00"
+    path.write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0" + bytes([len(notes)]) + notes)
+    (line,) = read_seed(path, 8).told("all")
+    assert line.startswith("its other tracks, velocities and changes of tempo are left out, since it is damaged")
+
+
+def swung(quarters):
+    return [row for q in range(quarters) for row in ((q, q + 2 / 3, 60 + q % 7), (q + 2 / 3, q + 1, 62 + q % 5))]
+
+
+def triplets(quarters):
+    return [(q + n / 3, q + (n + 1) / 3, 60 + (q + n) % 9) for q in range(quarters) for n in range(3)]
+
+
+def late(quarters):
+    """A tenth of a sixteenth late, as people play."""
+    return [(q + 0.025, q + 1, 60 + q % 7) for q in range(quarters)]
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        (swung(16), "50% of onsets moved: .* This is swing: a model of --config.corpus.steps_per_bar=24"),
+        (triplets(8) + [(q, q + 1, 60) for q in range(8, 16)], "50% of onsets moved: .* This is triplets"),
+        ([(q / 8, q / 8 + 0.1, 60 + q % 5) for q in range(64)], "50% of onsets moved: .* in sixteenths alone$"),
+        (late(16), None),
+        (scale(16), None),
+    ],
+)
+def test_triplets_and_swing_are_said_before_they_are_flattened(tmp_path, notes, told):
+    path = write(tmp_path / "a.mid", track(notes))
+    lines = [line for line in read_seed(path, 8, steps=16).notes if "moved" in line]
+    assert (len(lines) == 1 and re.search(told, lines[0])) if told else not lines
+    if told and "24" in told or told and "triplets" in told:
+        assert not [line for line in read_seed(path, 8, steps=24).notes if "moved" in line]
+
+
+def test_bars_of_24_steps_play_swing_and_triplets_as_they_are_written(tmp_path):
+    """From the file to bars, and back to a file: mido finds every onset on its tick."""
+    path = write(tmp_path / "a.mid", track(swung(8) + [(q + 8, e + 8, p) for q, e, p in triplets(8)]))
+    seed = read_seed(path, 8, steps=24)
+    song = seed.as_song()
+    assert song.bars.shape == (4, 24) and song.kept is None
+    song.save(tmp_path / "b.mid")
+    onsets = []
+    for name in ("a.mid", "b.mid"):
+        file, now = mido.MidiFile(tmp_path / name), 0
+        onsets.append([])
+        for message in file.tracks[1]:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                onsets[-1].append(round(now * 720 / file.ticks_per_beat))
+    assert onsets[0] == onsets[1] and len(onsets[0]) == 40
+
+
+def test_bars_are_numbered_as_they_are_printed(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text(ABC.replace("GABc", "D|GABc"))
+    seed = read_seed(path, 2)
+    assert seed.numbers.of(0) == 0 and seed.numbers.span(0, seed.total) == "0 to 3"
+    bars = write(tmp_path / "b.mid", track([(q + 16, q + 17, 60) for q in range(8)]), track([(0, 24, 40)], "Bass"))
+    assert read_seed(bars, 9).numbers.span(0, 2) == "5 to 6"  # after four bars of the other track
+
+
+def test_the_midi_of_a_notation_has_all_its_parts_and_its_pickup(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text("X:1\nM:4/4\nL:1/4\nQ:1/4=96\nK:G\nV:1\nD|GABc|(3dcB A G|G4|]\nV:2\nz|G,4|D,4|G,4|]\n")
+    seed = read_seed(path, 9)
+    song = seed.as_song()._replace(kept=seed.kept)
+    song.save(tmp_path / "b.mid")
+    file = mido.MidiFile(tmp_path / "b.mid")
+    assert file.ticks_per_beat == 480 and len(file.tracks) == 3
+    signatures = [(m.numerator, m.denominator, m.time) for m in file.tracks[0] if m.type == "time_signature"]
+    assert signatures == [(1, 4, 0), (4, 4, 480)]
+    score = read_midi((tmp_path / "b.mid").read_bytes())
+    assert score.tracks[0].start.tolist()[:8] == [0, 480, 960, 1440, 1920, 2400, 2720, 3040]
+    assert score.tracks[1].start.tolist() == [480, 2400, 4320] and round(score.tempos[0, 1]) == 96
+
+
+SYMBOLS = [(480, "G"), (2400, "D/F#"), (3360, "Em7")]
+
+
+def chord_symbols(path):
+    """Tick and text of the texts in the first track of a MIDI file, by mido."""
+    found, now = [], 0
+    for message in mido.MidiFile(path, charset="utf-8").tracks[0]:
+        now += message.time
+        if message.type == "text":
+            found.append((now, message.text))
+    return found
+
+
+def test_chord_symbols_of_notations_stand_in_the_midi(tmp_path):
+    path = tmp_path / "a.abc"
+    tune = 'X:1\nM:4/4\nL:1/4\nK:G\nD|"G""^up"GABc|"D/F#"dc"Em7"BA|]\n'
+    path.write_text(tune)
+    seed = read_seed(path, 9)
+    song = seed.as_song()._replace(kept=seed.kept)
+    song.save(tmp_path / "b.mid")
+    assert chord_symbols(tmp_path / "b.mid") == SYMBOLS and "chord symbols" in seed.told("all")[0]
+    # the same as MusicXML, written by music21
+    music21.converter.parse(tune, format="abc").write("musicxml", tmp_path / "a.musicxml")
+    again = read_seed(tmp_path / "a.musicxml", 9)
+    again.as_song()._replace(kept=again.kept).save(tmp_path / "c.mid")
+    assert [text for _, text in chord_symbols(tmp_path / "c.mid")] == [text for _, text in SYMBOLS]
+    path.write_text(tune.replace("|]", ":|"))  # what is repeated has its symbols again
+    repeated = read_seed(path, 9)
+    repeated.as_song()._replace(kept=repeated.kept).save(tmp_path / "d.mid")
+    assert [text for _, text in chord_symbols(tmp_path / "d.mid")] == 2 * [text for _, text in SYMBOLS]
 
 
 def test_a_book_gives_its_first_tune_or_the_one_asked_for(tmp_path):

@@ -52,7 +52,7 @@ def test_the_picture_of_a_long_song_shows_where_the_composed_bars_begin(monkeypa
     songs = [song_of(random_bars(n, bars), given=given) for n, bars, given in ((0, 90, 60), (2, 90, 0), (4, 70, 70))]
     results.draw_songs(songs, tmp_path / "songs.png")
     for (tokens, told), song, first in zip(seen, songs, (26, 0, 0), strict=True):
-        assert told["first_bar"] == first + 1
+        assert told["numbers"].of(0) == first + 1
         assert np.array_equal(tokens, bars_to_tokens(song.bars[first : first + results.SEEN_BARS]))
 
 

@@ -264,6 +264,8 @@ def test_a_dropped_file_becomes_bars(studio):
     assert status == 200 and (song["steps"], song["metre"], song["key"]) == (12, "6/8", "G")
     assert song["title"] == "<b>A jig</b> & more" and song["tempo"] == pytest.approx(150)
     assert song["bars"][0] == [67, 129, 69, 129, 71, 129, 72, 129, 74, 129, 76, 129]
+    assert song["first"] == 1
+    assert dropped(studio, "pickup.abc", TUNE.replace(b"GAB cde|", b"B|GAB cde|"))[1]["first"] == 0
     status, again = dropped(studio, "my tune.mid", exported(studio)[2])
     assert (again["title"], again["bars"], again["metre"]) == ("my tune", some_bars(3), "4/4")
 

@@ -294,15 +294,12 @@ def test_the_score_is_drawn_and_follows_the_song(page):
     pytest.importorskip("verovio", reason="verovio is not installed: no score")
     draw_phrase(page)
     page.execute_script("document.getElementById('score').open = true")
-    image = "document.querySelector('#score img')"
-    wait(page, f"return {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30")
-    before = page.execute_script(f"return {image}.src")
+    image = "const image = document.querySelector('#score img');"
+    drawn = "image.complete && image.naturalWidth > 0 && image.clientHeight > 30"
+    wait(page, f"{image} return {drawn}")
+    before = page.execute_script(f"{image} return image.src")
     asked(page, "continue")
-    wait(
-        page,
-        f"return {image}.src != arguments[0] && {image}.complete && {image}.naturalWidth > 0 && {image}.clientHeight > 30",
-        before,
-    )
+    wait(page, f"{image} return image.src != arguments[0] && {drawn}", before)
 
 
 def test_metre_key_tempo_and_sound_belong_to_the_song(page):
@@ -444,9 +441,11 @@ def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):
         "const data = new DataTransfer(); data.items.add(new File([arguments[0]], '<img src=x onerror=alert(1)>.abc'));"
         "for (const kind of ['dragover', 'drop'])"
         "  document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }))",
-        TUNE.decode().replace("<b>A jig</b> & more", "Dropped"),
+        TUNE.decode().replace("<b>A jig</b> & more", "Dropped").replace("GAB cde|", "B|GAB cde|"),
     )
     wait(page, "return App.song.title == 'Dropped'")
+    choose(page, 0, 1)  # a pickup is bar 0
+    assert page.find_element("id", "chosen").text == "bars 0 to 1 selected"
     page.execute_script("Files.drop(new File(['MThd'], '<img src=x onerror=alert(1)>.mid'))")
     wait(page, "return document.getElementById('said').classList.contains('wrong')")
     assert said(page).startswith("<img src=x onerror=alert(1)>.mid cannot be")

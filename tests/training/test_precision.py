@@ -18,10 +18,11 @@ from mcvae_jax.training.precision import settled
 def processor(monkeypatch, tmp_path):
     """A machine whose processor has such instructions."""
 
-    def of(flags, platform="cpu"):
+    def of(flags, platform="cpu", jaxlib="0.12.1"):
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags}\n")
         monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
         monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform=platform, device_kind="Some GPU")])
+        monkeypatch.setattr(precision, "version", lambda name: jaxlib)
         precision.fastest.cache_clear()
 
     yield of
@@ -41,6 +42,17 @@ def processor(monkeypatch, tmp_path):
 def test_the_fastest_format_is_that_of_the_device(processor, flags, platform, name):
     processor(flags, platform)
     assert precision.fastest()[0] == name and operand_dtype("auto") == jnp.dtype(name)
+
+
+def test_where_jaxlib_has_no_bfloat16_products_it_is_float32_and_who_asks_is_told(processor, tmp_path):
+    processor("amx_bf16", jaxlib="0.7.2")
+    assert precision.fastest()[0] == "float32"
+    config = load_config("configs/note_lstm.py:smoke")
+    config.model.matmul_dtype = "bfloat16"
+    with pytest.raises(UserError, match="jaxlib 0.7.2 has no bfloat16 for all products on CPUs"):
+        settled(config, tmp_path)
+    processor("", "gpu", jaxlib="0.7.2")
+    assert settled(config, tmp_path) is config
 
 
 def test_where_the_processor_is_unknown_it_is_float32(processor, monkeypatch, tmp_path):

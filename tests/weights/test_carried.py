@@ -63,7 +63,7 @@ def tiny_ours(tiny, tmp_path, monkeypatch):
 def test_the_metre_of_the_music_says_which_weights_compose(tmp_path, capsys, options, name):
     sample.main([*options.split(), "--seed=1", f"--out={tmp_path / 'out'}"])
     lines = capsys.readouterr().out.splitlines()
-    chosen = [line for line in lines if line.startswith("without --workdir: the weights")]
+    chosen = [line for line in lines if line.startswith("without --workdir: ")]
     assert len(chosen) == ("--workdir" not in options) and all(f"{name!r}" in line for line in chosen)
     record = json.loads((tmp_path / "out" / "songs.json").read_text())
     assert record["about"]["joint MCVAE"] == f"{name} (step 3)"

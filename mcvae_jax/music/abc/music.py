@@ -13,6 +13,9 @@ UNCLOSED = "a text or grace notes without an end"
 MICROTONES = "microtones, read as the note that they change"
 UNEQUAL = "chords of notes of different lengths, which last as long as the first (4.17)"
 JUMPS = "da capo or dal segno, which are not followed"
+_QUOTED = re.compile(r'"([^"]*)"')
+_ANNOTATIONS = "^_<>@"  # before a text that is no chord symbol (4.19)
+_LONGEST = 40  # characters of a chord symbol
 
 
 def read_music(line: str, tune: Tune) -> None:
@@ -130,6 +133,9 @@ class _Line:
     def _silent(self, sign: re.Match) -> None:
         if is_jump(sign[0]):
             self._tune.remarks[JUMPS] += 1
+        for text in _QUOTED.findall(sign[0]) if '"' in sign[0] else ():
+            if text.strip() and text[0] not in _ANNOTATIONS:
+                self._voice.chord_symbol(text.strip()[:_LONGEST])
 
     def _unknown(self, sign: re.Match) -> None:
         self._tune.remarks[UNKNOWN] += 1

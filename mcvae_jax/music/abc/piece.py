@@ -58,7 +58,9 @@ def _to_piece(voices: list[Voice], tune: Tune) -> Piece:
     keys = [(m.measure, sounding_name(m.value, lead.settings.shift)) for m in tune.keys if m.voice in (None, lead)]
     tempos = sorted((mark.measure, mark.value) for mark in tune.tempos)
     measures = [measure._replace(length=length) for measure, length in zip(measures, lengths, strict=True)]
-    return Piece(measures, parts, [key for key in keys if key[1]], tempos, tune.title)
+    # barlines of other voices may be others; chord symbols stand over the first
+    chords = tuple(chord for chord in lead.chords if chord[0] < len(measures))
+    return Piece(measures, parts, [key for key in keys if key[1]], tempos, tune.title, chords=chords)
 
 
 def _at_barlines(voice: Voice, lead: Voice) -> list[tuple[int, list[Note]]]:

@@ -91,6 +91,7 @@ class Voice:
         self.settings = dataclasses.replace(settings)
         self.measures: list[Measure] = []
         self.bars: list[list[Note]] = []
+        self.chords: list[tuple[int, int, str]] = []  # chord symbols: measure index, ticks into it, text
         self._remarks, self._budget = remarks, budget
         self._written = 0
         self._begins_section, self._repeat_start = True, False
@@ -193,6 +194,10 @@ class Voice:
         end = self.measures[-1].length
         self.bars[-1] = [n._replace(tied=n.tied or n.onset + n.duration == end) for n in self.bars[-1]]
         return True
+
+    def chord_symbol(self, text: str) -> None:
+        """A chord symbol stands here, over what follows."""
+        self.chords.append((len(self.measures), _to_ticks(self._position), text))
 
     def overlay(self) -> None:
         """'&': back to the start of the measure, for more notes of the same voice. Raises Skip."""

@@ -14,6 +14,27 @@ MAX_TIMES = 1 << 20  # of a repeat; far more than can be played
 TEMPOS = (4.0, 1000.0)  # quarters a minute; what lies outside is no tempo, and less than 3.6 is none for MIDI
 _UNITS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": 1 / 2}
 _UNITS |= {f"{2**k}th": 4 / 2**k for k in (4, 6, 7, 8, 9)} | {"32nd": 1 / 8, "1024th": 1 / 256}
+_LONGEST = 40  # characters of a chord symbol
+_KINDS = {
+    "minor": "m",
+    "augmented": "aug",
+    "diminished": "dim",
+    "dominant": "7",
+    "major-seventh": "maj7",
+    "minor-seventh": "m7",
+    "diminished-seventh": "dim7",
+    "half-diminished": "m7b5",
+    "augmented-seventh": "aug7",
+    "major-minor": "m(maj7)",
+    "major-sixth": "6",
+    "minor-sixth": "m6",
+    "dominant-ninth": "9",
+    "major-ninth": "maj9",
+    "minor-ninth": "m9",
+    "suspended-second": "sus2",
+    "suspended-fourth": "sus4",
+    "power": "5",
+}
 
 
 @dataclass(slots=True)
@@ -21,6 +42,7 @@ class Marks:
     """The marks of one measure in one part; None and '' where nothing is stated."""
 
     tempos: list[tuple[int, float]] = field(default_factory=list)  # ticks into the measure, quarters a minute
+    chords: list[tuple[int, str]] = field(default_factory=list)  # chord symbols: ticks into the measure, text
     opens: bool = False  # a repeat starts here
     opens_next: bool = False
     times: int = 0  # how often the section that ends here is played; 0: none ends
@@ -66,6 +88,25 @@ def _turns(text: str) -> frozenset[int]:
     for first, last in re.findall(r"(\d{1,4})(?:\s*(?:-|–|to|bis)\s*(\d{1,4}))?", text[:200].replace(".", " ")):
         turns.update(range(int(first), min(int(last or first), _MAX_TURN) + 1))
     return frozenset(turn for turn in turns if 0 < turn <= _MAX_TURN)
+
+
+def read_harmony(element: Element, marks: Marks, position: int) -> None:
+    """A <harmony> at a position in ticks: a chord symbol, as it is printed."""
+    root = _pitch_name(element, "root")
+    if not root:
+        return
+    kind = element.find("kind")
+    text = kind.get("text") if kind is not None else None
+    ending = text if text is not None else _KINDS.get(words(element, "kind"), "")
+    bass = _pitch_name(element, "bass")
+    marks.chords.append((position, f"{root}{ending}{f'/{bass}' if bass else ''}"[:_LONGEST]))
+
+
+def _pitch_name(element: Element, name: str) -> str:
+    """'F#' of <root> or <bass>; '' where it is not there."""
+    step = element.findtext(f"{name}/{name}-step", "").strip()
+    alter = max(-2, min(whole(element.findtext(f"{name}/{name}-alter"), 0), 2))
+    return step and step[:1] + ("#" * alter if alter > 0 else "b" * -alter)
 
 
 def read_direction(element: Element, marks: Marks, position: int) -> None:

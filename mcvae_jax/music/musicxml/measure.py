@@ -15,7 +15,7 @@ from mcvae_jax.music.measures import TICKS_PER_QUARTER, Note, bar_ticks
 from mcvae_jax.music.musicxml.attributes import Attributes
 from mcvae_jax.music.musicxml.bar import Bar
 from mcvae_jax.music.musicxml.instruments import Instruments
-from mcvae_jax.music.musicxml.marks import read_barline, read_direction, read_sound
+from mcvae_jax.music.musicxml.marks import read_barline, read_direction, read_harmony, read_sound
 from mcvae_jax.music.musicxml.ties import Ties
 from mcvae_jax.music.musicxml.values import Number, number, whole, words
 from mcvae_jax.music.score import Reason, Skip
@@ -87,6 +87,8 @@ class MeasureReader:
                 read_direction(child, bar.marks, self._ticks(self.cursor))
             elif child.tag == "sound":
                 read_sound(child, bar.marks, self._ticks(self.cursor))
+            elif child.tag == "harmony":
+                read_harmony(child, bar.marks, self._ticks(self.cursor))
             elif child.tag == "barline":
                 read_barline(child, bar.marks)
         self._close()

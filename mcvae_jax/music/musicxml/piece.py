@@ -35,7 +35,9 @@ def parts_to_piece(parts: Sequence[Part], title: str) -> Piece:
         raise Skip(Reason.TOO_LONG, f"{len(order):,} measures, as played, of {staves:,} staves")
     tracks = [track for part in parts for track in _staves(part, measures, remarks)]
     keys = next((keys for part in parts if (keys := [(i, bar.key) for i, bar in enumerate(part.bars) if bar.key])), [])
-    return Piece(measures, tracks, keys, _tempos(columns, measures), title, order, tuple(remarks))
+    bars = next((part.bars for part in parts if any(bar.marks.chords for bar in part.bars)), [])
+    chords = tuple((i, tick, text) for i, bar in enumerate(bars) for tick, text in bar.marks.chords)
+    return Piece(measures, tracks, keys, _tempos(columns, measures), title, order, tuple(remarks), chords)
 
 
 def _measures(

@@ -46,9 +46,9 @@ const Asking = {
 };
 
 // Bars by number in words: "bar 3", "bars 5 to 8", "bars 1, 2 and 7".
-const barsText = numbers => {
-  const from = numbers[0] + 1, to = numbers[numbers.length - 1] + 1;
+const barsText = (song, numbers) => {
+  const from = Song.number(song, numbers[0]), to = Song.number(song, numbers[numbers.length - 1]);
   if (numbers.length === 1) return `bar ${from}`;
   if (to - from === numbers.length - 1) return `bars ${from} to ${to}`;
-  return `bars ${numbers.slice(0, -1).map(n => n + 1).join(", ")} and ${to}`;
+  return `bars ${numbers.slice(0, -1).map(n => Song.number(song, n)).join(", ")} and ${to}`;
 };

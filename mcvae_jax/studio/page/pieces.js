@@ -54,9 +54,9 @@ const Files = {
     try {
       const found = await Server.drop(file), model = App.about.models.find(each => each.steps === found.steps);
       const metre = model.metres.includes(found.metre) ? found.metre : model.metres[0];
-      const { title, key, program } = found, tempo = Math.round(found.tempo);
+      const { title, key, program, first } = found, tempo = Math.round(found.tempo);
       App.stop();
-      App.change(Song.put(Song.empty(found.steps, found.bars.length, { title, key, program, tempo, metre }), 0, found.bars, false), []);
+      App.change(Song.put(Song.empty(found.steps, found.bars.length, { title, key, program, first, tempo, metre }), 0, found.bars, false), []);
       App.say(`${found.title}: ${found.bars.length} bars.`);
       $("notes").replaceChildren(...found.notes.map(line => {
         const item = document.createElement("li");
@@ -182,7 +182,7 @@ const Dialogue = {
   },
   // Returns when the next turn begins.
   async yourTurn(turn, time) {
-    const { song } = App, { quarter } = App.model, count = Number($("turn").value), at = Song.sounding(song);
+    const { song } = App, { quarter } = App.model, count = Number($("turn").value), at = turn.next ?? Song.sounding(song);
     const each = stepSeconds(song, quarter), bar = song.steps * each, end = time + count * bar;
     if (at + 2 * count > App.about.most_bars) throw new Error("The song is full.");
     turn.take = new Recording(song, quarter, at, time);
@@ -209,6 +209,7 @@ const Dialogue = {
     const phrase = turn.take.into(song, (at + count) * song.steps);
     turn.take = null;
     App.change(Song.with(Song.put(phrase, at + count, bars, true), { answer: { what: "continue", numbers, ending: true } }), numbers);
+    turn.next = at + 2 * count;
     App.say("The answer.");
     Player.play(App.song, App.model.quarter, { from: numbers[0] * song.steps, at: Math.max(begin, Sound.now()),
                                                beat: $("metronome").checked ? App.beat : 0 });

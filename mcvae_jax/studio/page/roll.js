@@ -164,7 +164,7 @@ const Roll = {
   commit(song) {
     const broken = Song.broken(this.song, song);
     if (broken >= 0) {
-      this.said(`Bar ${broken + 1} is locked.`, true);
+      this.said(`Bar ${Song.number(song, broken)} is locked.`, true);
       return this.draw(this.song, this.look);
     }
     this.changed(song);
@@ -206,7 +206,7 @@ const Roll = {
     const within = step % steps, beat = Math.floor(within / this.look.beat) + 1, rest = within % this.look.beat;
     const what = found ? found.pitch === pitch ? ", a note" : `, under ${pitchName(found.pitch, this.song.key)}` : "";
     document.getElementById("spot").textContent =
-      `${pitchName(pitch, this.song.key)}, bar ${Math.floor(step / steps) + 1}, beat ${beat}${rest ? ` and ${rest} sixteenths` : ""}${what}`;
+      `${pitchName(pitch, this.song.key)}, bar ${Song.number(this.song, Math.floor(step / steps))}, beat ${beat}${rest ? ` and ${rest} sixteenths` : ""}${what}`;
   },
 };
 

@@ -4,13 +4,14 @@
 const OFF = 128, HOLD = 129;
 
 const Song = {
-  empty: (steps, bars, setting) => Song.of({ title: "My song", tempo: 110, key: "", program: 0, ...setting, steps,
+  empty: (steps, bars, setting) => Song.of({ title: "My song", tempo: 110, key: "", program: 0, first: 1, ...setting, steps,
     tokens: new Array(steps * bars).fill(HOLD), locked: new Array(bars).fill(false),
     composed: new Array(bars).fill(false), answer: null }),
 
   of: fields => Object.freeze(fields),
   with: (song, fields) => Object.freeze({ ...song, ...fields }),
   count: song => song.tokens.length / song.steps,
+  number: (song, n) => n + song.first, // as printed: a pickup is bar 0
   bar: (song, n) => song.tokens.slice(n * song.steps, (n + 1) * song.steps),
   bars: (song, from = 0, to = Song.count(song)) => {
     const found = [];
@@ -106,9 +107,9 @@ const Song = {
   without: (song, numbers) => {
     const stay = (_, n) => !numbers.includes(n);
     const kept = Song.bars(song).map((bar, n) => [Song.first(song, n), ...bar.slice(1)]).filter(stay);
-    if (!kept.length) return Song.empty(song.steps, 1, { ...song, answer: null });
+    if (!kept.length) return Song.empty(song.steps, 1, { ...song, first: 1 });
     return Song.with(song, { tokens: kept.flat(), locked: song.locked.filter(stay),
-                             composed: song.composed.filter(stay), answer: null });
+                             composed: song.composed.filter(stay), answer: null, first: numbers.includes(0) ? 1 : song.first });
   },
   emptied: (song, numbers) => numbers.reduce((made, n) => {
     const silence = new Array(song.steps).fill(HOLD);
@@ -126,7 +127,7 @@ const Song = {
     const tokens = song.tokens.concat(new Array(count * steps - song.tokens.length).fill(HOLD));
     const made = n => song.composed[Math.min(Math.floor(n * steps / song.steps), song.composed.length - 1)];
     return Song.with(song, { steps, tokens, locked: new Array(count).fill(false),
-                             composed: Array.from({ length: count }, (_, n) => made(n)), answer: null });
+                             composed: Array.from({ length: count }, (_, n) => made(n)), answer: null, first: 1 });
   },
 };
 

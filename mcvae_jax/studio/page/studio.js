@@ -43,7 +43,7 @@ const App = {
     $("redo").disabled = !this.history.canRedo;
     this.able();
     const chosen = this.chosen;
-    $("chosen").textContent = chosen.length ? `${barsText(chosen)} selected` : "";
+    $("chosen").textContent = chosen.length ? `${barsText(song, chosen)} selected` : "";
     for (const id of ["lock", "empty", "remove"]) $(id).disabled = !chosen.length;
     $("lock").textContent = chosen.length && chosen.every(n => song.locked[n]) ? "Unlock" : "Lock";
     Store.save();
@@ -106,7 +106,7 @@ const App = {
       if (this.song !== before) throw new Error("The song has changed meanwhile; ask once more.");
       this.busy = false;
       this.change(asked.put(bars), asked.numbers);
-      const which = barsText(asked.numbers), verb = words[asked.numbers.length === 1 ? 0 : 1];
+      const which = barsText(this.song, asked.numbers), verb = words[asked.numbers.length === 1 ? 0 : 1];
       this.say(`${which[0].toUpperCase()}${which.slice(1)} ${verb}. Another gives others; lock what you like.`);
       const first = Math.max(0, asked.numbers[0] - 1), last = asked.numbers[asked.numbers.length - 1] + 1;
       Roll.show(asked.numbers[0]);
@@ -168,7 +168,7 @@ const App = {
     this.able();
     $("record").setAttribute("aria-pressed", "true");
     $("record").querySelector(".text").textContent = "Stop";
-    this.say(`One bar of clicks, then play: it is written from bar ${bar + 1} on.`);
+    this.say(`One bar of clicks, then play: it is written from bar ${Song.number(song, bar)} on.`);
   },
   pressed(pitch) {
     Sound.press(pitch, this.song.program);
@@ -226,7 +226,7 @@ const Bars = {
       const button = document.createElement("button"), n = strip.children.length;
       button.type = "button";
       button.className = "bar";
-      button.innerHTML = `<span class="number">${n + 1}</span><span class="sign" aria-hidden="true"></span>`;
+      button.innerHTML = `<span class="number"></span><span class="sign" aria-hidden="true"></span>`;
       button.addEventListener("click", event => App.choose(n, event.shiftKey));
       button.addEventListener("keydown", event => this.key(event, n));
       strip.append(button);
@@ -239,8 +239,9 @@ const Bars = {
       button.className = `bar level${level}`;
       button.classList.toggle("is-locked", locked);
       button.setAttribute("aria-pressed", chosen);
-      button.setAttribute("aria-label", [`Bar ${n + 1}`, ...facts.filter(Boolean)].join(", "));
-      button.title = [`Bar ${n + 1}`, ...facts.filter(Boolean)].join(", ");
+      button.querySelector(".number").textContent = Song.number(song, n);
+      button.title = [`Bar ${Song.number(song, n)}`, ...facts.filter(Boolean)].join(", ");
+      button.setAttribute("aria-label", button.title);
       button.querySelector(".sign").innerHTML = locked ? LOCK : "";
       button.tabIndex = n === App.focus ? 0 : -1;
     });
