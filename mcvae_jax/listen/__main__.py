@@ -21,9 +21,10 @@ from mcvae_jax import stopping
 from mcvae_jax.command import Parser, add_whole, hint, run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.listen.beats import beat_of
+from mcvae_jax.listen.manner import IN, OUT, OWN, Manner
 from mcvae_jax.listen.ports import MidoPorts, Ports, find_port
 from mcvae_jax.listen.record import check_place, write_record
-from mcvae_jax.listen.session import IN, OUT, OWN, Compose, Manner, Session
+from mcvae_jax.listen.session import Compose, Session
 from mcvae_jax.music.grid import grid_of, metre_text
 from mcvae_jax.music.metre import parse_metre
 from mcvae_jax.places import CARRIED, WEIGHTS
@@ -92,6 +93,8 @@ def main(argv: list[str]) -> None:
             session.run()
         finally:
             session.close()
+            if line := session.punctuality():
+                say(line)
             if place:
                 played = session.hearing.notes, session.turns.answers
                 count = write_record(place, *played, manner.quarter, session.tempo, metre)

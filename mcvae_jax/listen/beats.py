@@ -1,42 +1,26 @@
 """The clicks and the MIDI clock of a bar."""
 
-from typing import Protocol
-
 import mido
 
 from mcvae_jax.listen.clock import PULSES
+from mcvae_jax.listen.manner import OUT, Manner
 
 DOWNBEAT, OTHER = 76, 77  # General MIDI's high and low wood block
 _LOUD, _SOFT = 110, 80
 
 
-class Beats(Protocol):
-    """What decides them."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def quarter(self) -> int: ...
-    @property
-    def beat(self) -> int: ...
-    @property
-    def click(self) -> int: ...
-    @property
-    def clock(self) -> str: ...
-
-
-def bar_events(start: float, beats: Beats) -> list[tuple[float, mido.Message]]:
+def bar_events(start: float, manner: Manner) -> list[tuple[float, mido.Message]]:
     """The messages of a bar that starts at a position, each with its own."""
     events = []
-    if beats.click:
-        for step in range(0, beats.steps, beats.beat):
+    if manner.click:
+        for step in range(0, manner.steps, manner.beat):
             pitch, velocity = (OTHER, _SOFT) if step else (DOWNBEAT, _LOUD)
-            click = {"channel": beats.click - 1, "note": pitch}
+            click = {"channel": manner.click - 1, "note": pitch}
             events.append((start + step, mido.Message("note_on", velocity=velocity, **click)))
             events.append((start + step + 0.5, mido.Message("note_off", **click)))
-    if beats.clock == "out":
-        pulses = beats.steps * PULSES // beats.quarter
-        events += [(start + n * beats.quarter / PULSES, mido.Message("clock")) for n in range(pulses)]
+    if manner.clock == OUT:
+        pulses = manner.steps * PULSES // manner.quarter
+        events += [(start + n * manner.quarter / PULSES, mido.Message("clock")) for n in range(pulses)]
     return events
 
 

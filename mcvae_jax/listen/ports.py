@@ -3,8 +3,10 @@
 mido's MIDO_BACKEND names another backend than rtmidi, as it does for every program that plays with mido.
 """
 
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import mido
@@ -15,6 +17,7 @@ from mcvae_jax.text import brief
 Hear = Callable[[float, mido.Message], None]  # a time of time.monotonic() and what came; called by any thread
 
 INSTALL = "python-rtmidi is not installed, by which MIDI ports are reached: pip install 'mcvae_jax[live]'"
+NO_ACCESS = "this system gives access to no MIDI ports ({}); on Linux 'modprobe snd-seq' may help, WSL has none"
 
 
 class PortLost(UserError):
@@ -63,13 +66,15 @@ class MidoPorts:
             if error.name != "rtmidi":
                 raise UserError(f"mido's backend is not there: {error}; unset MIDO_BACKEND") from None
             raise UserError(INSTALL) from None
+        with _without_chatter():
+            self.names()
 
     def names(self) -> tuple[list[str], list[str]]:
         """See `Ports`."""
         try:
             return self._backend.get_input_names(), self._backend.get_output_names()
         except Exception as error:  # each system's own
-            raise UserError(f"this system gives access to no MIDI ports: {brief(error)}") from None
+            raise UserError(NO_ACCESS.format(brief(error))) from None
 
     def open_in(self, name: str, hear: Hear) -> InPort:
         """See `Ports`."""
@@ -104,6 +109,19 @@ class _MidoOut:
 
     def close(self) -> None:
         self._port.close()
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """What libraries of the system print where they find no ports; the same is said in one line."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def lost(name: str, error: object = "") -> str:

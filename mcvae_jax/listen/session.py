@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import mido
 import numpy as np
@@ -13,43 +13,21 @@ import numpy as np
 from mcvae_jax.errors import UserError
 from mcvae_jax.listen.beats import bar_events
 from mcvae_jax.listen.clock import Follower, Line, steady
-from mcvae_jax.listen.hearing import DRUMS, Hearing
-from mcvae_jax.listen.player import ANSWER, BEAT, THRU, Player, Voice, as_messages
+from mcvae_jax.listen.hearing import Hearing
+from mcvae_jax.listen.manner import IN, OUT, Manner
+from mcvae_jax.listen.player import ANSWER, BEAT, THRU, Player
 from mcvae_jax.listen.ports import PortLost, Ports, lost
 from mcvae_jax.listen.turns import SOON, State, Turns, lead_of
+from mcvae_jax.listen.voice import Voice, as_messages
 
 Compose = Callable[[np.ndarray, int, int], np.ndarray]  # bars (n, T), how many are wanted, a number -> bars
 Say = Callable[[str], None]
 
-OWN, IN, OUT = "own", "in", "out"  # whose clock, and whether it is sent
 CLOCK = ("clock", "start", "stop", "continue", "songpos")  # messages of MIDI clock
 AHEAD = 0.5  # seconds before a bar begins when its clicks and its clock are scheduled
 LOOKS = 2.0  # seconds between two looks at whether the ports are still there
 LEAD_IN = 0.5  # seconds before the first click
 _LOUDNESS = 80  # of answers to what is as loud as this
-
-
-class Manner(NamedTuple):
-    """How the musician wants it."""
-
-    steps: int  # of a bar
-    quarter: int  # steps
-    beat: int  # steps
-    memory: int  # bars of which the model hears
-    bars: int = 4  # of a call
-    tempo: float = 110.0  # quarters a minute
-    clock: str = OWN
-    listens: int = 0  # the channel that is heard, from 1; 0: all but the drums'
-    channel: int = 1  # of the answer
-    program: int = 0  # of General MIDI, from 1; 0: what the instrument plays
-    click: int = 0  # the metronome's channel; 0: none
-    thru: bool = False
-    breaks_off: bool = True
-
-    @property
-    def heard(self) -> frozenset[int]:
-        """Channels, from 0."""
-        return frozenset({self.listens - 1} if self.listens else set(range(16)) - {DRUMS})
 
 
 class Session:
@@ -91,6 +69,15 @@ class Session:
             self.hearing.fall_silent(position)
             self.turns.stop(position)
         self._asked.put(None)
+
+    def punctuality(self) -> str:
+        """How exactly messages went out, for people; '' where none did."""
+        late = sorted(1000 * seconds for _, seconds in self.player.lateness)
+        if not late:
+            return ""
+        left_out = f"; {self.player.stale:,} notes came so late that they were left out" if self.player.stale else ""
+        half, all_of_it = late[len(late) // 2], late[-1]
+        return f"Half of what I sent went out within {half:.1f} ms, all within {all_of_it:.0f} ms{left_out}."
 
     def _play(self) -> None:
         self.player.start()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mcvae_jax.listen.hearing import Hearing, Note, as_bars
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, canonical, tokens_to_notes
-from tests.listen.loopback import off, on
+from tests.listen.messages import off, on
 
 
 def heard(*played, channels=range(16)):

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from mcvae_jax.listen.clock import Line
 from mcvae_jax.listen.hearing import Note
-from mcvae_jax.listen.player import ALL_NOTES_OFF, ANSWER, BEAT, THRU, Player, Schedule, Voice, as_messages
+from mcvae_jax.listen.loopback import Loopback
+from mcvae_jax.listen.player import ANSWER, BEAT, THRU, Player, Schedule
 from mcvae_jax.listen.ports import PortLost
-from tests.listen.loopback import Loopback, off, on, stuck
+from mcvae_jax.listen.voice import ALL_NOTES_OFF, Voice, as_messages
+from tests.listen.messages import off, on, stuck
 
 
 def note(start, end, pitch=60):

@@ -15,12 +15,14 @@ import pytest
 from mido.sockets import PortServer
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.listen.player import ALL_NOTES_OFF
+from mcvae_jax.listen.loopback import Loopback
+from mcvae_jax.listen.manner import IN, OUT, Manner
 from mcvae_jax.listen.ports import PortLost
-from mcvae_jax.listen.session import IN, OUT, Manner, Session
+from mcvae_jax.listen.session import Session
 from mcvae_jax.listen.turns import State
+from mcvae_jax.listen.voice import ALL_NOTES_OFF
 from mcvae_jax.music.tokens import NO_EVENT
-from tests.listen.loopback import Loopback, off, on, stuck
+from tests.listen.messages import off, on, stuck
 
 BAR = 0.6  # seconds: 400 quarters a minute
 
@@ -47,8 +49,7 @@ class Evening:
 
     def __enter__(self):
         self.thread.start()
-        while self.port.hear is None:
-            time.sleep(0.001)
+        assert self.port.is_open.wait(5)
         return self
 
     def __exit__(self, *_):

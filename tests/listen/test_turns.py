@@ -7,7 +7,7 @@ from mcvae_jax.listen.hearing import Hearing, Note
 from mcvae_jax.listen.turns import State, Turns, lead_of
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.tokens import NO_EVENT, tokens_to_notes
-from tests.listen.loopback import off, on
+from tests.listen.messages import off, on
 
 LEAD, SOON = 2.0, 0.25  # steps
 
