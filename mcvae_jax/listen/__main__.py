@@ -81,12 +81,8 @@ def main(argv: list[str]) -> None:
         return
     names = find_port(flags.source, sources, "--in"), find_port(flags.out, outs, "--out")
     place = check_place(flags.record) if flags.record else None
-    engine, metre = _engine(flags)
-    manner = _manner(flags, metre, *engine.models)
-    for line in engine.warm([CONTINUE]):
-        say(f"{line} ...")
-    sys.setswitchinterval(SWITCH)
-    session = Session(ports, names, manner, _composer(engine, flags, manner.steps), say)
+    session, metre = open_session(flags, ports, names)
+    manner = session.manner
     with stopping.undone(session.close):
         try:
             say(_invitation(manner, names, metre))
@@ -99,6 +95,16 @@ def main(argv: list[str]) -> None:
                 played = session.hearing.notes, session.turns.answers
                 count = write_record(place, *played, manner.quarter, session.tempo, metre)
                 say(f"{place}: {count:,} notes" if count else f"{place} is not written: nothing was played")
+
+
+def open_session(flags: argparse.Namespace, ports: Ports, names: tuple[str, str]) -> tuple[Session, tuple[int, int]]:
+    """A session whose model is warm, and the metre; the out port is open."""
+    engine, metre = _engine(flags)
+    manner = _manner(flags, metre, *engine.models)
+    for line in engine.warm([CONTINUE]):
+        say(f"{line} ...")
+    sys.setswitchinterval(SWITCH)
+    return Session(ports, names, manner, _composer(engine, flags, manner.steps), say), metre
 
 
 def _engine(flags: argparse.Namespace) -> tuple[Engine, tuple[int, int]]:

@@ -46,7 +46,7 @@ class Session:
         self._bar = 0  # the next bar whose beats are to be scheduled
         self._looks_at = 0.0
         self.voice = Voice(ports.open_out(names[1]))
-        self.player = Player(self.voice, self._fail)
+        self.player = Player(self.voice, self.fail)
 
     def run(self) -> None:
         """Plays; ends by an exception alone: Stopped, PortLost, or whatever went wrong. No note sounds after it."""
@@ -86,7 +86,7 @@ class Session:
             change = mido.Message("program_change", channel=self.manner.channel - 1, program=self.manner.program - 1)
             self.voice.send(change, ANSWER)
         if self.manner.click and self.manner.clock != IN:
-            self._start(time.monotonic() + LEAD_IN)
+            self.start(time.monotonic() + LEAD_IN)
         while True:
             try:
                 act, given = self._events.get(timeout=self._patience(time.monotonic()))
@@ -101,10 +101,10 @@ class Session:
             if self.manner.thru and message.type not in CLOCK and hasattr(message, "channel"):
                 self.voice.send(message, THRU)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         self._events.put((self._hear, (when, message)))
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         self._events.put((_raise, (error,)))
 
     def _hear(self, when: float, message: mido.Message) -> None:
@@ -114,7 +114,7 @@ class Session:
             return
         begins = message.type == "note_on" and message.velocity and message.channel in self.manner.heard
         if self.line is None and begins and self.manner.clock != IN:
-            self._start(when)  # the first note is a downbeat
+            self.start(when)  # the first note is a downbeat
         if self.line is None:
             return
         position = self.line.position(when)
@@ -124,7 +124,7 @@ class Session:
             self.player.drop(ANSWER)
             self.say("You play: the answer stops. Your call begins with this bar.")
 
-    def _start(self, when: float) -> None:
+    def start(self, when: float) -> None:
         self.line = steady(self.manner.tempo, self.manner.quarter, when)
         self.player.follow(self.line)
         if self.manner.clock == OUT:
@@ -203,7 +203,7 @@ class Session:
             except UserError as error:
                 self._events.put((self._refused, (ask.number, str(error))))
             except Exception as error:
-                self._fail(error)
+                self.fail(error)
             else:
                 self._events.put((self._answered, (ask.number, bars, time.monotonic() - started)))
 

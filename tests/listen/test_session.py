@@ -53,7 +53,7 @@ class Evening:
         return self
 
     def __exit__(self, *_):
-        self.session._fail(Ended())
+        self.session.fail(Ended())
         self.thread.join(5)
         assert not self.thread.is_alive()
         assert not stuck(self.port.messages)
