@@ -14,6 +14,7 @@ COMMANDS = {
     "mcvae_jax.evaluate": [],
     "mcvae_jax.latents": [],
     "mcvae_jax.studio.__main__": [],
+    "mcvae_jax.listen.__main__": [],
     "mcvae_jax.corpus.__main__": ["--source=tunes", "--out=nowhere"],
     "experiments.listening_test": ["make"],
     "experiments.thesis": [],
@@ -38,6 +39,11 @@ COUNTED = {
     "jobs",
     "first",
     "port",
+    "tempo",
+    "metronome",
+    "channel",
+    "instrument",
+    "from_channel",
 }
 
 

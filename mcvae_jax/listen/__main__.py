@@ -104,7 +104,7 @@ def open_session(flags: argparse.Namespace, ports: Ports, names: tuple[str, str]
     for line in engine.warm([CONTINUE]):
         say(f"{line} ...")
     sys.setswitchinterval(SWITCH)
-    return Session(ports, names, manner, _composer(engine, flags, manner.steps), say), metre
+    return Session(ports, names, manner, composer(engine, flags, manner.steps), say), metre
 
 
 def _engine(flags: argparse.Namespace) -> tuple[Engine, tuple[int, int]]:
@@ -148,7 +148,7 @@ def _manner(flags: argparse.Namespace, metre: tuple[int, int], steps: int) -> Ma
     )
 
 
-def _composer(engine: Engine, flags: argparse.Namespace, steps: int) -> Compose:
+def composer(engine: Engine, flags: argparse.Namespace, steps: int) -> Compose:
     """Bars that follow others, of the engine."""
     sliders = Sliders(plainness=flags.plainness / 100, repetition=flags.repetition / 100)
 
