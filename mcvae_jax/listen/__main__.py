@@ -13,6 +13,7 @@ examples:
 """
 
 import argparse
+import gc
 import sys
 
 import numpy as np
@@ -103,8 +104,18 @@ def open_session(flags: argparse.Namespace, ports: Ports, names: tuple[str, str]
     manner = _manner(flags, metre, *engine.models)
     for line in engine.warm([CONTINUE]):
         say(f"{line} ...")
-    sys.setswitchinterval(SWITCH)
+    be_punctual()
     return Session(ports, names, manner, composer(engine, flags, manner.steps), say), metre
+
+
+def be_punctual() -> None:
+    """Python's threads give way to each other sooner, and its garbage collector looks at nothing that is there by now.
+
+    Else a look through all objects of the libraries stops every thread for up to 0.2 s (docs/live.md).
+    """
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()
 
 
 def _engine(flags: argparse.Namespace) -> tuple[Engine, tuple[int, int]]:

@@ -4,7 +4,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import mido
@@ -17,7 +17,7 @@ from mcvae_jax.listen.hearing import Hearing
 from mcvae_jax.listen.manner import IN, OUT, Manner
 from mcvae_jax.listen.player import ANSWER, BEAT, THRU, Player
 from mcvae_jax.listen.ports import PortLost, Ports, lost
-from mcvae_jax.listen.turns import SOON, State, Turns, lead_of
+from mcvae_jax.listen.turns import Answer, Ask, Turns, ahead
 from mcvae_jax.listen.voice import Voice, as_messages
 
 Compose = Callable[[np.ndarray, int, int], np.ndarray]  # bars (n, T), how many are wanted, a number -> bars
@@ -27,7 +27,6 @@ CLOCK = ("clock", "start", "stop", "continue", "songpos")  # messages of MIDI cl
 AHEAD = 0.5  # seconds before a bar begins when its clicks and its clock are scheduled
 LOOKS = 2.0  # seconds between two looks at whether the ports are still there
 LEAD_IN = 0.5  # seconds before the first click
-_LOUDNESS = 80  # of answers to what is as loud as this
 
 
 class Session:
@@ -167,9 +166,13 @@ class Session:
         """What is due by this position."""
         line = self.line
         assert line is not None
-        ask = self.turns.advance(position, self.hearing.notes, lead_of(self.seconds) / line.step)
-        if ask is not None:
-            self._asked.put(ask)
+        due = self.turns.advance(position, self.hearing.notes, ahead(self.seconds, line.step))
+        if isinstance(due, Ask):
+            self._asked.put(due)
+        elif isinstance(due, Answer):
+            self.player.add(ANSWER, as_messages(due.notes, self.manner.channel - 1))
+            late = f", late by {due.late} bar{'s' * (due.late > 1)}" if due.late else ""
+            self.say(f"Answer {due.number}{late}." if due.notes else f"Answer {due.number}{late}: silence.")
 
     def _look(self, now: float) -> None:
         """PortLost where a port is not there any more; a clock that has gone stands still."""
@@ -187,10 +190,8 @@ class Session:
         times = [self._looks_at]
         if self.line is not None:
             times.append(self.line.time(self._bar * self.manner.steps) - AHEAD)
-            at: float = self.turns.last * self.manner.steps
-            if self.turns.state is State.CALL:
-                at = self.turns.asks_at(lead_of(self.seconds) / self.line.step)
-            if self.turns.state is not State.WAITING and self.line.time(at) > now:
+            at = self.turns.wakes_at(self.line.position(now), ahead(self.seconds, self.line.step))
+            if at is not None:
                 times.append(self.line.time(at))
         return max(0.001, min(times) - now)
 
@@ -213,21 +214,7 @@ class Session:
 
     def _answered(self, number: int, bars: np.ndarray, seconds: float) -> None:
         self.seconds = seconds
-        if self.line is None:
-            return
-        soon, now = SOON / self.line.step, self.line.position(time.monotonic())
-        answer = self.turns.answered(number, bars, now, soon, self._loudness())
-        if answer is None:
-            return
-        self.player.add(ANSWER, as_messages(answer.notes, self.manner.channel - 1))
-        late = f", late by {answer.late} bar{'s' * (answer.late > 1)}" if answer.late else ""
-        self.say(f"Answer {number}{late}." if answer.notes else f"Answer {number}{late}: silence.")
-
-    def _loudness(self) -> int:
-        """The velocity of an answer: the mean of the call's."""
-        begin = self.turns.first * self.manner.steps - 0.5
-        velocities: Sequence[int] = [note.velocity for note in self.hearing.notes[-200:] if note.start >= begin]
-        return round(sum(velocities) / len(velocities)) if velocities else _LOUDNESS
+        self.turns.answered(number, bars)
 
 
 def _raise(error: Exception) -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mcvae_jax.listen.hearing import Hearing, Note
-from mcvae_jax.listen.turns import State, Turns, lead_of
+from mcvae_jax.listen.turns import Ahead, Answer, Ask, State, Turns, ahead
 from mcvae_jax.music.bars import bars_to_tokens
 from mcvae_jax.music.tokens import NO_EVENT, tokens_to_notes
 from tests.listen.messages import off, on
 
-LEAD, SOON = 2.0, 0.25  # steps
+BEFORE = Ahead(early=8, late=2, chosen=0.3, soon=0.25)  # steps
 
 
 def turns(bars=2, steps=16, beat=4, memory=16, breaks_off=True):
@@ -27,12 +27,14 @@ class Played:
     """A musician who plays quarters, heard by turns."""
 
     def __init__(self, turns):
-        self.turns, self.hearing, self.asks = turns, Hearing({0}), []
+        self.turns, self.hearing, self.asks, self.answers = turns, Hearing({0}), [], []
 
     def advance(self, position):
-        ask = self.turns.advance(position, self.hearing.notes, LEAD)
-        if ask:
-            self.asks.append(ask)
+        due = self.turns.advance(position, self.hearing.notes, BEFORE)
+        if isinstance(due, Ask):
+            self.asks.append(due)
+        if isinstance(due, Answer):
+            self.answers.append(due)
 
     def note(self, position, pitch=60, length=4):
         self.advance(position)
@@ -45,9 +47,19 @@ class Played:
         for n in range(count):
             self.note(start + 4 * n, pitch)
 
-    def answered(self, position, **given):
+    def asked(self, position):
+        """The last ask of the call, at a position; the ones before are answered at once."""
+        self.turns.answered(self.asks[-1].number if self.asks else 0, an_answer())
         self.advance(position)
-        return self.turns.answered(self.turns.asked, an_answer(**given), position, SOON, 80)
+        return self.asks[-1]
+
+    def answered(self, position, **given):
+        """The answer to the latest ask comes at a position; it is played then, or at the end of the call."""
+        self.advance(position)
+        count = len(self.answers)
+        self.turns.answered(self.asks[-1].number, an_answer(**given))
+        self.advance(max(position, self.turns.last * self.turns.steps - BEFORE.chosen))
+        return self.answers[-1] if len(self.answers) > count else None
 
 
 def pitches(bars):
@@ -61,9 +73,7 @@ def test_a_call_begins_with_the_bar_of_its_first_note_and_is_answered_at_its_end
     assert played.turns.state is State.WAITING
     played.call(52, 7)  # from the second beat of the fourth bar
     assert (played.turns.first, played.turns.last) == (3, 5)
-    assert not played.asks
-    played.advance(5 * 16 - LEAD)
-    (ask,) = played.asks
+    ask = played.asked(5 * 16 - BEFORE.late)
     assert ask.wanted == 2 and pitches(ask.bars) == [(4 * n, 60) for n in range(1, 8)]
     answer = played.answered(79.5)
     assert not answer.late and [note.start for note in answer.notes] == [80 + 4 * n for n in range(8)]
@@ -76,8 +86,7 @@ def test_a_pickup_belongs_to_the_call_and_counts_for_no_bar():
     played = Played(turns())
     played.call(12, 9)
     assert (played.turns.first, played.turns.last) == (1, 3)
-    played.advance(46)
-    assert pitches(played.asks[0].bars) == [(4 * n, 60) for n in range(3, 12)]
+    assert pitches(played.asked(46).bars) == [(4 * n, 60) for n in range(3, 12)]
 
 
 def test_a_note_a_little_early_is_no_pickup():
@@ -100,18 +109,19 @@ def test_what_both_played_is_remembered_without_the_bars_in_which_they_waited():
     played.call(0, 8)
     played.answered(40)  # a bar late: bars 3 and 4
     played.call(7 * 16, 8, pitch=65)
-    played.advance(9 * 16)
     expected = [60] * 8 + [70] * 8 + [65] * 8
-    assert [pitch for _, pitch in pitches(played.asks[1].bars)] == expected
+    assert [pitch for _, pitch in pitches(played.asked(9 * 16 - 1).bars)] == expected
 
 
 def test_a_model_hears_as_many_bars_as_it_remembers():
     played = Played(turns(memory=3))
+    asks = []
     for n in range(3):
         played.call(64 * n, 8)
+        asks.append(played.asked(64 * n + 31))
         played.answered(64 * n + 31)
-    assert [len(ask.bars) for ask in played.asks] == [2, 3, 3]
-    assert [pitch for _, pitch in pitches(played.asks[2].bars)] == [70] * 4 + [60] * 8
+    assert [len(ask.bars) for ask in asks] == [2, 3, 3]
+    assert [pitch for _, pitch in pitches(asks[2].bars)] == [70] * 4 + [60] * 8
 
 
 def test_who_plays_in_an_answer_breaks_it_off_and_the_call_begins_with_that_bar():
@@ -123,8 +133,7 @@ def test_who_plays_in_an_answer_breaks_it_off_and_the_call_begins_with_that_bar(
     assert played.turns.state is State.CALL and (played.turns.first, played.turns.last) == (3, 5)
     assert [note.start for note in played.turns.answers] == [32, 36, 40, 44, 48]
     assert played.turns.answers[-1].end == 50
-    played.advance(5 * 16)
-    bars = pitches(played.asks[1].bars)
+    bars = pitches(played.asked(5 * 16 - 1).bars)
     assert bars[:8] == [(4 * n, 60) for n in range(8)]
     assert bars[8:] == [(32, 70), (34, 60), (36, 70), (40, 70), (44, 70), (48, 70), (50, 65)]
 
@@ -147,8 +156,7 @@ def test_the_last_beat_of_an_answer_is_for_the_next_pickup():
     played.advance(64)
     assert played.turns.state is State.CALL and (played.turns.first, played.turns.last) == (4, 6)
     played.call(64, 8, 66)
-    played.advance(96)
-    assert pitches(played.asks[1].bars)[-9:] == [(60, 65), *((64 + 4 * n, 66) for n in range(8))]
+    assert pitches(played.asked(94).bars)[-9:] == [(60, 65), *((64 + 4 * n, 66) for n in range(8))]
 
 
 def test_an_answer_for_which_nobody_waits_any_more_is_not_played():
@@ -156,8 +164,9 @@ def test_an_answer_for_which_nobody_waits_any_more_is_not_played():
     played.call(0, 8)
     played.advance(31)
     played.turns.stop(31)
-    assert played.turns.answered(1, an_answer(), 31.5, SOON, 80) is None
-    assert played.turns.state is State.WAITING
+    played.turns.answered(1, an_answer())
+    played.advance(32)
+    assert not played.answers and played.turns.state is State.WAITING
 
 
 def test_a_refusal_lets_the_musician_play_again():
@@ -165,6 +174,8 @@ def test_a_refusal_lets_the_musician_play_again():
     played.call(0, 8)
     played.advance(31)
     played.turns.refused(1)
+    assert played.turns.state is State.CALL  # until its end
+    played.advance(32)
     assert played.turns.state is State.WAITING
     played.note(40)
     assert (played.turns.first, played.turns.last) == (2, 4)
@@ -196,15 +207,76 @@ def test_bars_of_twelve_with_beats_of_six():
     assert played.asks[0].bars.shape == (2, 12)
 
 
-def test_the_lead_grows_with_the_time_that_answers_take():
-    assert lead_of(0) == 0.15 and lead_of(0.2) == pytest.approx(0.38)
+def test_what_is_played_after_the_first_ask_is_asked_about_again():
+    played = Played(turns(bars=1))
+    played.note(0)
+    played.advance(8)
+    played.turns.answered(1, an_answer(70, 1))
+    played.note(12, 65)
+    played.advance(13.9)
+    assert len(played.asks) == 1
+    played.advance(14)
+    assert [pitch for _, pitch in pitches(played.asks[1].bars)] == [60, 65]
+    played.turns.answered(2, an_answer(71, 1))
+    played.advance(15.7)
+    assert played.answers[0].notes[0].pitch == 71 and played.answers[0].notes[0].start == 16
 
 
-def test_an_answer_is_never_asked_for_before_the_last_bar_of_its_call():
-    assert turns().asks_at(1000) == -16
+def test_the_first_answer_is_played_where_the_second_is_not_there_in_time():
+    played = Played(turns(bars=1))
+    played.note(0)
+    played.advance(8)
+    played.turns.answered(1, an_answer(70, 1))
+    played.note(12, 65)
+    played.advance(14)
+    played.advance(15.7)
+    assert played.answers[0].notes[0].pitch == 70 and not played.answers[0].late
+    played.turns.answered(2, an_answer(71, 1))  # too late
+    played.advance(20)
+    assert len(played.answers) == 1
+
+
+def test_a_second_ask_waits_for_the_answer_of_the_first():
+    """A model answers one at a time: a queue would only make both late."""
+    played = Played(turns(bars=1))
+    played.note(0)
+    played.advance(8)
+    played.note(12, 65)
+    played.advance(15)
+    assert len(played.asks) == 1
+    played.turns.answered(1, an_answer(70, 1))
+    played.advance(15.5)
+    assert len(played.asks) == 2
+
+
+def test_nothing_new_is_not_asked_about_twice():
+    played = Played(turns(bars=1))
+    played.note(0, length=2)
+    for position in np.arange(3, 15.6, 0.1):
+        played.advance(position)
+        played.turns.answered(1, an_answer(70, 1))
+    assert len(played.asks) == 1
+
+
+def test_asks_come_earlier_where_answers_take_longer():
+    assert ahead(0.02, 0.1) == pytest.approx((10, 1.5, 0.4, 0.3))
+    assert ahead(2.0, 0.1)[:2] == pytest.approx((30.8, 30.8))
     played = Played(turns())
     played.note(0)
-    assert played.turns.asks_at(1000) == 16
+    assert played.turns.advance(15, played.hearing.notes, ahead(1000, 0.1)) is None  # but not before the last bar
+    assert played.turns.advance(16, played.hearing.notes, ahead(1000, 0.1))
+
+
+def test_it_wakes_when_something_is_due():
+    played = Played(turns(bars=1))
+    assert played.turns.wakes_at(0, BEFORE) is None
+    played.note(0)
+    wakes, position = [], 0.5
+    while (position := played.turns.wakes_at(position, BEFORE)) is not None:
+        wakes.append(position)
+    assert wakes == [8, 14, 15.7, 16]
+    played.answered(15)
+    assert played.turns.wakes_at(17, BEFORE) == 48
 
 
 def test_notes_of_answers_have_their_lengths():
