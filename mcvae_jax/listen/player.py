@@ -15,6 +15,7 @@ from mcvae_jax.listen.voice import Voice
 STALE = 0.25  # seconds after which a note is not begun any more: the machine slept, or the process was halted
 THRU, ANSWER, BEAT = "thru", "answer", "beat"  # who sends
 OWNERS = (ANSWER, BEAT)  # whose messages are scheduled
+_PATIENCE = 0.1  # seconds
 
 
 class Event(NamedTuple):
@@ -92,10 +93,11 @@ class Player(threading.Thread):
                 self.voice.hush(each)
 
     def end(self) -> None:
-        """Sends nothing any more."""
-        with self._changed:
-            self._is_over = True
+        """Sends nothing any more; does not wait for a port that is stuck."""
+        self._is_over = True
+        if self._changed.acquire(timeout=_PATIENCE):
             self._changed.notify()
+            self._changed.release()
 
     def run(self) -> None:
         """What the thread does."""

@@ -60,9 +60,9 @@ class Session:
             self.voice.port.close()
 
     def close(self) -> None:
-        """Ends every note at once, and what is written of them."""
+        """Ends every note at once, stops the clock that is sent, and ends what is written of notes."""
+        self.voice.close([mido.Message("stop")] if self.manner.clock == OUT and self.line else [])
         self.player.end()
-        self.voice.close()
         if self.line is not None:
             position = self.line.position(time.monotonic())
             self.hearing.fall_silent(position)
@@ -76,7 +76,7 @@ class Session:
             return ""
         left_out = f"; {self.player.stale:,} notes came so late that they were left out" if self.player.stale else ""
         half, all_of_it = late[len(late) // 2], late[-1]
-        return f"Half of what I sent went out within {half:.1f} ms, all within {all_of_it:.0f} ms{left_out}."
+        return f"Half of what I sent went out within {half:.1f} ms, all of it within {all_of_it:.0f} ms{left_out}."
 
     def _play(self) -> None:
         self.player.start()

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import mido
 
@@ -52,8 +52,11 @@ class Voice:
             for key in [key for key, whose in self._sounding.items() if whose == owner]:
                 self.send(_off(*key), owner)
 
-    def close(self) -> None:
-        """Ends every note, lets pedals up, and sends nothing any more; also where the port has gone."""
+    def close(self, last: Sequence[mido.Message] = ()) -> None:
+        """Ends every note, lets pedals up, and after the `last` messages sends nothing any more.
+
+        It is tried as far as it goes where the port has gone, or another thread is stuck in it.
+        """
         with self._held():
             if self._is_closed and not self._sounding:
                 return
@@ -61,7 +64,7 @@ class Voice:
             ends = [_off(*key) for key in list(self._sounding)]
             ends += [_control(channel, SUSTAIN) for channel in list(self._pedals)]
             ends += [_control(channel, ALL_NOTES_OFF) for channel in list(self._channels)]
-            for message in ends:
+            for message in [*ends, *last]:
                 with contextlib.suppress(Exception):
                     self.port.send(message)
             self._sounding.clear()

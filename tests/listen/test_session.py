@@ -143,6 +143,7 @@ def test_a_clock_is_sent_with_start_at_the_first_bar_line():
     assert np.median(np.diff(pulses)) == pytest.approx(60 / 400 / 24, rel=0.3)
     times = {kind: [when for when, m in evening.port.sent if m.type == kind] for kind in ("start", "clock")}
     assert times["clock"][0] - times["start"][0] < 0.02
+    assert [m.type for m in evening.port.messages][-1] == "stop"
 
 
 def test_the_clock_of_another_device_is_followed_and_stops_all():
@@ -192,6 +193,20 @@ def test_a_port_that_goes_ends_it_in_one_line(how):
         evening.thread.join(3)
         assert isinstance(evening.ended, PortLost) and "plug it in again" in str(evening.ended)
         evening.port.sent.clear()
+
+
+def test_a_port_that_is_stuck_does_not_keep_the_end_waiting():
+    """What the process does before it ends at once (stopping.undone), from whichever thread."""
+    going = threading.Event()
+    with Evening(bars=2, click=10, thru=True) as evening:
+        evening.port.play(on(60))
+        kept = evening.port.send
+        evening.port.send = lambda message: going.wait(10) if message == on(77, 9, 80) else kept(message)
+        time.sleep(1.2)
+        began = time.monotonic()
+        evening.session.close()
+        assert time.monotonic() - began < 2 and not stuck(evening.port.messages)
+        going.set()
 
 
 @contextlib.contextmanager
