@@ -3,13 +3,19 @@
 `python -m experiments.listen_latency`. The session is that of the command, with the weights that come with it. The
 musician plays eighths with thru, so that each note comes back at once; answers and clicks are judged by the times at
 which they were due; with --clock=in the musician also sends the clock, and the answers are judged by the ideal one, so
-that their row has the clock's own unevenness in it. Nothing is written but JAX's cache of programs.
+that their row has the clock's own unevenness in it. A process that only sleeps runs beside it: what holds up
+that one is the system's doing. Nothing is written but JAX's cache of programs.
 """
 
 import argparse
+import contextlib
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 
 import mido
 import numpy as np
@@ -25,6 +31,16 @@ from mcvae_jax.listen.session import Session
 from mcvae_jax.storage.compiled import keep_compiled
 
 CLICKS, ANSWERS = 9, 1  # channels, from 0
+SLEEPER = """
+import sys, time
+due = time.monotonic()
+while True:
+    due += 0.005
+    time.sleep(max(0, due - time.monotonic()))
+    late = time.monotonic() - due
+    print(late, flush=True)
+    due = max(due, time.monotonic() - 0.005)
+"""
 
 
 class Over(Exception):
@@ -97,39 +113,53 @@ def judged(session: Session, port: Loopback, line: Line, played: list[float], ca
     return rows
 
 
+@contextlib.contextmanager
+def sleeper(found: list[float]) -> Iterator[None]:
+    """A process that sleeps for 5 ms again and again; its lateness in seconds is found at the end."""
+    with tempfile.TemporaryFile("w+") as file:
+        process = subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=file)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+        file.seek(0)
+        found += [float(line) for line in file.read().split("\n")[:-1]]
+
+
+def musician(session: Session, port: Loopback, calls: int, played: list[float], lines: list[Line]) -> None:
+    """Waits for the clicks, or starts a clock, and plays; the line is that of the clicks or of the clock."""
+    manner = session.manner
+    port.is_open.wait()
+    while manner.clock == OUT and session.line is None:
+        time.sleep(0.001)
+    lines.append(session.line or steady(manner.tempo, manner.quarter, time.monotonic() + 0.5))
+    if manner.clock == IN:
+        steps = 2 * calls * manner.bars * manner.steps
+        threading.Thread(target=send_clock, args=(port, lines[0], steps), daemon=True).start()
+    play(session, port, lines[0], calls, played)
+
+
 def main(argv: list[str]) -> None:
     """Prints the table."""
     flags = parse(argv)
     options = [f"--{name}={getattr(flags, name)}" for name in ("bars", "tempo", "metre", "clock")]
-    port, said = Loopback(), []
     wanted = parse_listen([*options, "--channel=2", "--thru", *(["--metronome=10"] if flags.clock == OUT else [])])
+    port, said = Loopback(), list[str]()
     session, _ = open_session(wanted, port, ("Loop", "Loop"))
     session.say = said.append
-    played, lines = list[float](), list[Line]()
-
-    def musician() -> None:
-        port.is_open.wait()
-        origin = time.monotonic() + 0.5
-        while flags.clock == OUT and session.line is None:
-            time.sleep(0.001)
-        lines.append(session.line or steady(flags.tempo, session.manner.quarter, origin))
-        if flags.clock == IN:
-            steps = 2 * flags.calls * flags.bars * session.manner.steps
-            threading.Thread(target=send_clock, args=(port, lines[0], steps), daemon=True).start()
-        play(session, port, lines[0], flags.calls, played)
-
+    played, lines, slept = list[float](), list[Line](), list[float]()
     load = os.getloadavg()[0]
-    threading.Thread(target=musician, daemon=True).start()
-    try:
+    threading.Thread(target=musician, args=(session, port, flags.calls, played, lines), daemon=True).start()
+    with contextlib.suppress(Over), sleeper(slept):
         session.run()
-    except Over:
-        pass
     late = sum("late by" in line for line in said)
     answered = sum(line.startswith("Answer") for line in said)
     say(f"{' '.join(options)}: {answered} answers to {flags.calls} calls, {late} late by a bar or more;")
     say(f"the last took {1000 * session.seconds:.0f} ms to compose; load {load:.1f} at the start")
     say("| what | times | median, ms | 95 % within, ms | worst, ms |\n|---|---|---|---|---|")
     say("\n".join(judged(session, port, lines[0], played, flags.calls)))
+    say(row("a process that only sleeps, likewise", np.array(slept)))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ COUNTED = {
     "jobs",
     "first",
     "port",
-    "tempo",
     "metronome",
     "channel",
     "instrument",
