@@ -151,7 +151,7 @@ def main(argv: list[str]) -> None:
     played, lines, slept = list[float](), list[Line](), list[float]()
     load = os.getloadavg()[0]
     threading.Thread(target=musician, args=(session, port, flags.calls, played, lines), daemon=True).start()
-    with contextlib.suppress(Over), sleeper(slept):
+    with sleeper(slept), contextlib.suppress(Over):
         session.run()
     late = sum("late by" in line for line in said)
     answered = sum(line.startswith("Answer") for line in said)

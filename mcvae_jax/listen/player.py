@@ -12,7 +12,7 @@ import mido
 from mcvae_jax.listen.clock import Line
 from mcvae_jax.listen.voice import Voice
 
-STALE = 0.25  # seconds after which a note is not begun any more: the machine slept, or the process was halted
+STALE = 0.25  # seconds after which notes and clock are left out: the machine slept, or the process was halted
 THRU, ANSWER, BEAT = "thru", "answer", "beat"  # who sends
 OWNERS = (ANSWER, BEAT)  # whose messages are scheduled
 _PATIENCE = 0.1  # seconds
@@ -120,8 +120,8 @@ class Player(threading.Thread):
             return
         for event in self._schedule.due(self.line.position(now)):
             late = now - self.line.time(event.position)
-            if event.message.type == "note_on" and late > STALE:
-                self.stale += 1
+            if event.message.type in ("note_on", "clock") and late > STALE:
+                self.stale += event.message.type == "note_on"
                 continue
             self.voice.send(event.message, event.owner)
             self.lateness.append((event.owner, late))

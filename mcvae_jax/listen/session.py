@@ -104,6 +104,7 @@ class Session:
         self._events.put((self._hear, (when, message)))
 
     def fail(self, error: Exception) -> None:
+        """Ends `run` by this error, from any thread."""
         self._events.put((_raise, (error,)))
 
     def _hear(self, when: float, message: mido.Message) -> None:
@@ -124,6 +125,7 @@ class Session:
             self.say("You play: the answer stops. Your call begins with this bar.")
 
     def start(self, when: float) -> None:
+        """The first bar line is at a time, at the tempo of the manner."""
         self.line = steady(self.manner.tempo, self.manner.quarter, when)
         self.player.follow(self.line)
         if self.manner.clock == OUT:
@@ -157,7 +159,9 @@ class Session:
             self._look(now)
         if self.line is None:
             return
-        self._turn(self.line.position(now))
+        position = self.line.position(now)
+        self._turn(position)
+        self._bar = max(self._bar, math.floor(position / self.manner.steps))  # the machine may have slept
         while self.line.time(self._bar * self.manner.steps) < now + AHEAD:
             self.player.add(BEAT, bar_events(self._bar * self.manner.steps, self.manner))
             self._bar += 1
@@ -180,7 +184,6 @@ class Session:
             if name not in names:
                 raise PortLost(lost(name))
         if self._follower.is_lost(now) and self.line is not None:
-            self.say("There is no clock any more.")
             self._follower.hear("stop", now)
             self._stand_still(self.line.position(now))
             self.line = None

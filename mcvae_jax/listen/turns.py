@@ -101,22 +101,20 @@ class Turns:
 
     def advance(self, position: float, heard: Sequence[Note], before: Ahead) -> Ask | Answer | None:
         """Time has come to a position: what is now to be composed, or to be played."""
-        end = self.last * self.steps
-        if self.state is State.ANSWER and position >= end:
+        if self.state is State.ANSWER and position >= self.last * self.steps:
             self.state = State.WAITING
             if self._has_pickup:
                 self._call(self.last, [])
         if self.state is not State.CALL:
             return None
+        end = self.last * self.steps
         if self._ready is not None and position >= end - before.chosen:
             return self._begin(self._ready, position - before.soon, heard)
         if self._is_refused:
             self.state = State.WAITING if position >= end else State.CALL
-        elif not self._outstanding and position >= end - min(
-            self.steps, before.early if self._asked is None else before.late
-        ):
-            return self._ask(heard)
-        return None
+            return None
+        lead = min(self.steps, before.early if self._asked is None else before.late)
+        return self._ask(heard) if not self._outstanding and position >= end - lead else None
 
     def wakes_at(self, position: float, before: Ahead) -> float | None:
         """The next position at which `advance` may find something to do; None while it waits for others."""

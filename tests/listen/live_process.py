@@ -1,6 +1,5 @@
 """`mcvae listen` with a model that answers at once: `python -m tests.listen.live_process OPTIONS`."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,4 +29,3 @@ if __name__ == "__main__":
     listen.open_engine = lambda places, checkpoint: Scale()
     listen.abilities = lambda model: (engine.CONTINUE,)
     run_command(listen.main, go_on=listen.GO_ON)
-    sys.exit()

@@ -134,6 +134,16 @@ def test_what_goes_through_and_what_the_metronome_plays():
         assert [(m.channel, m.program) for m in changes] == [(2, 24)]
 
 
+def test_after_a_long_sleep_of_the_machine_clicks_and_clock_go_on_without_a_burst():
+    with Evening(clock=OUT, click=10) as evening:
+        time.sleep(0.7)
+        evening.session.line = evening.session.line._replace(origin=evening.session.line.origin - 3600)
+        evening.session.player.follow(evening.session.line)
+        count = len(evening.port.sent)
+        time.sleep(0.6)
+        assert 20 < len(evening.port.sent) - count < 300
+
+
 def test_a_clock_is_sent_with_start_at_the_first_bar_line():
     with Evening(clock=OUT, click=10) as evening:
         time.sleep(0.5 + 2 * BAR)

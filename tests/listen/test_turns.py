@@ -159,6 +159,17 @@ def test_the_last_beat_of_an_answer_is_for_the_next_pickup():
     assert pitches(played.asked(94).bars)[-9:] == [(60, 65), *((64 + 4 * n, 66) for n in range(8))]
 
 
+def test_after_a_pickup_it_is_not_asked_before_the_last_bar_of_the_call():
+    played = Played(turns())
+    played.call(0, 8)
+    played.answered(31)
+    played.note(60)
+    count = len(played.asks)
+    played.advance(64)
+    played.advance(79)
+    assert played.turns.last == 6 and len(played.asks) == count
+
+
 def test_an_answer_for_which_nobody_waits_any_more_is_not_played():
     played = Played(turns())
     played.call(0, 8)
