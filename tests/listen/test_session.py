@@ -134,6 +134,7 @@ def test_what_goes_through_and_what_the_metronome_plays():
         assert [(m.channel, m.program) for m in changes] == [(2, 24)]
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_after_a_long_sleep_of_the_machine_clicks_and_clock_go_on_without_a_burst():
     with Evening(clock=OUT, click=10) as evening:
         time.sleep(0.7)
@@ -205,6 +206,7 @@ def test_a_port_that_goes_ends_it_in_one_line(how):
         evening.port.sent.clear()
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_a_port_that_is_stuck_does_not_keep_the_end_waiting():
     """What the process does before it ends at once (stopping.undone), from whichever thread."""
     going = threading.Event()
@@ -288,6 +290,7 @@ def test_a_process_that_is_stopped_at_any_moment_leaves_no_note(seed):
     assert status == 128 + number and not stuck(messages) and any(m.type == "note_on" for m in messages)
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_two_signals_at_once_leave_no_note_either():
     with process(*ALL) as (running, port):
         port.send(on(60))
@@ -305,3 +308,28 @@ def test_a_musician_who_pulls_the_plug_ends_it_in_one_line():
         port._socket.shutdown(2)
         _, words = running.communicate(timeout=10)
         assert running.returncode == 2 and "has gone" in words and len(words.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_carried_weights_answer_another_process_at_the_bar_line(tmp_path):
+    """In real time through mido's sockets, as a musician would have it through a cable."""
+    step, path = 60 / 150 / 4, tmp_path / "evening.mid"
+    with process("--tempo=150", "--bars=2", f"--record={path}", real=True) as (running, port):
+        began = time.monotonic()
+        for n in range(8):
+            time.sleep(max(0, began + 4 * n * step - time.monotonic()))
+            port.send(on(60 + n))
+            time.sleep(3 * step)
+            port.send(off(60 + n))
+        found = []
+        while time.monotonic() < began + 64 * step:
+            found += [((time.monotonic() - began) / step, m) for m in port.iter_pending()]
+            time.sleep(0.001)
+        onsets = [position for position, m in found if m.type == "note_on"]
+        assert onsets and min(onsets) > 31.9
+        assert all(abs(each - round(each)) * step < 0.05 for each in onsets)
+        running.send_signal(signal.SIGINT)
+        messages = [m for _, m in found] + received(port, 5)
+        out, words = running.communicate(timeout=10)
+    assert not stuck(messages) and words == "\nStopped. No note sounds any more.\n"
+    assert "Answer 1." in out.splitlines() and len(mido.MidiFile(path).tracks) == 3
