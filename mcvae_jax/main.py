@@ -35,6 +35,7 @@ from mcvae_jax.kinds import PIPELINES, kind_of, load, open_model
 from mcvae_jax.options import Options, parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.storage.buckets import mounted
+from mcvae_jax.storage.compiled import keep_compiled
 from mcvae_jax.training import processes, supervise
 from mcvae_jax.training.fields import check_fields
 from mcvae_jax.training.precision import settled
@@ -49,6 +50,7 @@ def main(argv: list[str]) -> int:
         return 0
     options = parse(argv)
     if not options.distributed:
+        keep_compiled()
         return run(options, argv)
     processes.read_place(options.distributed)
     if not supervise.is_child():

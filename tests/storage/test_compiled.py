@@ -9,15 +9,17 @@ import jax
 import pytest
 
 from mcvae_jax import sample
+from mcvae_jax.kinds import open_model
 from mcvae_jax.storage import compiled
 from tests.sampling.test_seeds import scale, track, write
-from tests.small_models import save_joint
+from tests.small_models import save_corpus, save_joint
 
 # What the command does, and how often JAX found a program in the cache, or not.
 CALL = """
 import sys
 import jax
 from mcvae_jax import sample
+from mcvae_jax.kinds import open_model
 from mcvae_jax.storage.compiled import keep_compiled
 
 counts = {}
@@ -40,7 +42,7 @@ def runs(tmp_path_factory):
 
 
 def arguments(out, seed):
-    return f"--workdir=joint --mode=continue --seed_file={seed}.mid --bars=5 --songs=2 --out={out}-{seed}"
+    return f"--workdir=joint --mode=continue --seed_file={seed}.mid --bars=5 --songs=2 --replace --out={out}-{seed}"
 
 
 def songs_of(runs, out, seed):
@@ -68,6 +70,36 @@ def test_the_next_call_compiles_nothing_also_for_a_seed_of_another_length_and_ma
     assert hits > 5 and misses == of_other == 0
     assert said == ""  # XLA's words about features of the machine, too
     assert [first, again[1]] == without and again[0] == first
+
+
+TRAIN = """
+import sys
+import jax
+from mcvae_jax import main
+
+misses = []
+jax.monitoring.register_event_listener(lambda name, **_: misses.append(name) if name.endswith("cache_misses") else None)
+for workdir in sys.argv[1:]:
+    misses.clear()
+    jax.clear_caches()
+    main.main(f"--config=note_lstm:smoke --config.corpus_folder=corpus --config.corpus.source=tests --workdir={workdir}"
+        " --config.model.units=5 --config.model.layers=1 --config.train.steps=2 --config.train.batch_size=2"
+        " --config.data.min_bars=4".split())
+    print("MISSED", len(misses))
+"""
+
+
+def test_another_training_of_the_same_model_compiles_nothing_and_ends_with_the_same_bits(tmp_path):
+    save_corpus(tmp_path / "corpus")
+    env = os.environ | {"MCVAE_CACHE": str(tmp_path / "cache"), "MCVAE_COMPILED": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, "one", "two"], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("MISSED"))
+    assert first > 3 and second == 0
+    one, two = (open_model(tmp_path / name).origins for name in ("one", "two"))
+    assert [each.identity for each in one.values()] == [each.identity for each in two.values()]
 
 
 @pytest.mark.slow
