@@ -44,6 +44,7 @@ class Session:
         self._asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._bar = 0  # the next bar whose beats are to be scheduled
         self._looks_at = 0.0
+        self._has_echo = False
         self.voice = Voice(ports.open_out(names[1]))
         self.player = Player(self.voice, self.fail)
 
@@ -97,11 +98,20 @@ class Session:
     def _arrived(self, when: float, message: mido.Message) -> None:
         """From the port's own thread: what is played goes on at once, all else is the main thread's."""
         try:
-            if self.manner.thru and message.type not in CLOCK and hasattr(message, "channel"):
+            if self.voice.is_echo(message):
+                self._events.put((self._tell_echo, ()))
+                return
+            if self.manner.thru and hasattr(message, "channel"):
                 self.voice.send(message, THRU)
         except Exception as error:
             self.fail(error)
         self._events.put((self._hear, (when, message)))
+
+    def _tell_echo(self) -> None:
+        """Once."""
+        if not self._has_echo:
+            self._has_echo = True
+            self.say(f"What I play on {self.names[1]} comes back on {self.names[0]}; I do not listen to it.")
 
     def fail(self, error: Exception) -> None:
         """Ends `run` by this error, from any thread."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import mido
@@ -10,6 +11,8 @@ from mcvae_jax.listen.hearing import SUSTAIN, Note
 from mcvae_jax.listen.ports import OutPort
 
 ALL_NOTES_OFF = 123  # the controller
+ECHO = 0.05  # seconds in which what was sent may come back, where the out port leads to the in port
+_MOST_RECENT = 4096  # messages that may come back
 _PATIENCE = 0.5  # seconds that ending all notes waits for who is sending
 
 
@@ -25,6 +28,7 @@ class Voice:
         self._pedals: set[int] = set()  # channels with the pedal down
         self._channels: set[int] = set()  # on which notes were sent
         self._is_closed = False
+        self._recent: dict[tuple[int, ...], float] = {}  # what was sent -> when
         self._lock = threading.RLock()
 
     def send(self, message: mido.Message, owner: str) -> None:
@@ -35,16 +39,30 @@ class Voice:
             key = (message.channel, message.note) if message.type in ("note_on", "note_off") else None
             if key and message.type == "note_on" and message.velocity:
                 if key in self._sounding:
+                    self._remember(_off(*key))
                     self.port.send(_off(*key))
                 self._channels.add(message.channel)
                 self._sounding[key] = owner  # before it is sent: if this is broken off, the note is ended all the same
             elif key and self._sounding.get(key, owner) != owner:
                 return  # the key has been struck again since, by another
+            self._remember(message)
             self.port.send(message)
             if key and (message.type == "note_off" or not message.velocity):
                 self._sounding.pop(key, None)
             if message.is_cc(SUSTAIN):
                 (self._pedals.add if message.value else self._pedals.discard)(message.channel)
+
+    def is_echo(self, message: mido.Message) -> bool:
+        """Whether a message that came in is one that went out within ECHO; each that went out comes back once."""
+        if not hasattr(message, "channel"):  # pulses of a clock are all alike
+            return False
+        sent = self._recent.pop(tuple(message.bytes()), None)
+        return sent is not None and time.monotonic() - sent < ECHO
+
+    def _remember(self, message: mido.Message) -> None:
+        if len(self._recent) > _MOST_RECENT:
+            self._recent.clear()
+        self._recent[tuple(message.bytes())] = time.monotonic()
 
     def hush(self, owner: str) -> None:
         """Ends the notes of an owner. Raises PortLost."""

@@ -122,6 +122,24 @@ def test_who_plays_in_the_middle_of_an_answer_is_given_the_floor():
     assert any("the answer stops" in line for line in evening.said)
 
 
+def test_a_port_that_leads_back_is_not_listened_to():
+    """As a bus of a DAW that is both in and out does: else thru would go round for ever."""
+    with Evening(thru=True, click=10, clock=OUT) as evening:
+        kept = evening.port.send
+
+        def send(message):
+            kept(message)
+            evening.port.play(message)
+
+        evening.port.send = send
+        evening.play(60, 60, 62)
+        time.sleep(1.5)
+        assert [pitch for _, pitch in evening.onsets() if pitch < 80] == [60, 60, 62]
+        assert {note.pitch for note in evening.session.hearing.notes} == {60, 62}
+        assert sum("comes back" in line for line in evening.said) == 1
+        assert "Answer 1." in evening.said and not any("stops" in line for line in evening.said)
+
+
 def test_what_goes_through_and_what_the_metronome_plays():
     with Evening(thru=True, click=10, channel=3, program=25) as evening:
         evening.play(60, 61)
