@@ -55,12 +55,16 @@ def test_jitter_of_the_pulses_is_evened_out(tempo):
     assert np.std(tempi) < 0.012 * tempo
 
 
-def test_another_tempo_is_followed_within_a_quarter():
+def test_another_tempo_is_followed_within_an_eighth():
+    """A straight line through a whole quarter of pulses would need that long, and be astray by a step meanwhile."""
     first = pulses(120, 49)
-    second = first[-1] + 60 / 80 / 24 * np.arange(1, 25)
-    follower = following([*first, *second])
+    second = first[-1] + 60 / 80 / 24 * np.arange(1, 13)
+    follower, off = following(first), []
+    for number, time in enumerate(second, 49):
+        follower.hear("clock", time)
+        off.append(abs(follower.line.position(time) - number * QUARTER / 24))
     assert follower.line.tempo(QUARTER) == pytest.approx(80, rel=0.01)
-    assert follower.line.position(second[-1]) == pytest.approx(72 * QUARTER / 24, abs=0.02)
+    assert off[-1] < 0.02 and max(off) < 0.25
 
 
 def test_a_player_who_slows_down_is_followed_within_a_tenth_of_a_step():
