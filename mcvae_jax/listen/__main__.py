@@ -111,7 +111,7 @@ def open_session(flags: argparse.Namespace, ports: Ports, names: tuple[str, str]
 def be_punctual() -> None:
     """Python's threads give way to each other sooner, and its garbage collector looks at nothing that is there by now.
 
-    Else a look through all objects of the libraries stops every thread for up to 0.2 s (docs/live.md).
+    Else a look through all objects of the libraries stops every thread for 0.1 to 0.24 s (docs/live.md).
     """
     sys.setswitchinterval(SWITCH)
     gc.collect()
