@@ -15,10 +15,14 @@ def kl_to_standard(mu: SameArray, log_var: SameArray) -> SameArray:
     return 0.5 * (mu * mu + (numpy_of(mu, log_var).expm1(log_var) - log_var))
 
 
+def log_densities(x: SameArray, mu: SameArray, log_var: SameArray) -> SameArray:
+    """log N(x; mu, exp(log_var)) of each dimension, in nats."""
+    return -0.5 * ((x - mu) ** 2 * numpy_of(x, mu, log_var).exp(-log_var) + log_var + LOG_2PI)
+
+
 def log_density(x: SameArray, mu: SameArray, log_var: SameArray) -> SameArray:
-    """log N(x; mu, exp(log_var)), summed over the last axis, in nats."""
-    xp = numpy_of(x, mu, log_var)
-    return -0.5 * xp.sum((x - mu) ** 2 * xp.exp(-log_var) + log_var + LOG_2PI, axis=-1)
+    """The same summed over the last axis."""
+    return numpy_of(x, mu, log_var).sum(log_densities(x, mu, log_var), axis=-1)
 
 
 def entropy(log_var: SameArray) -> SameArray:

@@ -33,8 +33,8 @@ class Mixture(NamedTuple):
 def component_log_densities(mixture: Mixture, z: Array) -> Array:
     """log pi_k + log N(z; mu_k, sigma_k) in nats, for z (..., Z): (..., K), or of each dimension (..., K, Z)."""
     if mixture.per_dimension:
-        each = (x[..., None] for x in (z[..., None, :], mixture.mu, 2 * mixture.log_sigma))
-        return mixture.log_pi + gaussian.log_density(*each)
+        # no sum over an axis of one: jaxlib 0.12.0 miscompiles it in large batches (docs/results.md, "Versions")
+        return mixture.log_pi + gaussian.log_densities(z[..., None, :], mixture.mu, 2 * mixture.log_sigma)
     return mixture.log_pi + gaussian.log_density(z[..., None, :], mixture.mu, 2 * mixture.log_sigma)
 
 
