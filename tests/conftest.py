@@ -46,6 +46,22 @@ def real_midi() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    """Where the browser of a module's tests saves files."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, downloads):
+    """Headless Chromium for all tests of a module; without it they are skipped."""
+    from tests.browser import open_browser
+
+    driver = open_browser(tmp_path_factory.mktemp("profile"), downloads)
+    yield driver
+    driver.quit()
+
+
 @pytest.fixture
 def elsewhere(monkeypatch, tmp_path):
     """Other machines that share a bucket, one after the other: `with elsewhere():`."""

@@ -5,23 +5,11 @@ import json
 import pytest
 
 from experiments import listening_test
-from tests.browser import open_browser, wait
+from tests.browser import wait
 from tests.listening import NAMES, choose, make, press, save_models, saved, start_over, take_test
 
 WIDTHS = ((1280, 900), (390, 844))
 VAE, MCVAE = NAMES
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory, downloads):
-    driver = open_browser(tmp_path_factory.mktemp("profile"), downloads)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")

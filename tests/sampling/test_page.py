@@ -18,7 +18,7 @@ from mcvae_jax.sampling.preview import render_wav, seconds_of
 from mcvae_jax.sampling.results import write_results
 from mcvae_jax.sampling.roll import draw_roll
 from mcvae_jax.sampling.song import ComposedSong, Setting
-from tests.browser import open_browser, wait
+from tests.browser import wait
 
 HOSTILE = '<script>alert(1)</script> & "x" \' $title'
 
@@ -28,13 +28,6 @@ def make_song(n, bars=8, title=HOSTILE, given=2, tempo=110.0, **fields):
     tokens[:, ::4] = np.random.default_rng(n).integers(55, 80, (bars, 4))
     notes = {"mode": HOSTILE, "temperatures": {"tokens": 0.5}, "key": None, "log density": -31.25}
     return ComposedSong(f"{n:02d} a#b", title, tokens, np.arange(bars) < given, Setting(tempo), notes, **fields)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = open_browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import music21
 import pytest
 
 from mcvae_jax.studio.server import Studio
-from tests.browser import open_browser, wait
+from tests.browser import wait
 from tests.studio.fake import fake_engine
 from tests.studio.test_server import TUNE
 
@@ -28,18 +28,6 @@ def studio():
         threading.Thread(target=server.warm, daemon=True).start()
         yield server
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory, downloads):
-    driver = open_browser(tmp_path_factory.mktemp("profile"), downloads)
-    yield driver
-    driver.quit()
 
 
 def opened(browser, studio):
