@@ -33,6 +33,7 @@ from mcvae_jax.text import brief
 
 WHATS = (*SIDES, *CALLS)
 USUAL = "train,mdrnn,encode,compose"
+COLD, WARM = "compose, 8 songs, with an empty cache", "compose, 8 songs, programs in the cache"
 MOST = 1_000_000  # of any size
 DTYPES = ("float32", "bfloat16")
 TUNE = "X:1\nT:Seed\nM:4/4\nL:1/8\nK:G\n" + "GABc dedB|dedB dedB|c2ec B2dB|A2AB AGEF|\n" * 2
@@ -97,11 +98,18 @@ def commands(sizes: Sizes, folder: Path) -> dict[str, list[str]]:
         return {"evaluate": [*python, "mcvae_jax.evaluate", f"--workdir={sizes.workdir}", f"--out={folder / 'report'}"]}
     tune = folder / "seed.abc"
     tune.write_text(TUNE)
-    compose = [*python, "mcvae_jax.sample", "--mode=continue", f"--seed_file={tune}", f"--out={folder / 'songs'}"]
+    compose = [
+        *python,
+        "mcvae_jax.sample",
+        "--mode=continue",
+        f"--seed_file={tune}",
+        f"--out={folder / 'songs'}",
+        "--replace",
+    ]
     return {
         "train --help": [*python, "mcvae_jax.main", "--help"],
         "compose --help": [*python, "mcvae_jax.sample", "--help"],
-        "compose, 8 songs, programs in the cache": compose,
+        WARM: compose,
     }
 
 
@@ -110,9 +118,9 @@ def measure(sizes: Sizes, options: argparse.Namespace) -> dict[str, Measured]:
     if sizes.what in CALLS:
         with tempfile.TemporaryDirectory() as name:
             called = commands(sizes, Path(name))
-            environment = os.environ | {"XDG_CACHE_HOME": str(Path(name) / "cache")}
-            cold = run_commands({f"the first time: {n}": c for n, c in called.items() if "cache" in n}, 1, environment)
-            return cold | run_commands(called, options.rounds, environment)
+            environment = os.environ | {"MCVAE_CACHE": str(Path(name) / "cache")}
+            first = {COLD: called[WARM]} if WARM in called else {}
+            return run_commands(first, 1, environment) | run_commands(called, options.rounds, environment)
     sides = [*SIDES[sizes.what], *([PEAK] if sizes.what in WITH_PEAK else [])]
     return compete(sizes.what, sides, sizes, options.rounds, options.seconds)
 

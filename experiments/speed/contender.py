@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 
-from experiments.speed.work import Make, Sizes, timed
+from experiments.speed.work import Make, Sizes, peak_bytes, timed
 from mcvae_jax.versions import devices
 
 SIDES: dict[str, dict[str, str]] = {
@@ -56,8 +56,7 @@ def main(argv: list[str]) -> None:
     for line in sys.stdin:
         items, seconds = timed(work, float(line))
         print(json.dumps({"items": items, "seconds": seconds}), flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"peak_bytes": peak}), flush=True)
+    print(json.dumps({"peak_bytes": peak_bytes(resource.getrusage(resource.RUSAGE_SELF))}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import math
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from experiments.speed.work import Sizes, facts
+from experiments.speed.work import Sizes, facts, peak_bytes
 
 CONFIDENCE = 0.95
 Say = Callable[[str], None]
@@ -128,12 +127,8 @@ def run_commands(
                 side.failed = f"{shlex.join(command)}: {last[0]}"
                 continue
             side.rates.append(1 / (time.perf_counter() - start))
-            side.peak_bytes = max(side.peak_bytes, _bytes(usage))
+            side.peak_bytes = max(side.peak_bytes, peak_bytes(usage))
     return found
-
-
-def _bytes(usage: resource.struct_rusage) -> int:
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:

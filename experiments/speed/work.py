@@ -4,8 +4,10 @@ A contender is a process of its own, so that two libraries share neither threads
 """
 
 import dataclasses
+import resource
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,6 @@ class Work:
 
 
 Make = Callable[[Sizes], Work]
-Sides = Mapping[str, Mapping[str, Make]]  # what -> side -> how it is made
 
 
 def timed(work: Work, seconds: float) -> tuple[float, float]:
@@ -62,6 +63,11 @@ def timed(work: Work, seconds: float) -> tuple[float, float]:
         work.wait()
         calls += together
     return work.items * calls, time.perf_counter() - start
+
+
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """The most memory that a process held."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def random_bars(count: int) -> np.ndarray:
