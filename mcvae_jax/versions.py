@@ -13,6 +13,7 @@ import mcvae_jax
 
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy")
 PACKAGE = "mcvae_jax"
+CPUINFO = Path("/proc/cpuinfo")
 _GIT_SECONDS = 10.0  # longer than git takes on a slow disk
 
 
@@ -25,6 +26,16 @@ def _versions() -> tuple[tuple[str, str], ...]:
 def versions() -> dict[str, str]:
     """Of Python, of the libraries that compute, and of this package with its commit, where it is a checkout."""
     return dict(_versions())
+
+
+def processor() -> dict[str, str]:
+    """What Linux says of the first processor, by name: 'model name', 'flags', ...; empty where it cannot be known."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in CPUINFO.read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
 
 
 def devices() -> str:

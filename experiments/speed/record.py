@@ -61,9 +61,7 @@ def flops(sizes: Sizes) -> float:
 
 def machine() -> dict[str, Any]:
     """The processor, how many of its cores are ours, its instructions that matter here, and the memory."""
-    text = _read("/proc/cpuinfo")
-    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    named = {key.strip(): value.strip() for key, value in lines.items()}
+    named = versions.processor()
     flags = named.get("flags", "").split()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = _read("/proc/meminfo").split()

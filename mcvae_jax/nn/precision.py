@@ -2,11 +2,11 @@
 
 import functools
 from importlib.metadata import version
-from pathlib import Path
 
 import jax
 
-_CPUINFO = Path("/proc/cpuinfo")
+from mcvae_jax.versions import processor
+
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # docs/speed.md has what they gain
 _SINCE = (0, 10)  # of jaxlib: on CPUs 0.7.2 fails in some gradients, 0.10.1 and 0.12.0 do not
 
@@ -17,7 +17,8 @@ def fastest() -> tuple[str, str]:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return "bfloat16", f"fastest on {device.device_kind}"
-    found = [name for name in _INSTRUCTIONS if name in _features()]
+    known = processor().get("flags", "").split()
+    found = [name for name in _INSTRUCTIONS if name in known]
     if lacking := lacks_bfloat16():
         return "float32", lacking
     if found:
@@ -30,12 +31,3 @@ def lacks_bfloat16() -> str:
     if jax.devices()[0].platform != "cpu" or tuple(map(int, version("jaxlib").split(".")[:2])) >= _SINCE:
         return ""
     return f"jaxlib {version('jaxlib')} has no bfloat16 for all products on CPUs, {'.'.join(map(str, _SINCE))} has"
-
-
-def _features() -> set[str]:
-    """The instructions of the processor, as Linux names them; empty where it cannot be known."""
-    try:
-        lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())

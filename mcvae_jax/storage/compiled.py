@@ -4,7 +4,6 @@ It is JAX's own cache. A folder of it belongs to one machine type, since a progr
 the process (JAX's key names versions and flags). It is a help and no more: what cannot be read or written is compiled.
 """
 
-import contextlib
 import os
 import platform
 import warnings
@@ -13,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mcvae_jax.places import cache_folder
+from mcvae_jax.versions import processor
 
 OFF = "MCVAE_COMPILED"  # 'no' keeps and takes nothing
 MOST_BYTES = 256_000_000  # of all folders; a command of one model keeps about half a megabyte
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 def keep_compiled() -> None:
@@ -44,10 +43,8 @@ def keep_compiled() -> None:
 
 def _machine() -> str:
     """What decides which programs run here: the processor and what it can, and the versions."""
-    features = ""
-    with contextlib.suppress(OSError):
-        lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
-        features = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    known = processor()
+    features = known.get("flags") or known.get("features", "")
     return " ".join([platform.system(), platform.machine(), features, version("jax"), version("jaxlib")])
 
 

@@ -8,7 +8,7 @@ import sys
 import jax
 import pytest
 
-from mcvae_jax import sample
+from mcvae_jax import sample, versions
 from mcvae_jax.kinds import open_model
 from mcvae_jax.storage import compiled
 from tests.sampling.test_seeds import scale, track, write
@@ -18,7 +18,7 @@ from tests.small_models import save_corpus, save_joint
 CALL = """
 import sys
 import jax
-from mcvae_jax import sample
+from mcvae_jax import sample, versions
 from mcvae_jax.kinds import open_model
 from mcvae_jax.storage.compiled import keep_compiled
 
@@ -143,7 +143,7 @@ def test_machines_of_another_processor_have_a_folder_of_their_own(config, monkey
     folders = set()
     for flags in ("flags : sse2 avx", "flags : sse2 avx", "flags : sse2"):
         (tmp_path / "cpuinfo").write_text(f"model name : some\n{flags}\n")
-        monkeypatch.setattr(compiled, "_CPUINFO", tmp_path / "cpuinfo")
+        monkeypatch.setattr(versions, "CPUINFO", tmp_path / "cpuinfo")
         config.update("jax_compilation_cache_dir", None)
         compiled.keep_compiled()
         folders.add(config.jax_compilation_cache_dir)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from mcvae_jax import versions
 from mcvae_jax.errors import UserError
 from mcvae_jax.nn import precision
 from mcvae_jax.nn.layers import operand_dtype
@@ -20,7 +21,7 @@ def processor(monkeypatch, tmp_path):
 
     def of(flags, platform="cpu", jaxlib="0.12.1"):
         (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags}\n")
-        monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
+        monkeypatch.setattr(versions, "CPUINFO", tmp_path / "cpuinfo")
         monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform=platform, device_kind="Some GPU")])
         monkeypatch.setattr(precision, "version", lambda name: jaxlib)
         precision.fastest.cache_clear()
@@ -57,7 +58,7 @@ def test_where_jaxlib_has_no_bfloat16_products_it_is_float32_and_who_asks_is_tol
 
 def test_where_the_processor_is_unknown_it_is_float32(processor, monkeypatch, tmp_path):
     processor("amx_bf16")
-    monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "nowhere")
+    monkeypatch.setattr(versions, "CPUINFO", tmp_path / "nowhere")
     assert precision.fastest()[0] == "float32"
 
 
