@@ -29,8 +29,10 @@ from mcvae_jax.evaluation.evaluation import evaluate, named
 from mcvae_jax.evaluation.judged import FIXED_NGRAM, Plan
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.kinds import open_model
+from mcvae_jax.memory import keep_memory
 from mcvae_jax.models.settings import MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
+from mcvae_jax.nn import native
 from mcvae_jax.places import shown
 from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.storage.compiled import keep_compiled
@@ -85,6 +87,7 @@ def write_report(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
             f"--encoder={flags.encoder} knows bars of {encoder.steps} steps, and the models were trained on bars of"
             f" {corpus.steps_per_bar}; give another --encoder"
         )
+    native.prepare(say)
     plan = Plan(flags.songs, flags.bars, flags.draws, flags.seed)
     about = facts(models, encoder, corpus, plan) | {
         "command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])
@@ -141,6 +144,7 @@ def check_folder(folder: Path) -> None:
 
 def as_command() -> None:
     """What the command line runs."""
+    keep_memory()
     keep_compiled()
     run_command(main, go_on="The same command again makes it.")
 

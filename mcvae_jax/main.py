@@ -32,6 +32,8 @@ from mcvae_jax import stages, versions
 from mcvae_jax.command import run_command, say
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import PIPELINES, kind_of, load, open_model
+from mcvae_jax.memory import keep_memory
+from mcvae_jax.nn import native
 from mcvae_jax.options import Options, parse
 from mcvae_jax.sampling import demo
 from mcvae_jax.storage.buckets import mounted
@@ -49,6 +51,7 @@ def main(argv: list[str]) -> int:
         say(__doc__.strip())
         return 0
     options = parse(argv)
+    keep_memory()
     if not options.distributed:
         keep_compiled()
         return run(options, argv)
@@ -71,6 +74,7 @@ def run(options: Options, argv: list[str], say: Callable[[str], None] = say) -> 
 def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str], None]) -> int:
     """The same with the path of the workdir."""
     say_first = say if processes.is_first() else lambda line: None
+    native.prepare(say_first)
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:
         if options.init_from:

@@ -16,6 +16,8 @@ PACKAGE = "mcvae_jax"
 CPUINFO = Path("/proc/cpuinfo")
 _GIT_SECONDS = 10.0  # longer than git takes on a slow disk
 
+_noted: dict[str, str] = {}
+
 
 @functools.cache
 def _versions() -> tuple[tuple[str, str], ...]:
@@ -48,8 +50,13 @@ def devices() -> str:
 
 
 def here() -> dict[str, str]:
-    """Versions and devices together, as results record them."""
-    return versions() | {"devices": devices()}
+    """Versions and devices together, and what was noted, as results record them."""
+    return versions() | {"devices": devices()} | _noted
+
+
+def note(name: str, value: str) -> None:
+    """From now on `here` tells this, too: what else the last digits depend on."""
+    _noted[name] = value
 
 
 def as_text(facts: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ if tuple(map(int, version("jaxlib").split(".")[:3])) <= (0, 11, 0):  # a flag th
     NO_OPTIMISATION += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_OPTIMISATION}".strip()
 os.environ["MCVAE_COMPILED"] = "no"  # commands that tests start keep no programs in the cache of who tests
+os.environ["MCVAE_NATIVE"] = "no"  # nor do they compile; tests/nn/test_native.py has a cache of its own
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `pytest &` so, and what tests start inherits it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

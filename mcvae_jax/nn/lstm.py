@@ -1,8 +1,9 @@
 """One LSTM layer (thesis 3.1.4, equations 3.5 to 3.10), with a backward pass that is written by hand.
 
-Every recurrent model of the project runs through `lstm`: replace it here, and all of them are faster. The input
-projection stays outside, because for tokens it is a row of a table and for a latent vector it is the same at each
-step; both are cheaper than a product per step.
+Every recurrent model of the project runs through `lstm`: replace it here, and all of them are faster. On a CPU its
+steps run in native code where that is ready and fits (`nn/native/`), else in a scan. The input projection stays
+outside, because for tokens it is a row of a table and for a latent vector it is the same at each step; both are cheaper
+than a product per step.
 
 The four gates are four arrays from end to end. One wide array that is split in each step costs XLA on a CPU three
 times as much as all tanh and sigmoid together (docs/results.md, "Speed").
@@ -15,6 +16,8 @@ import functools
 
 import jax
 import jax.numpy as jnp
+
+from mcvae_jax.nn import native
 
 Array = jax.Array
 Gates = tuple[Array, Array, Array, Array]
@@ -129,13 +132,17 @@ def sigmoid(x: Array) -> Array:
 def _lstm(
     gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
 ) -> tuple[Array, State]:
-    hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+    if native.fits(gates[0], dtype):
+        hidden, final, _ = native.forward(gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=False)
+    else:
+        hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
     return hidden, final
 
 
 def _run(
     gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
 ) -> tuple[Array, State, Activations]:
+    """The forward pass as a scan."""
     wide = jnp.concatenate(list(w_h), axis=-1)
 
     def step(state: State, gates_t: Gates) -> tuple[State, tuple[Array, Array, Gates]]:
@@ -154,21 +161,51 @@ def _run(
 def _lstm_forward(
     gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
 ) -> tuple[tuple[Array, State], Saved]:
-    hidden, final, (cells, activations) = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+    if native.fits(gates[0], dtype):
+        hidden, final, (cells, i, f, s, o) = native.forward(
+            gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=True
+        )
+        activations = i, f, s, o
+    else:
+        hidden, final, (cells, activations) = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
     return (hidden, final), (hidden, cells, activations, w_h, h0, c0, gate_mask)
 
 
 def _lstm_backward(
     dtype: jnp.dtype, reverse: bool, saved: Saved, cotangents: tuple[Array, State]
 ) -> tuple[Gates, Array, Array, Array, Array]:
-    """The scan returns the gate gradients alone; the weight gradient is one product over all steps after it."""
+    """The gradients of the gates step by step; that of the weights is one product over all steps after it."""
     hidden, cells, activations, w_h, h0, c0, gate_mask = saved
     d_hidden, d_final = cotangents
-    tall = jnp.concatenate([w.T for w in w_h], axis=0)
+    if native.fits(hidden, dtype):
+        d_gates, d_h0, d_c0 = native.backward(
+            d_hidden, d_final, (cells, *activations), w_h, c0, gate_mask, dtype=dtype, reverse=reverse
+        )
+    else:
+        d_gates, d_h0, d_c0 = _run_back(d_hidden, d_final, cells, activations, w_h, c0, gate_mask, dtype, reverse)
+    hidden_before = _before(h0, hidden, reverse)
+    d_w_h = jnp.stack([_weight_gradient(hidden_before, d, dtype) for d in d_gates])
+    return d_gates, d_w_h, d_h0, d_c0, jnp.zeros_like(gate_mask)
 
-    def before(first: Array, later: Array) -> Array:
-        """What each step saw from the step before it."""
-        return jnp.concatenate([later[1:], first[None]] if reverse else [first[None], later[:-1]])
+
+def _before(first: Array, later: Array, reverse: bool) -> Array:
+    """What each step saw from the step before it."""
+    return jnp.concatenate([later[1:], first[None]] if reverse else [first[None], later[:-1]])
+
+
+def _run_back(
+    d_hidden: Array,
+    d_final: State,
+    cells: Array,
+    activations: Gates,
+    w_h: Array,
+    c0: Array,
+    gate_mask: Array,
+    dtype: jnp.dtype,
+    reverse: bool,
+) -> tuple[Gates, Array, Array]:
+    """The backward pass as a scan: the gradients of the gates, of h0 and of c0."""
+    tall = jnp.concatenate([w.T for w in w_h], axis=0)
 
     def step(carry: State, saved_t: tuple[Array, Array, Array, Gates]) -> tuple[State, Gates]:
         d_h, d_c = carry
@@ -185,11 +222,9 @@ def _lstm_backward(
         return (matmul(jnp.concatenate(d_gates, axis=-1), tall, dtype), d_c * f), d_gates
 
     (d_h0, d_c0), d_gates = jax.lax.scan(
-        step, d_final, (d_hidden, cells, before(c0, cells), activations), reverse=not reverse
+        step, d_final, (d_hidden, cells, _before(c0, cells, reverse), activations), reverse=not reverse
     )
-    hidden_before = before(h0, hidden)
-    d_w_h = jnp.stack([_weight_gradient(hidden_before, d, dtype) for d in d_gates])
-    return d_gates, d_w_h, d_h0, d_c0, jnp.zeros_like(gate_mask)
+    return d_gates, d_h0, d_c0
 
 
 _lstm.defvjp(_lstm_forward, _lstm_backward)
