@@ -44,7 +44,7 @@ def moved_onsets(onsets: np.ndarray, grid: Grid) -> list[str]:
         phase = np.mod(onsets, 1)
         second, third = (np.count_nonzero(np.abs(phase - part / 3) < 1 / 24) for part in (1, 2))
         kind = "swing" if 4 * second < third else "triplets"
-        line += f". This is {kind}: a model of --config.corpus.steps_per_bar={TRIPLETS} hears and plays it"
+        line += f". This is {kind}; a model of --config.corpus.steps_per_bar={TRIPLETS} hears and plays it"
     return [line]
 
 

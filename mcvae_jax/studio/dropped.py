@@ -48,6 +48,6 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
 
 
 def _plain(line: str) -> str:
-    """Without advice about options, which a page has not."""
+    """Without advice about options, which a page has not: what stands after a semicolon in each line of the reader."""
     line = line.replace("cannot be a seed", "cannot be used")
-    return "; ".join(part for part in line.split("; ") if "--" not in part)
+    return "; ".join(part for n, part in enumerate(line.split("; ")) if n == 0 or "--" not in part)

@@ -122,7 +122,7 @@ def late(quarters):
 @pytest.mark.parametrize(
     ("notes", "told"),
     [
-        (swung(16), "50% of onsets moved: .* This is swing: a model of --config.corpus.steps_per_bar=24"),
+        (swung(16), "50% of onsets moved: .* This is swing; a model of --config.corpus.steps_per_bar=24"),
         (triplets(8) + [(q, q + 1, 60) for q in range(8, 16)], "50% of onsets moved: .* This is triplets"),
         ([(q / 8, q / 8 + 0.1, 60 + q % 5) for q in range(64)], "50% of onsets moved: .* in sixteenths alone$"),
         (late(16), None),

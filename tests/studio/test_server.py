@@ -270,6 +270,13 @@ def test_a_dropped_file_becomes_bars(studio):
     assert (again["title"], again["bars"], again["metre"]) == ("my tune", some_bars(3), "4/4")
 
 
+def test_what_a_dropped_file_loses_is_said_without_advice_about_options(studio):
+    swung = b"X:1\nT:Swing\nM:4/4\nL:1/12\nK:C\n" + b"|".join([b"G2AB2cG2AB2c"] * 8) + b"|]\n"
+    status, song = dropped(studio, "swing.abc", swung)
+    assert status == 200 and all(song["notes"]) and "--" not in " ".join(song["notes"])
+    assert [note for note in song["notes"] if "50% of onsets moved" in note and note.endswith("This is swing")]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "line"),
     [

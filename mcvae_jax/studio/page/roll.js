@@ -80,7 +80,7 @@ const Roll = {
     let drawn = "";
     for (let pitch = this.low; pitch <= this.high; pitch++) {
       const black = NAMES[pitch % 12].length > 1, y = top + this.y(pitch);
-      drawn += `<rect class="${black ? "ebony" : "ivory"}" y="${y}" width="${black ? 28 : 44}" height="${this.row}"/>`;
+      drawn += `${black ? `<rect class="under" y="${y}" width="44" height="${this.row}"/>` : ""}<rect class="${black ? "ebony" : "ivory"}" y="${y}" width="${black ? 28 : 44}" height="${this.row}"/>`;
       if (pitch % 12 === 0) drawn += `<text x="24" y="${y + this.row - 3}">C${pitch / 12 - 1}</text>`;
     }
     keys.innerHTML = `<svg width="45" height="${top + height}">${drawn}</svg>`;

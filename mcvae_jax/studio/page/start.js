@@ -62,7 +62,7 @@ const Start = {
       vary: () => App.ask(() => Asking.vary(App.song, App.chosen), ["is varied", "are varied"]),
       another: () => App.ask(() => Asking.another(App.song), ["is another now", "are others now"]),
       keep: () => Kept.keep(), dialogue: () => Dialogue.run(), open: () => $("file").click(),
-      new: () => App.change(Song.empty(App.song.steps, 4, { metre: App.song.metre }), []),
+      new: () => this.fresh(),
       midi: () => Piano.connect().then(names => App.say(names.length ? `Connected: ${names.join(", ")}.` : "No MIDI keyboard is there yet; it is heard as soon as you plug one in."),
                                        error => App.say(error.message, true)),
     };
@@ -78,6 +78,12 @@ const Start = {
     window.addEventListener("resize", () => App.render());
     $("score").addEventListener("toggle", () => Score.soon());
     this.dropping();
+  },
+  fresh() {
+    App.stop();
+    App.change(Song.empty(App.song.steps, 4, { metre: App.song.metre }), []);
+    Files.told([]);
+    App.say("A new song. Undo has the old one.");
   },
   // The selected bars, else the silent ones within the song.
   gaps() {
