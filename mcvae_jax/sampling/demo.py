@@ -106,7 +106,7 @@ def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_fol
             songs += [song, real_continuation(seed, song, config.bars)]
     if config.composed:
         songs += compose(model, config.composed, config.bars, settings, first=len(seeds) + 1, say=say)
-    results.write_results(folder, songs, f"Songs of the {model.name}", _about(model, config), say)
+    results.write_results(folder, songs, "Composed songs", _about(model, config), say)
 
 
 def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
