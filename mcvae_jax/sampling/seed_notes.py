@@ -72,6 +72,16 @@ def kept_line(score: Score, kept: Kept | str, is_notation: bool) -> str:
     if not is_notation:
         found.append("instruments and velocities")
     if score.chords:
-        found.append("chord symbols")
+        found.append("chord symbols (MIDI alone, scores hold the melody)")
     lost = "; its dynamics, slurs and words are left out" if is_notation else ""
     return f"kept as in the file: {', '.join(found)}{lost}"
+
+
+def lost_line(score: Score, is_notation: bool) -> str:
+    """What is left out where nothing but the melody is taken, in its first tempo; '' where there is no more."""
+    others = len(score.tracks) - 1
+    lost = [f"the other {others} tracks" if others > 1 else "the other track"] if others else []
+    lost += ["changes of tempo"] if len(score.tempos) > 1 else []
+    lost += [] if is_notation else ["velocities"]
+    lost += ["chord symbols"] if score.chords else []
+    return f"left out: {', '.join(lost)}" if lost else ""

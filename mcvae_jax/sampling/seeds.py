@@ -21,7 +21,7 @@ from mcvae_jax.music.numbering import PLAIN, Numbers, printed
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
-from mcvae_jax.sampling.seed_notes import keep, kept_line, notes_on
+from mcvae_jax.sampling.seed_notes import keep, kept_line, lost_line, notes_on
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import printable
@@ -60,6 +60,7 @@ class Seed(NamedTuple):
     numbers: Numbers = PLAIN  # of the bars of the whole tune, as printed
     kept: Kept | None = None  # the file itself, with the bars of the whole tune; None where it is not kept
     keeps: str = ""  # what of the file stands in songs, in words
+    loses: str = ""  # what of the file is left out where the melody alone is taken, in words
     others: int = 0  # tracks beside the melody's
 
     @property
@@ -181,8 +182,8 @@ def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song, s
     starts = bar_starts(score, track, settings, seed.total)
     kept = keep(asked.file.read(), number - 1, is_notation, score, track, starts)
     words = kept_line(score, kept, is_notation)
-    others = len(score.tracks) - 1
-    seed = seed._replace(kept=None if isinstance(kept, str) else kept, keeps=words, others=others)
+    others, loses = len(score.tracks) - 1, lost_line(score, is_notation)
+    seed = seed._replace(kept=None if isinstance(kept, str) else kept, keeps=words, loses=loses, others=others)
     if tunes > 1:
         seed = seed._replace(notes=(f"it is tune {number} of {tunes}; --tune=N takes another", *seed.notes))
     return seed

@@ -32,6 +32,7 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
             raise UserError(_plain(str(error).replace(str(path), brief(name)))) from None
     title = seed.title if seed.title != _STEM else PurePosixPath(name).stem
     notes = [_plain(note) for note in seed.notes if "fewer than" not in note]
+    notes += [seed.loses] if seed.loses else []
     if seed.total > MOST_BARS:
         notes.append(f"it has {seed.total:,} bars: the first {MOST_BARS} are taken")
     return {

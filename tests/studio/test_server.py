@@ -275,6 +275,11 @@ def test_what_a_dropped_file_loses_is_said_without_advice_about_options(studio):
     status, song = dropped(studio, "swing.abc", swung)
     assert status == 200 and all(song["notes"]) and "--" not in " ".join(song["notes"])
     assert [note for note in song["notes"] if "50% of onsets moved" in note and note.endswith("This is swing")]
+    chords = b'X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:G\nV:1\n"G"GABc|"D"dcBA|[Q:1/4=90]GGGG|\nV:2\nGGGG|DDDD|GGGG|\n'
+    assert dropped(studio, "chords.abc", chords)[1]["notes"][-1] == (
+        "left out: the other track, changes of tempo, chord symbols"
+    )
+    assert dropped(studio, "tune.mid", exported(studio)[2])[1]["notes"] == ["left out: velocities"]
 
 
 @pytest.mark.parametrize(
