@@ -202,11 +202,11 @@ const Roll = {
     this.tell();
   },
   tell() {
-    const { step, pitch } = this.cursor, { steps } = this.song, found = Song.at(this.song, step);
+    const { step, pitch } = this.cursor, { steps } = this.song, { quarter } = this.look, found = Song.at(this.song, step);
     const within = step % steps, beat = Math.floor(within / this.look.beat) + 1, rest = within % this.look.beat;
     const what = found ? found.pitch === pitch ? ", a note" : `, under ${pitchName(found.pitch, this.song.key)}` : "";
     document.getElementById("spot").textContent =
-      `${pitchName(pitch, this.song.key)}, bar ${Song.number(this.song, Math.floor(step / steps))}, beat ${beat}${rest ? ` and ${rest} sixteenths` : ""}${what}`;
+      `${pitchName(pitch, this.song.key)}, bar ${Song.number(this.song, Math.floor(step / steps))}, beat ${beat}${rest ? ` and ${rest} ${quarter === 4 ? "sixteenth" : "step"}${rest > 1 ? "s" : ""}` : ""}${what}`;
   },
 };
 

@@ -11,8 +11,9 @@ const Start = {
     this.options("metre", App.about.models.flatMap(each => each.metres).map(metre => [metre, metre]));
     this.options("key", App.about.keys.map(key => [key, key ? keyText(key) : "none"]));
     this.options("instrument", INSTRUMENTS.map(each => [each.program, each.name]));
-    this.options("length", LENGTHS);
-    $("length").value = 4;
+    this.options("length", LENGTHS.filter(([length]) =>
+      App.about.models.every(({ quarter }) => Math.abs(inSteps(length, quarter) - length * quarter) < 1e-9)));
+    $("length").value = 1;
     App.history = new History(Song.empty(model.steps, 4, { metre: model.metres[0] }));
     Store.load();
     this.formats();

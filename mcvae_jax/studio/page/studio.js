@@ -1,7 +1,11 @@
 "use strict";
 // The page: one song with its history, what is selected in it, and what the buttons do.
 const $ = id => document.getElementById(id);
-const LENGTHS = [[1, "sixteenths"], [2, "eighths"], [3, "dotted eighths"], [4, "quarters"], [8, "halves"]];
+const LENGTHS = [ // in quarters; a list has those that are whole steps
+  [1 / 4, "sixteenths"], [1 / 3, "triplet eighths"], [1 / 2, "eighths"], [2 / 3, "triplet quarters"],
+  [3 / 4, "dotted eighths"], [1, "quarters"], [3 / 2, "dotted quarters"], [2, "halves"],
+];
+const inSteps = (length, quarter) => Math.round(length * quarter);
 const LEVELS = [.25, .8, 1.35, 2.0]; // bits for each step of a bar from which on it is more surprising
 const LOCK = '<svg viewBox="0 0 12 14"><path d="M2 6V4a4 4 0 0 1 8 0v2h1v8H1V6zm2 0h4V4a2 2 0 0 0-4 0z"/></svg>';
 const WORDS = ["as expected", "hardly surprising", "somewhat surprising", "surprising", "very surprising"];
@@ -33,7 +37,7 @@ const App = {
   },
   look() {
     return { quarter: this.model.quarter, beat: this.beat, scale: scaleOf(this.song.key), chosen: new Set(this.chosen),
-             length: Number($("length").value) };
+             length: inSteps($("length").value, this.model.quarter) };
   },
 
   render() {
