@@ -133,7 +133,7 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
 def real_continuation(seed: Seed, composed: ComposedSong, bars: int) -> ComposedSong:
     """How the tune of a seed really goes on for as many bars, to be heard beside the composed song."""
     tune = np.concatenate([seed.bars, seed.after[:bars]])
-    sections = ((0, "seed"), (len(seed.bars), "the tune itself"))
+    sections = ((0, "given"), (len(seed.bars), "the tune itself"))
     name, title = composed.name.replace("continue", "original"), f"{seed.title}, as it really goes on"
     song = ComposedSong(name, title, tune, np.ones(len(tune), bool), seed.setting, {}, sections)
     return song._replace(numbers=seed.numbers)

@@ -96,6 +96,5 @@ def _labels(song: ComposedSong) -> str:
     sections = sections_of(song)
     for (bar, label), (after, _) in zip(sections, (*sections[1:], (count, "")), strict=False):
         place = f"left: {100 * bar / max(count, 1):.4g}%; width: {100 * (after - bar) / max(count, 1):.4g}%"
-        words = {"seed": "given"}.get(label, label)
-        parts.append(f'<span class="label" style="{place}">{for_html(words)}</span>')
+        parts.append(f'<span class="label" style="{place}">{for_html(label)}</span>')
     return "".join(parts)

@@ -134,11 +134,11 @@ class Songs(list[ComposedSong]):
 
 
 def sections_of(song: ComposedSong) -> tuple[tuple[int, str], ...]:
-    """Where the sections of a song start: those that it names, else 'seed' and 'composed' in turn."""
+    """Where the sections of a song start: those that it names, else 'given' and 'composed' in turn."""
     if song.sections:
         return song.sections
     starts = [bar for bar in range(len(song.given)) if not bar or song.given[bar] != song.given[bar - 1]]
-    return tuple((bar, "seed" if song.given[bar] else "composed") for bar in starts)
+    return tuple((bar, "given" if song.given[bar] else "composed") for bar in starts)
 
 
 def unseeded(model: "SongModel") -> Setting:

@@ -233,7 +233,10 @@ def test_kept_songs_stand_side_by_side_and_come_back(page):
     assert bars(page) == first
     page.refresh()
     wait(page, "return document.body.dataset.ready == 'yes'")
-    assert bars(page) == first and len(page.find_elements("css selector", ".kept")) == 2
+    cards = page.find_elements("css selector", ".kept")
+    assert bars(page) == first and len(cards) == 2
+    cards[0].find_elements("tag name", "button")[2].click()
+    assert said(page) == "My song 1 is no longer kept." and len(page.find_elements("css selector", ".kept")) == 1
 
 
 def saved(page, downloads, label, suffix):

@@ -12,7 +12,7 @@ const Kept = {
       acts.className = "transport";
       acts.append(this.button("▶ Play", `Play ${kept.name}`, () => this.play(kept)),
                   this.button("Use", `Go on with ${kept.name}`, () => { this.use(kept); }),
-                  this.button("✕", `Forget ${kept.name}`, () => { App.kept = App.kept.filter(each => each !== kept); this.draw(); Store.save(); }));
+                  this.button("✕", `Forget ${kept.name}`, () => this.forget(kept)));
       card.className = "kept";
       card.append(head, picture, acts);
       return card;
@@ -33,6 +33,12 @@ const Kept = {
     this.draw();
     Store.save();
     App.say("Kept, further below. Change the song as you like: this one stays.");
+  },
+  forget(kept) {
+    App.kept = App.kept.filter(each => each !== kept);
+    this.draw();
+    Store.save();
+    App.say(`${kept.name} is no longer kept.`);
   },
   play({ song }) {
     const { quarter } = App.about.models.find(model => model.steps === song.steps);
