@@ -29,6 +29,7 @@ def sheet_of(song: ComposedSong) -> Sheet:
         quarters_per_minute=song.quarters_per_minute,
         title=song.title,
         labels=[section for section in sections_of(song) if section[0]],
+        chords=song.chords,
     )
 
 

@@ -72,7 +72,7 @@ def kept_line(score: Score, kept: Kept | str, is_notation: bool) -> str:
     if not is_notation:
         found.append("instruments and velocities")
     if score.chords:
-        found.append("chord symbols (MIDI alone, scores hold the melody)")
+        found.append("chord symbols")
     lost = "; its dynamics, slurs and words are left out" if is_notation else ""
     return f"kept as in the file: {', '.join(found)}{lost}"
 
@@ -85,3 +85,14 @@ def lost_line(score: Score, is_notation: bool) -> str:
     lost += [] if is_notation else ["velocities"]
     lost += ["chord symbols"] if score.chords else []
     return f"left out: {', '.join(lost)}" if lost else ""
+
+
+def chords_over(score: Score, starts: np.ndarray, grid: Grid) -> tuple[tuple[int, str], ...]:
+    """Chord symbols by steps of the bars that begin at ticks; what stands before and after them is left out."""
+    found = []
+    for tick, text in score.chords:
+        bar = int(np.searchsorted(starts, tick, "right")) - 1
+        if 0 <= bar < len(starts) - 1:
+            step = round((tick - int(starts[bar])) * grid.quarter / score.ticks_per_quarter)
+            found.append((bar * grid.bar + min(step, grid.bar - 1), printable(text)))
+    return tuple(found)

@@ -55,6 +55,7 @@ class ComposedSong(NamedTuple):
     notes: dict[str, Any]  # facts for the page, as JSON: seed number, mode, temperatures, log density ...
     sections: tuple[tuple[int, str], ...] = ()  # index of the first bar and label; () derives them from `given`
     numbers: Numbers = PLAIN  # of its bars, as printed
+    chords: tuple[tuple[int, str], ...] = ()  # step of the song and chord symbol over it, of the user's file
     kept: Kept | None = None  # the user's file, whose bars are the first of the song or all; it is written around them
 
     @property

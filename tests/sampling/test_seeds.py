@@ -200,7 +200,7 @@ def test_chord_symbols_of_notations_stand_in_the_midi(tmp_path):
     song = seed.as_song()._replace(kept=seed.kept)
     song.save(tmp_path / "b.mid")
     assert chord_symbols(tmp_path / "b.mid") == SYMBOLS
-    assert "chord symbols (MIDI alone, scores hold the melody)" in seed.told("all")[0]
+    assert "chord symbols" in seed.told("all")[0]
     # the same as MusicXML, written by music21
     music21.converter.parse(tune, format="abc").write("musicxml", tmp_path / "a.musicxml")
     again = read_seed(tmp_path / "a.musicxml", 9)

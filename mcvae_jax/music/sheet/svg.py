@@ -13,6 +13,7 @@ from mcvae_jax.music.sheet.sheet import Sheet
 HOW = "scores are drawn by verovio: pip install mcvae_jax[score]"
 """What to say where `can_engrave` is False."""
 
+_SIGNS = {"\uea64": "\u266d", "\uea65": "\u266e", "\uea66": "\u266f"}  # of chord symbols
 _SCALE = 40  # per cent of verovio's own size: a staff is 7 mm high on a screen
 _OPTIONS = {
     "adjustPageHeight": True,
@@ -64,7 +65,8 @@ def _stacked(pages: list[str]) -> str:
 
 
 def _in_any_font(picture: str) -> str:
-    """The picture with the quarter and the dot of its tempo as any font has them, and without a font of 58 KB.
+    """The picture with the quarter and the dot of its tempo and the accidentals of its chord symbols as any font has
+    them, and without a font of 58 KB.
 
     The letters of the tempo are made smaller: verovio leaves as much room for them as those of Times take, and where
     there is no Times, wider ones would run into the notes.
@@ -72,6 +74,8 @@ def _in_any_font(picture: str) -> str:
     picture = re.sub(r"<style[^>]*>\s*@font-face.*?</style>", "", picture, flags=re.DOTALL)
     small = '</tspan><tspan font-size="405px">.'
     picture = re.sub("\\s*\uecb7", small, picture.replace("\ueca5", "\u2669"))
+    sign = r'<tspan font-family="Leipzig" font-size="\d+px">([\uea64-\uea66])</tspan>'
+    picture = re.sub(sign, lambda found: f'<tspan font-size="405px">{_SIGNS[found[1]]}</tspan>', picture)
     return re.sub(r'<g [^>]*class="tempo".*?</g>', lambda tempo: tempo[0].replace("405px", "324px"), picture)
 
 
