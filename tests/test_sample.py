@@ -11,6 +11,7 @@ import pytest
 from mcvae_jax import sample
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.settings import DEFAULTS
+from mcvae_jax.music.readers import read_scores
 from mcvae_jax.sampling.table import MODES, taken_by
 from tests.sampling.test_seeds import ABC, scale, track, write
 from tests.small_models import edit_json, save_mdrnn, save_vae
@@ -49,6 +50,25 @@ def test_continue_from_the_last_bars(call, runs):
     assert any("bars 1 to 40, of which 9 to 40 are heard" in line for line in lines)
     assert any("2 songs, 6 bars composed" in line and "songs a second" in line for line in lines)
     assert record["warnings"] == []
+
+
+def test_chord_symbols_of_the_file_stand_over_its_bars_in_scores_also_after_a_second_call(call, tmp_path):
+    chords = ["G", "C", "D7", "G", "Em", "G/B"]
+    tune = "|".join(f'"{chord}"GABc "Am"d2cB' for chord in chords)
+    (tmp_path / "chords.abc").write_text(f"X:1\nT:Chords\nM:4/4\nL:1/8\nK:G\n{tune}|]\n")
+    over = [each for chord in chords for each in (chord, "Am")]
+    options = ("mdrnn", f"--seed_file={tmp_path / 'chords.abc'}", "--songs=1", "--formats=abc,musicxml")
+    for mode, some, expected in (
+        ("continue", ["--bars=2"], over),
+        ("infill", ["--missing=3"], over),
+        ("continue", ["--bars=2", "--seed_bars=2"], over),  # the whole tune stands before the composed bars
+    ):
+        record, _ = call(*options, f"--mode={mode}", *some)
+        for name in (name for name in record["files"] if name.endswith((".abc", ".musicxml"))):
+            (score,) = read_scores((tmp_path / "out" / name).read_bytes(), Path(name).suffix)
+            assert [text for _, text in score.chords] == expected, name
+    assert [[text for _, text in song["chords"]] for song in record["songs"]] == [over] * 3
+    assert record["songs"][0]["chords"][:3] == [[0, "G"], [8, "Am"], [16, "C"]]
 
 
 @pytest.mark.parametrize(

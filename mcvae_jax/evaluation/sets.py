@@ -3,14 +3,16 @@
 Nothing here knows what a song is. Letters: S and R songs of two sets, T bars, N and M points, Z latent size.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 LEVEL = 0.95  # of the intervals
+UNDEFINED = 0.01  # of the draws, at most, that may have no value
 BANDWIDTH_BARS = 1000  # whose distances make the median
 
 
@@ -30,19 +32,26 @@ def interval(
       seed: of the draws.
       at_once: the statistic takes all draws in one call, indices (draws, size) of each set -> (draws,).
 
+    A draw for which the statistic is nan does not count; where that are more than UNDEFINED, the interval is nan.
+
     A distance of two finite sets is never below zero, and resampling adds noise of its own: where two sets hardly
     differ, the interval lies above the figure that it belongs to.
     """
-    found = bootstrap(
-        [np.arange(n) for n in sizes],
-        (lambda *drawn, axis: statistic(*drawn)) if at_once else statistic,  # the axis is the last one
-        n_resamples=resamples,
-        vectorized=at_once,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = found.confidence_interval
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # of scipy's own interval
+        found = bootstrap(
+            [np.arange(n) for n in sizes],
+            (lambda *drawn, axis: statistic(*drawn)) if at_once else statistic,  # the axis is the last one
+            n_resamples=resamples,
+            vectorized=at_once,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
+    values = found.bootstrap_distribution
+    if np.mean(np.isnan(values)) > UNDEFINED:
+        return np.nan, np.nan
+    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -86,7 +95,7 @@ def mmd_squared(kernels: Kernels, a: np.ndarray | None = None, b: np.ndarray | N
     """The squared maximum mean discrepancy (Gretton et al. 2012), without bias: it is around 0 for like sets.
 
     Songs, not bars, are what is drawn independently, so that pairs of bars of one song do not count. That, and songs
-    that are drawn several times, no library's estimator has.
+    that are drawn several times, no library's estimator has. It is nan where a set is one song alone, without a pair.
 
     Args: a, b: indices of the songs that count, which may repeat; None is all.
     """
@@ -94,6 +103,8 @@ def mmd_squared(kernels: Kernels, a: np.ndarray | None = None, b: np.ndarray | N
         np.ones(n) if chosen is None else np.bincount(chosen, minlength=n)
         for chosen, n in zip((a, b), kernels.ab.shape, strict=True)
     )
+    if np.count_nonzero(in_a) < 2 or np.count_nonzero(in_b) < 2:
+        return np.nan
     within = sum(
         (w @ kernel @ w - np.sum(w**2 * np.diag(kernel))) / (w.sum() ** 2 - np.sum(w**2))
         for kernel, w in ((kernels.aa, in_a), (kernels.bb, in_b))

@@ -40,8 +40,9 @@ def find_bars(score: Score, melody: Track, grid: Grid, metre: str = "") -> Bars:
     """
     per_quarter = score.ticks_per_quarter
     stated = _in_force(score, melody)
-    only_beats = 4 * stated[0][1] <= stated[0][2] and bar_length(stated[0], per_quarter) < grid.ticks(per_quarter)
     signatures = stated if score.pickup >= 0 else _from_first_bar(stated, grid.ticks(per_quarter))
+    _, beats, unit = signatures[0]  # not of a pickup, which notation programs write as a bar of 1/4
+    only_beats = 4 * beats <= unit and bar_length(signatures[0], per_quarter) < grid.ticks(per_quarter)
     signatures = [(0, *parse_metre(metre))] if metre else signatures
     origin = score.pickup if score.pickup >= 0 else signatures[0][0]
     if False in [grid.fits(numerator, denominator) for _, numerator, denominator in signatures]:

@@ -106,7 +106,7 @@ def write_demo(model: SongModel, config: Any, folder: Path, say: Say, corpus_fol
             songs += [song, real_continuation(seed, song, config.bars)]
     if config.composed:
         songs += compose(model, config.composed, config.bars, settings, first=len(seeds) + 1, say=say)
-    results.write_results(folder, songs, f"Songs of the {model.name}", _about(model, config), say)
+    results.write_results(folder, songs, "Composed songs", _about(model, config), say)
 
 
 def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
@@ -133,7 +133,7 @@ def held_out_seeds(corpus: Corpus, count: int, bars: int) -> list[Seed]:
 def real_continuation(seed: Seed, composed: ComposedSong, bars: int) -> ComposedSong:
     """How the tune of a seed really goes on for as many bars, to be heard beside the composed song."""
     tune = np.concatenate([seed.bars, seed.after[:bars]])
-    sections = ((0, "seed"), (len(seed.bars), "the tune itself"))
+    sections = ((0, "given"), (len(seed.bars), "the tune itself"))
     name, title = composed.name.replace("continue", "original"), f"{seed.title}, as it really goes on"
     song = ComposedSong(name, title, tune, np.ones(len(tune), bool), seed.setting, {}, sections)
     return song._replace(numbers=seed.numbers)

@@ -33,6 +33,7 @@ class _Song:
     wav: bool
     notes: Object
     numbers: tuple[int, int, int] = (1, 1, 1)
+    chords: list[tuple[int, str]] = dataclasses.field(default_factory=list)
 
 
 class Earlier(NamedTuple):
@@ -76,7 +77,8 @@ def _composed(song: _Song) -> ComposedSong:
     setting = Setting(song.quarters_per_minute, song.metre, song.key)
     first, each, of = song.numbers
     made = ComposedSong(song.name, song.title, bars.reshape(len(bars), -1), given, setting, song.notes)
-    return made._replace(sections=tuple(song.sections), numbers=Numbers(first, Fraction(each, of)))
+    numbers = Numbers(first, Fraction(each, of))
+    return made._replace(sections=tuple(song.sections), numbers=numbers, chords=tuple(song.chords))
 
 
 def renumbered(songs: Sequence[ComposedSong], more: int) -> list[ComposedSong]:

@@ -95,7 +95,8 @@ def _go_on(
             if seed is None:
                 song = song._replace(numbers=numbers_of(setting.metre, grid_of(model.steps)))
             else:
-                song = song._replace(numbers=seed.numbers, kept=seed.kept and seed.kept.up_to(len(own)))
+                kept, chords = seed.kept and seed.kept.up_to(len(own)), seed.chords_of(0, len(own))
+                song = song._replace(numbers=seed.numbers, kept=kept, chords=chords)
             made.append(song)
         _progress(say, len(made), len(seeds))
     return made
@@ -199,7 +200,7 @@ def infill(
         (filled,) = model.fill(seed.bars, gaps, keys[i : i + 1], settings)
         bars = np.concatenate([seed.before, filled.bars, seed.after])
         song = _song("infill", n, f"{seed.title}, bars {missing} anew ({n})", bars, seed.setting, settings)
-        made.append(song._replace(given=given, numbers=seed.numbers, kept=seed.kept))
+        made.append(song._replace(given=given, numbers=seed.numbers, kept=seed.kept, chords=seed.chords))
         if filled.effective:
             effective = [round(size, 1) for size in filled.effective]
             song.notes[f"effective sample size of {PARTICLES}"] = effective
@@ -238,7 +239,9 @@ def _read_part(seed: Seed) -> dict[str, Any]:
     """Numbers and file of a song that has the bars which the model reads, and no others."""
     whole = len(seed.bars) == seed.total
     kept = None if seed.kept is None or len(seed.before) else seed.kept if whole else seed.kept.up_to(len(seed.bars))
-    return {"numbers": seed.numbers.later(len(seed.before)), "kept": kept}
+    first = len(seed.before)
+    chords = seed.chords_of(first, first + len(seed.bars))
+    return {"numbers": seed.numbers.later(first), "kept": kept, "chords": chords}
 
 
 def _gaps(seed: Seed, missing: str) -> list[tuple[int, int]]:

@@ -202,6 +202,7 @@ def _record(song: ComposedSong, heard: bool) -> dict[str, Any]:
         "key": song.setting.key,
         "sections": [list(section) for section in sections_of(song)],
         "numbers": [song.numbers.first, *song.numbers.each.as_integer_ratio()],
+        "chords": [list(chord) for chord in song.chords],
         "wav": heard,
         "notes": song.notes,
     }

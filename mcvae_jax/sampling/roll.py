@@ -13,6 +13,7 @@ _ROW = 7  # of a semitone
 _GAP = 0.12  # steps between a note and one that follows at once
 _SEMITONES = 19  # shown at least
 _NUMBERS = {"few": 12, "many": 32}  # of bars, at most: on a phone, elsewhere
+_ROOM = 0.08  # of the width, of a number of three digits on a phone
 _BLACK = (1, 3, 6, 8, 10)
 
 
@@ -86,14 +87,14 @@ def _labels(song: ComposedSong) -> str:
     """The numbers of some bars, of a few of them on a narrow screen, and the names of the sections."""
     count = len(song.bars)
     every = {kind: next(2**n for n in range(32) if count <= most * 2**n) for kind, most in _NUMBERS.items()}
+    wide = {bar for bar in range(count) if bar % every["few"] or bar > (1 - _ROOM) * count}
     parts = [
-        f'<span class="number{" many" if bar % every["few"] else ""}" style="left: {100 * bar / count:.4g}%">'
+        f'<span class="number{" many" if bar in wide else ""}" style="left: {100 * bar / count:.4g}%">'
         f"{song.numbers.of(bar)}</span>"
         for bar in range(0, count, every["many"])
     ]
     sections = sections_of(song)
     for (bar, label), (after, _) in zip(sections, (*sections[1:], (count, "")), strict=False):
         place = f"left: {100 * bar / max(count, 1):.4g}%; width: {100 * (after - bar) / max(count, 1):.4g}%"
-        words = {"seed": "given"}.get(label, label)
-        parts.append(f'<span class="label" style="{place}">{for_html(words)}</span>')
+        parts.append(f'<span class="label" style="{place}">{for_html(label)}</span>')
     return "".join(parts)

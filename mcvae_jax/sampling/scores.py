@@ -1,6 +1,7 @@
 """A composed song as a score: MusicXML and ABC to open elsewhere, and an engraved picture (SVG)."""
 
 from collections.abc import Callable
+from functools import partial
 
 from mcvae_jax.command import hint
 from mcvae_jax.errors import UserError
@@ -10,7 +11,11 @@ from mcvae_jax.music.sheet.sheet import Sheet, make_sheet
 from mcvae_jax.music.sheet.svg import HOW, as_svg, can_engrave
 from mcvae_jax.sampling.song import ComposedSong, sections_of
 
-WRITERS: dict[str, Callable[[Sheet], str]] = {"musicxml": as_musicxml, "abc": as_abc, "svg": as_svg}
+WRITERS: dict[str, Callable[[Sheet], str]] = {
+    "musicxml": as_musicxml,
+    "abc": as_abc,
+    "svg": partial(as_svg, titled=True),
+}
 TYPES = {"musicxml": "application/vnd.recordare.musicxml+xml", "abc": "text/vnd.abc"}  # that readers open
 NAMES = {"musicxml": "MusicXML", "abc": "ABC", "svg": "SVG"}
 
@@ -24,6 +29,7 @@ def sheet_of(song: ComposedSong) -> Sheet:
         quarters_per_minute=song.quarters_per_minute,
         title=song.title,
         labels=[section for section in sections_of(song) if section[0]],
+        chords=song.chords,
     )
 
 

@@ -44,7 +44,7 @@ def moved_onsets(onsets: np.ndarray, grid: Grid) -> list[str]:
         phase = np.mod(onsets, 1)
         second, third = (np.count_nonzero(np.abs(phase - part / 3) < 1 / 24) for part in (1, 2))
         kind = "swing" if 4 * second < third else "triplets"
-        line += f". This is {kind}: a model of --config.corpus.steps_per_bar={TRIPLETS} hears and plays it"
+        line += f". This is {kind}; a model of --config.corpus.steps_per_bar={TRIPLETS} hears and plays it"
     return [line]
 
 
@@ -75,3 +75,24 @@ def kept_line(score: Score, kept: Kept | str, is_notation: bool) -> str:
         found.append("chord symbols")
     lost = "; its dynamics, slurs and words are left out" if is_notation else ""
     return f"kept as in the file: {', '.join(found)}{lost}"
+
+
+def lost_line(score: Score, is_notation: bool) -> str:
+    """What is left out where nothing but the melody is taken, in its first tempo; '' where there is no more."""
+    others = len(score.tracks) - 1
+    lost = [f"the other {others} tracks" if others > 1 else "the other track"] if others else []
+    lost += ["changes of tempo"] if len(score.tempos) > 1 else []
+    lost += [] if is_notation else ["velocities"]
+    lost += ["chord symbols"] if score.chords else []
+    return f"left out: {', '.join(lost)}" if lost else ""
+
+
+def chords_over(score: Score, starts: np.ndarray, grid: Grid) -> tuple[tuple[int, str], ...]:
+    """Chord symbols by steps of the bars that begin at ticks; what stands before and after them is left out."""
+    found = []
+    for tick, text in score.chords:
+        bar = int(np.searchsorted(starts, tick, "right")) - 1
+        if 0 <= bar < len(starts) - 1:
+            step = round((tick - int(starts[bar])) * grid.quarter / score.ticks_per_quarter)
+            found.append((bar * grid.bar + min(step, grid.bar - 1), printable(text)))
+    return tuple(found)

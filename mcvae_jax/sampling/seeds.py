@@ -21,7 +21,7 @@ from mcvae_jax.music.numbering import PLAIN, Numbers, printed
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.music.tokens import BAR, NOTE_OFF
-from mcvae_jax.sampling.seed_notes import keep, kept_line, notes_on
+from mcvae_jax.sampling.seed_notes import chords_over, keep, kept_line, lost_line, notes_on
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.text import printable
@@ -60,6 +60,8 @@ class Seed(NamedTuple):
     numbers: Numbers = PLAIN  # of the bars of the whole tune, as printed
     kept: Kept | None = None  # the file itself, with the bars of the whole tune; None where it is not kept
     keeps: str = ""  # what of the file stands in songs, in words
+    chords: tuple[tuple[int, str], ...] = ()  # step of the whole tune and chord symbol, of ABC and MusicXML
+    loses: str = ""  # what of the file is left out where the melody alone is taken, in words
     others: int = 0  # tracks beside the melody's
 
     @property
@@ -77,6 +79,11 @@ class Seed(NamedTuple):
         """The tune up to the last bar that the model reads: what stands before composed bars."""
         return np.concatenate([self.before, self.bars])
 
+    def chords_of(self, first: int, last: int) -> tuple[tuple[int, str], ...]:
+        """The chord symbols of bars of the tune, counted from 0, up to before `last`, by steps from the first."""
+        width = self.bars.shape[1]
+        return tuple((at - first * width, text) for at, text in self.chords if first * width <= at < last * width)
+
     def told(self, keeps: str) -> list[str]:
         """Lines on what songs keep of the file, and what they leave out; keeps: see `table.Mode`."""
         end, left = self.total - len(self.after), []
@@ -93,7 +100,8 @@ class Seed(NamedTuple):
         """The music as a song of given bars alone, which can be heard, seen and saved."""
         facts = {"how it was read": "; ".join(self.notes)} if self.notes else {}
         song = ComposedSong("seed", self.title, self.bars, np.ones(len(self.bars), bool), self.setting, facts)
-        return song._replace(numbers=self.numbers.later(len(self.before)))
+        first, last = len(self.before), len(self.before) + len(self.bars)
+        return song._replace(numbers=self.numbers.later(first), chords=self.chords_of(first, last))
 
     def __repr__(self) -> str:
         return f"<{self.title}, {len(self.bars)} of {self.total} bars>"
@@ -181,8 +189,11 @@ def _seed_of(asked: _Asked, number: int, tunes: int, score: Score, song: Song, s
     starts = bar_starts(score, track, settings, seed.total)
     kept = keep(asked.file.read(), number - 1, is_notation, score, track, starts)
     words = kept_line(score, kept, is_notation)
-    others = len(score.tracks) - 1
-    seed = seed._replace(kept=None if isinstance(kept, str) else kept, keeps=words, others=others)
+    others, loses = len(score.tracks) - 1, lost_line(score, is_notation)
+    chords = chords_over(score, starts, grid_of(settings.steps_per_bar))
+    seed = seed._replace(
+        kept=None if isinstance(kept, str) else kept, keeps=words, loses=loses, others=others, chords=chords
+    )
     if tunes > 1:
         seed = seed._replace(notes=(f"it is tune {number} of {tunes}; --tune=N takes another", *seed.notes))
     return seed

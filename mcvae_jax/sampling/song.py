@@ -55,6 +55,7 @@ class ComposedSong(NamedTuple):
     notes: dict[str, Any]  # facts for the page, as JSON: seed number, mode, temperatures, log density ...
     sections: tuple[tuple[int, str], ...] = ()  # index of the first bar and label; () derives them from `given`
     numbers: Numbers = PLAIN  # of its bars, as printed
+    chords: tuple[tuple[int, str], ...] = ()  # step of the song and chord symbol over it, of the user's file
     kept: Kept | None = None  # the user's file, whose bars are the first of the song or all; it is written around them
 
     @property
@@ -134,11 +135,11 @@ class Songs(list[ComposedSong]):
 
 
 def sections_of(song: ComposedSong) -> tuple[tuple[int, str], ...]:
-    """Where the sections of a song start: those that it names, else 'seed' and 'composed' in turn."""
+    """Where the sections of a song start: those that it names, else 'given' and 'composed' in turn."""
     if song.sections:
         return song.sections
     starts = [bar for bar in range(len(song.given)) if not bar or song.given[bar] != song.given[bar - 1]]
-    return tuple((bar, "seed" if song.given[bar] else "composed") for bar in starts)
+    return tuple((bar, "given" if song.given[bar] else "composed") for bar in starts)
 
 
 def unseeded(model: "SongModel") -> Setting:

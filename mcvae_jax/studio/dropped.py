@@ -32,6 +32,7 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
             raise UserError(_plain(str(error).replace(str(path), brief(name)))) from None
     title = seed.title if seed.title != _STEM else PurePosixPath(name).stem
     notes = [_plain(note) for note in seed.notes if "fewer than" not in note]
+    notes += [seed.loses] if seed.loses else []
     if seed.total > MOST_BARS:
         notes.append(f"it has {seed.total:,} bars: the first {MOST_BARS} are taken")
     return {
@@ -48,6 +49,6 @@ def read_dropped(dropped: Dropped, steps: Sequence[int]) -> dict[str, Any]:
 
 
 def _plain(line: str) -> str:
-    """Without advice about options, which a page has not."""
+    """Without advice about options, which a page has not: what stands after a semicolon in each line of the reader."""
     line = line.replace("cannot be a seed", "cannot be used")
-    return "; ".join(part for part in line.split("; ") if "--" not in part)
+    return "; ".join(part for n, part in enumerate(line.split("; ")) if n == 0 or "--" not in part)

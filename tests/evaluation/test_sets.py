@@ -84,6 +84,18 @@ def test_mmd_against_a_loop_over_pairs_of_bars():
     assert mmd_squared(kernels, chosen) == pytest.approx(mmd_squared(some))
 
 
+def test_a_draw_of_one_song_alone_costs_mmd_neither_its_interval_nor_a_warning(recwarn):
+    """Of 5 songs, 1 draw in 625 is one song 5 times, which has no pairs; of 2 songs, every other one."""
+    rng = np.random.default_rng(5)
+    for songs, has_one in ((5, True), (2, False)):
+        a, b = rng.normal(size=(2, songs, 3, 2))
+        kernels = Kernels(song_kernel(a, a, 2.0), song_kernel(b, b, 2.0), song_kernel(a, b, 2.0))
+        assert math.isnan(mmd_squared(kernels, np.zeros(songs, np.int64)))
+        low, high = interval(lambda i, j, kernels=kernels: mmd_squared(kernels, i, j), (songs, songs))
+        assert (low < high) if has_one else (math.isnan(low) and math.isnan(high))
+    assert not recwarn.list
+
+
 def test_mmd_has_no_bias():
     rng = np.random.default_rng(6)
     found = []

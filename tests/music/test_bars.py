@@ -300,6 +300,19 @@ class TestPerformance:
         played = self.performance(4 * STEP, 4, 4, 4)  # the bass enters on the second quarter
         assert onset_steps(melody_to_bars(played, played.tracks[0], METRE)[0])[:2] == [4, 6]
 
+    @pytest.mark.parametrize(("numerator", "denominator", "first"), [(1, 4, 12), (1, 8, 14)])
+    def test_a_pickup_of_a_beat_is_no_metre_of_beats(self, numerator, denominator, first):
+        """As notation programs write it: a bar of the pickup's length; the bass enters on the third quarter."""
+        rest = (16 - first) * STEP
+        played = self.performance(rest + 8 * STEP, 4)
+        tune = played.tracks[0]
+        tune = tune._replace(
+            start=np.append(0, tune.start), end=np.append(STEP, tune.end), pitch=np.append(70, tune.pitch)
+        )
+        metre = np.array([[0, numerator, denominator], [rest, 4, 4]])
+        played = played._replace(tracks=(tune, *played.tracks[1:]), time_signatures=metre)
+        assert onset_steps(melody_to_bars(played, tune, METRE)[0])[:3] == [first, 24, 26]
+
     def test_swing_keeps_its_grid(self):
         start = np.sort(np.concatenate([np.arange(0, 7680, 480), np.arange(320, 7680, 480)]))
         song = Track("", 0, False, start, start + 100, np.full(len(start), 60))

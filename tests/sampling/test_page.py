@@ -34,7 +34,7 @@ def make_song(n, bars=8, title=HOSTILE, given=2, tempo=110.0, **fields):
 def opened(browser, tmp_path_factory):
     """A page of three songs as a call writes it; the third is long."""
     folder = tmp_path_factory.mktemp("out") / "songs"
-    songs = [make_song(1), make_song(2, tempo=61.7), make_song(3, bars=60, title="A long one", given=0, tempo=300)]
+    songs = [make_song(1), make_song(2, tempo=61.7), make_song(3, bars=57, title="A long one", given=0, tempo=300)]
     write_results(folder, songs, f"Songs {HOSTILE}", {"command": HOSTILE, "step": 12}, lambda line: None)
     script = (
         "const make = URL.createObjectURL; window.blobs = {};"
@@ -147,13 +147,15 @@ def test_every_bar_of_a_song_is_in_sight(browser, fresh, width):
     boxes = browser.execute_script(
         "return [...document.querySelectorAll('.roll')].map(roll => [roll.scrollWidth - roll.clientWidth,"
         " roll.querySelector('.notes').getBoundingClientRect().right, [...roll.querySelectorAll('.number')]"
-        ".filter(n => n.offsetWidth).map(n => [n.textContent, n.getBoundingClientRect().left])])"
+        ".filter(n => n.offsetWidth).map(n => [n.textContent, n.getBoundingClientRect().left,"
+        " n.getBoundingClientRect().right])])"
     )
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     for over, right, numbers in boxes:
         assert over == 0 and right < width
-        places = [left for _, left in numbers]
+        places = [left for _, left, _ in numbers]
         assert numbers[0][0] == "1" and np.all(np.diff(places) > 18)  # so that numbers do not touch
+        assert numbers[-1][2] <= right  # and none is cut off
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -177,7 +179,7 @@ def test_titles_and_facts_are_text(browser, fresh):
 
 def test_the_line_below_a_title_is_what_a_musician_reads(browser, fresh):
     lines = [line.text for line in browser.find_elements("css selector", ".plain")]
-    assert lines[0] == "bars 1 to 8, 1 to 2 given · 0:17 · ♩=110 · 4/4" and lines[2].startswith("bars 1 to 60 · ")
+    assert lines[0] == "bars 1 to 8, 1 to 2 given · 0:17 · ♩=110 · 4/4" and lines[2].startswith("bars 1 to 57 · ")
     words = browser.find_element("tag name", "body").text.lower()  # what is not folded
     assert not re.findall(r"latent|token|temperature|log density|checkpoint|prior\b|sampl", words)
 

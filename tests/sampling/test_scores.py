@@ -59,6 +59,8 @@ def test_metres_that_do_not_fill_bars_are_written_all_the_same(tmp_path, steps, 
 def test_where_composed_bars_begin_is_written_over_them():
     labels = [bar.label for bar in sheet_of(song_of()).bars]
     assert labels == ["", "", "composed", "", ""]
+    filled = song_of()._replace(given=np.array([1, 1, 0, 0, 1], bool))
+    assert [bar.label for bar in sheet_of(filled).bars] == ["", "", "composed", "", "given"]  # and not "seed"
 
 
 def test_formats_of_the_command(capsys):

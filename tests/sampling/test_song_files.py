@@ -141,7 +141,7 @@ def test_key_tempo_title_and_markers(tmp_path, key):
     assert said["key_signature"].key == key
     assert 6e7 / said["set_tempo"].tempo == pytest.approx(max(tempo, 10), rel=1e-5)
     assert [m.name for _, m in metas if m.type == "track_name"] == ["Größe \\x00 \\udcff 音", "Melody"]
-    assert [(tick, m.text) for tick, m in metas if m.type == "marker"] == [(0, "seed"), (3840, "composed")]
+    assert [(tick, m.text) for tick, m in metas if m.type == "marker"] == [(0, "given"), (3840, "composed")]
     assert check_song(tmp_path / "x.mid", song) == ""
 
 
@@ -155,7 +155,7 @@ def test_sections_of_their_own_and_gaps_between_given_bars(tmp_path):
         for name in ("a.mid", "b.mid")
     }
     assert markers["a.mid"] == [(0, "alpha 0.0"), (3, "alpha 0.5")]
-    assert markers["b.mid"] == [(0, "seed"), (2, "composed"), (4, "seed"), (5, "composed")]
+    assert markers["b.mid"] == [(0, "given"), (2, "composed"), (4, "given"), (5, "composed")]
 
 
 @pytest.mark.parametrize("tempo", [0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9])
@@ -216,7 +216,7 @@ def test_the_folder_of_a_call(tmp_path):
     )
     assert stored["computed_on"] == versions.here()
     assert versions.as_text(versions.here()) in (folder / "index.html").read_text("utf-8")
-    assert stored["songs"][1]["sections"] == [[0, "seed"], [1, "composed"]]
+    assert stored["songs"][1]["sections"] == [[0, "given"], [1, "composed"]]
     np.testing.assert_array_equal(stored["songs"][1]["tokens"], songs[1].bars)
     for song in songs:
         assert check_song(folder / f"{song.name}.mid", song) == ""

@@ -270,6 +270,18 @@ def test_a_dropped_file_becomes_bars(studio):
     assert (again["title"], again["bars"], again["metre"]) == ("my tune", some_bars(3), "4/4")
 
 
+def test_what_a_dropped_file_loses_is_said_without_advice_about_options(studio):
+    swung = b"X:1\nT:Swing\nM:4/4\nL:1/12\nK:C\n" + b"|".join([b"G2AB2cG2AB2c"] * 8) + b"|]\n"
+    status, song = dropped(studio, "swing.abc", swung)
+    assert status == 200 and all(song["notes"]) and "--" not in " ".join(song["notes"])
+    assert [note for note in song["notes"] if "50% of onsets moved" in note and note.endswith("This is swing")]
+    chords = b'X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:G\nV:1\n"G"GABc|"D"dcBA|[Q:1/4=90]GGGG|\nV:2\nGGGG|DDDD|GGGG|\n'
+    assert dropped(studio, "chords.abc", chords)[1]["notes"][-1] == (
+        "left out: the other track, changes of tempo, chord symbols"
+    )
+    assert dropped(studio, "tune.mid", exported(studio)[2])[1]["notes"] == ["left out: velocities"]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "line"),
     [

@@ -233,7 +233,10 @@ def test_kept_songs_stand_side_by_side_and_come_back(page):
     assert bars(page) == first
     page.refresh()
     wait(page, "return document.body.dataset.ready == 'yes'")
-    assert bars(page) == first and len(page.find_elements("css selector", ".kept")) == 2
+    cards = page.find_elements("css selector", ".kept")
+    assert bars(page) == first and len(cards) == 2
+    cards[0].find_elements("tag name", "button")[2].click()
+    assert said(page) == "My song 1 is no longer kept." and len(page.find_elements("css selector", ".kept")) == 1
 
 
 def saved(page, downloads, label, suffix):
@@ -362,6 +365,7 @@ def test_what_the_keys_of_the_keyboard_play_is_written_down(page):
         chain = actions(page).key_down(key).pause(0.12).key_up(key)
         chain.perform()
     press(page, "record")
+    assert said(page).startswith("What you played is in the grid")
     pitches = [pitch for *_, pitch in notes(page)]
     assert pitches == [60, 64, 67] and all(end > start for start, end, _ in notes(page))
     assert page.execute_script("return [Sound.live.size, App.recording]") == [0, None]
@@ -418,11 +422,7 @@ def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):
     title = "<b>A jig</b> & more"
     assert page.find_element("id", "title").get_property("value") == title and title in said(page)
     press(page, "keep")
-    assert (
-        page.find_element("css", "h3").text
-        if False
-        else page.find_element("css selector", ".kept h3").text == f"{title} 1"
-    )
+    assert page.find_element("css selector", ".kept h3").text == f"{title} 1"
     assert not page.find_elements("css selector", "main b:not(.slider b)")
     press(page, "new")
     page.execute_script(
@@ -438,6 +438,34 @@ def test_a_file_is_opened_and_dropped_and_its_title_is_text(page, tmp_path):
     wait(page, "return document.getElementById('said').classList.contains('wrong')")
     assert said(page).startswith("<img src=x onerror=alert(1)>.mid cannot be")
     assert not page.find_elements("css selector", "img[src=x], [onerror]")
+
+
+def test_what_a_file_loses_stands_below_the_line_that_says_what_happens(page, tmp_path):
+    swung = b"X:1\nT:Swing\nM:4/4\nL:1/12\nK:C\n" + b"G2AB2cG2AB2c|" * 8
+    (tmp_path / "swing.abc").write_bytes(swung)
+    page.find_element("id", "file").send_keys(str(tmp_path / "swing.abc"))
+    wait(page, "return App.song.title == 'Swing'")
+    (line,) = [each.text for each in page.find_elements("css selector", ".ask #notes li")]
+    assert line.startswith("50% of onsets moved") and line.endswith("This is swing")
+    press(page, "new")
+    assert not page.find_elements("css selector", "#notes li")
+
+
+def test_what_each_button_has_done_is_said(page):
+    draw_phrase(page)
+    asked(page, "continue")
+    choose(page, 3, 4)
+    for name, line in (
+        ("lock", "Bars 4 to 5 are locked."),
+        ("undo", "Undone."),
+        ("redo", "Done again."),
+        ("lock", "Bars 4 to 5 are unlocked."),
+        ("empty", "Bars 4 to 5 are empty."),
+        ("remove", "Bars 4 to 5 are taken out."),
+        ("new", "A new song. Undo has the old one."),
+    ):
+        press(page, name)
+        assert said(page) == line
 
 
 def test_the_surprise_of_each_bar_is_a_colour_and_a_word(page):

@@ -15,7 +15,7 @@ TEMPOS = (4.0, 1000.0)  # quarters a minute; what lies outside is no tempo, and 
 _UNITS = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": 1 / 2}
 _UNITS |= {f"{2**k}th": 4 / 2**k for k in (4, 6, 7, 8, 9)} | {"32nd": 1 / 8, "1024th": 1 / 256}
 _LONGEST = 40  # characters of a chord symbol
-_KINDS = {
+KINDS = {
     "minor": "m",
     "augmented": "aug",
     "diminished": "dim",
@@ -97,7 +97,7 @@ def read_harmony(element: Element, marks: Marks, position: int) -> None:
         return
     kind = element.find("kind")
     text = kind.get("text") if kind is not None else None
-    ending = text if text is not None else _KINDS.get(words(element, "kind"), "")
+    ending = text if text is not None else KINDS.get(words(element, "kind"), "")
     bass = _pitch_name(element, "bass")
     marks.chords.append((position, f"{root}{ending}{f'/{bass}' if bass else ''}"[:_LONGEST]))
 

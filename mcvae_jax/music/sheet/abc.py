@@ -65,9 +65,10 @@ def _ends_line(bar: Bar, after: Bar | None, count: int) -> bool:
 
 def _music(bar: Bar, altered: dict[str, int]) -> str:
     words: list[str] = []
-    last = -1
+    last, chords = -1, dict(bar.chords)
     for i, symbol in enumerate(bar.symbols):
-        word = _opening(bar, symbol) + _symbol(bar, symbol, is_first=i == 0, altered=altered)
+        chord = f'"{_chord(chords[i])}"' if i in chords else ""
+        word = _opening(bar, symbol) + chord + _symbol(bar, symbol, is_first=i == 0, altered=altered)
         if symbol.group >= 0 and symbol.group == last:
             words[-1] += word
         else:
@@ -115,6 +116,11 @@ def _text(text: str) -> str:
     text = re.sub(r"([\\%])", r"\\\1", text)
     text = f" {text}" if text.startswith((":", "|")) else text  # else the line is music
     return text.replace("&", "&amp;") if html.unescape(text) != text else text
+
+
+def _chord(text: str) -> str:
+    """A chord symbol between quotes; one that begins as a text over the staff would, is none."""
+    return _quoted(text.lstrip("^_<>@ ") or "N.C.")
 
 
 def _quoted(text: str) -> str:

@@ -47,22 +47,29 @@ def pickup_of(first: int, steps: int, bar: int, grid: Grid, metre: tuple[int, in
     return Lead(start if is_plain(into, quarter, quarter) else start - into, downbeat)  # no tuplet begins before it
 
 
-def lay_out(tokens: np.ndarray, bar: int, lead: Lead, labels: Sequence[tuple[int, str]]) -> list[Line]:
+def lay_out(
+    tokens: np.ndarray, bar: int, lead: Lead, labels: Sequence[tuple[int, str]], chords: Sequence[tuple[int, str]]
+) -> list[Line]:
     """The measures, at least one, of canonical tokens, (N,), in printed bars of so many steps.
 
-    Repeats that begin with the pickup come first, and others, on bar lines, between them.
+    Repeats that begin with the pickup come first, and others, on bar lines, between them. A repeat has the same chords.
     """
     states = states_of(tokens)
     states = np.append(states, np.full(-len(states) % bar or (0 if len(states) else bar), SILENCE))
+    above, texts = np.zeros(len(states), np.int64), sorted({text for _, text in chords})
+    for step, text in chords:
+        above[step] = 1 + texts.index(text)
     pickup = lead.downbeat - lead.start
     marks = {max(place // bar * bar, lead.downbeat): text for place, text in labels if place < len(tokens)}
     starts = sorted({lead.downbeat, *marks})
     stretches = list(zip(starts, [*starts[1:], len(states)], strict=True))
     sections: list[Section] = []
     if pickup:
-        sections = find_sections(states, bar, [(first - pickup, last - pickup) for first, last in stretches], pickup)
+        sections = find_sections(
+            states, above, bar, [(first - pickup, last - pickup) for first, last in stretches], pickup
+        )
     gaps = [gap for stretch in stretches for gap in _gaps(stretch, bar, sections)]
-    between = find_sections(states, bar, gaps)
+    between = find_sections(states, above, bar, gaps)
     return list(_lines(states, bar, lead, marks, sorted(sections + between)))
 
 

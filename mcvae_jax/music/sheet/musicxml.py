@@ -1,10 +1,12 @@
 """A sheet as MusicXML 4.0 (W3C Community Group, 2021), which notation programs and DAWs open."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from mcvae_jax.music.musicxml.marks import KINDS
 from mcvae_jax.music.sheet.sheet import Bar, Sheet
 from mcvae_jax.music.sheet.spans import Value
 from mcvae_jax.music.sheet.spelling import Pitch
@@ -17,6 +19,8 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 _TYPES = {Fraction(2): "breve", Fraction(1): "whole", Fraction(1, 2): "half", Fraction(1, 4): "quarter"}
 _TYPES |= {Fraction(1, 8): "eighth", Fraction(1, 16): "16th", Fraction(1, 32): "32nd"}
 _TYPES |= {Fraction(1, 1 << power): f"{1 << power}th" for power in (6, 7, 8)}
+_KINDS = {text: kind for kind, text in KINDS.items()}
+_KINDS |= {"": "major", "maj": "major", "min": "minor", "-": "minor", "M7": "major-seventh", "+": "augmented"}
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 
 
@@ -59,13 +63,36 @@ def _measure(part: Element, sheet: Sheet, bar: Bar, before: Bar | None, after: B
     if bar.label:
         direction = _add(measure, "direction", placement="above")
         _add(_add(direction, "direction-type"), "words", bar.label)
+    chords = dict(bar.chords)
     for i, symbol in enumerate(bar.symbols):
+        if i in chords:
+            _chord(measure, chords[i])
         _note(measure, bar.symbols, i, symbol)
     ends = endings and (after is None or after.measure.endings != endings)
     if bar.measure.repeat_times or ends or after is None:
         stop = ("stop" if bar.measure.repeat_times else "discontinue") if ends else ""
         style = "light-heavy" if bar.measure.repeat_times or after is None else ""
         _barline(measure, "right", style, bar, stop)
+
+
+def _chord(measure: Element, text: str) -> None:
+    """A chord symbol as it is printed: its root and bass are said, its kind is a text beside the nearest name."""
+    found = re.fullmatch(r"([A-G])([#b♯♭]?)(.*?)(?:/([A-G])([#b♯♭]?))?", text)
+    if not found:
+        direction = _add(measure, "direction", placement="above")
+        _add(_add(direction, "direction-type"), "words", text)
+        return
+    harmony = _add(measure, "harmony")
+    _step(_add(harmony, "root"), "root", found[1], found[2])
+    _add(harmony, "kind", _KINDS.get(found[3], "other")).set("text", found[3])
+    if found[4]:
+        _step(_add(harmony, "bass"), "bass", found[4], found[5])
+
+
+def _step(parent: Element, name: str, letter: str, sign: str) -> None:
+    _add(parent, f"{name}-step", letter)
+    if sign:
+        _add(parent, f"{name}-alter", 1 if sign in "#♯" else -1)
 
 
 def _barline(measure: Element, side: str, style: str, bar: Bar, ending: str) -> None:

@@ -41,13 +41,16 @@ def states_of(tokens: np.ndarray) -> np.ndarray:
     return states
 
 
-def find_sections(states: np.ndarray, bar: int, stretches: Sequence[tuple[int, int]], pickup: int = 0) -> list[Section]:
+def find_sections(
+    states: np.ndarray, above: np.ndarray, bar: int, stretches: Sequence[tuple[int, int]], pickup: int = 0
+) -> list[Section]:
     """The sections by which fewest bars are written, and with fewest signs among such.
 
     A section begins a whole number of phrases (SHORTEST bars) after its stretch, where a copyist would look for one.
 
     Args:
       states: as from `states_of`, (N,).
+      above: numbers of what stands over the steps, int64 (N,); a repeat has the same there.
       bar: steps of a bar.
       stretches: first and last step, exclusive, of parts of the song, in order; sections lie within them.
       pickup: steps by which stretches begin before a bar line. Endings begin on bar lines all the same, and no section
@@ -57,23 +60,23 @@ def find_sections(states: np.ndarray, bar: int, stretches: Sequence[tuple[int, i
     for first, last in stretches:
         count = max(0, last - first) // bar
         beyond = first + count * bar
-        rows = states[first:beyond].reshape(count, bar)
+        rows, over = (each[first:beyond].reshape(count, bar) for each in (states, above))
         ends = bool(np.all(_is_free(states[beyond : beyond + 1])))
         if pickup and beyond + pickup < len(states):
             ends = ends and _sounds(states[None, beyond : beyond + pickup])[0]
-        for start, end, ending in _fewest(rows, pickup, ends):
+        for start, end, ending in _fewest(rows, over, pickup, ends):
             found.append(Section(first + bar * start, first + bar * end, ending and bar * ending - pickup))
     return found
 
 
-def _fewest(rows: np.ndarray, pickup: int, ends: bool) -> list[tuple[int, int, int]]:
+def _fewest(rows: np.ndarray, over: np.ndarray, pickup: int, ends: bool) -> list[tuple[int, int, int]]:
     """Start, end and ending of the sections of a stretch, in bars, by dynamic programming from its end.
 
     Args: ends, whether a section may end with the stretch.
     """
     count = len(rows)
-    starts = _Starts(rows, pickup, ends)
-    alike = _alike(rows)
+    starts = _Starts(rows, over, pickup, ends)
+    alike = _alike(np.concatenate([rows, over], axis=1))
     alike[np.all(rows == SILENCE, axis=1)] = 0  # a section begins with a bar that sounds
     cost = [(0, 0)] * (count + 1)
     taken: list[tuple[int, int, int] | None] = [None] * count
@@ -118,10 +121,11 @@ def _sounds(rows: np.ndarray) -> np.ndarray:
 class _Starts:
     """Where signs may stand in the bars of a stretch: where no note is held."""
 
-    def __init__(self, rows: np.ndarray, pickup: int, ends: bool) -> None:
+    def __init__(self, rows: np.ndarray, over: np.ndarray, pickup: int, ends: bool) -> None:
         free = _is_free(rows)
         self.section = np.append(free[:, 0] & (_sounds(rows[:, :pickup]) | (pickup == 0)), ends)
-        self._ending, self._before = free[:, pickup], rows[:, :pickup]
+        self._ending = free[:, pickup]
+        self._before = np.concatenate([rows[:, :pickup], over[:, :pickup]], axis=1)
 
     def endings(self, first: int, second: int) -> bool:
         """Whether endings may begin in these two bars, and nothing differs before."""

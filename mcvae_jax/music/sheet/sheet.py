@@ -40,6 +40,7 @@ class Bar(NamedTuple):
     symbols: tuple[Symbol, ...]
     number: str  # '1', '2'; '0' of a pickup, 'X8' of what comes after a barline within bar 8
     label: str  # what stands over it; '' is nothing
+    chords: tuple[tuple[int, str], ...] = ()  # chord symbols: number of the symbol over which one stands, text
 
 
 class Sheet(NamedTuple):
@@ -72,6 +73,7 @@ def make_sheet(
     composer: str = "",
     labels: Sequence[tuple[int, str]] = (),
     pickup: int | None = None,
+    chords: Sequence[tuple[int, str]] = (),
 ) -> Sheet:
     """The sheet of a melody.
 
@@ -83,6 +85,7 @@ def make_sheet(
       labels: the bar of the grid where something begins, and what stands over it. No repeat goes across such a place.
       pickup: steps that sound before the first whole bar, where the first bar of the grid begins with silence; None
         takes what follows a silence of half a printed bar or more, 0 none.
+      chords: steps of the song and chord symbols, which stand there to the eighth; a note that is held is cut by a tie.
 
     Raises UserError for a key or a pickup that there cannot be.
     """
@@ -97,7 +100,8 @@ def make_sheet(
     events = [Event(*each) for each in zip(start, end, names, strict=True)]
     lead = pickup_of(start[0] if start else 0, bars.size, span.length, grid, metre, pickup)
     places = [(bar * grid.bar, text) for bar, text in labels]
-    lines = lay_out(bars_to_tokens(bars), span.length, lead, places)
+    over = _on_eighths(chords, bars.size, grid)
+    lines = lay_out(bars_to_tokens(bars), span.length, lead, places, over)
     accidentals = Accidentals(said)
     return Sheet(
         title=_one_line(title),
@@ -107,7 +111,7 @@ def make_sheet(
         quarters_per_minute=quarters_per_minute,
         clef=clef_of(names),
         quarter=grid.quarter,
-        bars=tuple(_bar(line, events, accidentals, span, metre, grid) for line in lines),
+        bars=tuple(_bar(line, events, over, accidentals, span, metre, grid) for line in lines),
     )
 
 
@@ -120,8 +124,21 @@ def clef_of(pitches: Sequence[Pitch]) -> Clef:
     return min(CLEFS, key=beyond)
 
 
+def _on_eighths(chords: Sequence[tuple[int, str]], steps: int, grid: Grid) -> list[tuple[int, str]]:
+    """Chord symbols of a song of so many steps, in order; of two on an eighth the later one."""
+    eighth = max(1, grid.quarter // 2)
+    found = {step - step % eighth: _one_line(text) for step, text in sorted(chords) if 0 <= step < steps}
+    return [(step, text) for step, text in found.items() if text]
+
+
 def _bar(
-    line: Line, events: Sequence[Event], accidentals: Accidentals, span: Span, metre: tuple[int, int], grid: Grid
+    line: Line,
+    events: Sequence[Event],
+    over: Sequence[tuple[int, str]],
+    accidentals: Accidentals,
+    span: Span,
+    metre: tuple[int, int],
+    grid: Grid,
 ) -> Bar:
     inside = slice(
         bisect_right(events, line.start, key=lambda e: e.end), bisect_left(events, line.end, key=lambda e: e.start)
@@ -134,8 +151,11 @@ def _bar(
         endings=frozenset({line.ending} if line.ending else ()),
         is_pickup=line.number == "0",
     )
-    symbols = write_symbols(events[inside], line.start, line.end, span, accidentals, grid.quarter)
-    return Bar(measure, tuple(symbols), line.number, _one_line(line.label))
+    here = {step: text for step, text in over if line.start <= step < line.end}
+    symbols = write_symbols(events[inside], line.start, line.end, span, accidentals, grid.quarter, list(here))
+    first = line.start // span.length * span.length
+    chords = [(i, here[first + symbol.start]) for i, symbol in enumerate(symbols) if first + symbol.start in here]
+    return Bar(measure, tuple(symbols), line.number, _one_line(line.label), tuple(chords))
 
 
 def _one_line(text: str) -> str:

@@ -39,19 +39,26 @@ class Symbol(NamedTuple):
 
 
 def write_symbols(
-    heard: Sequence[Event], start: int, end: int, span: Span, accidentals: Accidentals, quarter: int
+    heard: Sequence[Event],
+    start: int,
+    end: int,
+    span: Span,
+    accidentals: Accidentals,
+    quarter: int,
+    cuts: Sequence[int] = (),
 ) -> list[Symbol]:
     """The symbols of the measure from step `start` to `end` of a song.
 
     Args: heard, the notes that sound in it, in their order; span, a bar of its metre;
-      accidentals, of the sheet up to here.
+      accidentals, of the sheet up to here; cuts, the steps at which a symbol begins in any case, as chords need it.
     """
     accidentals.next_bar()
     first = start // span.length * span.length
-    if not heard and end - start == span.length:
+    cuts = [step for step in cuts if start < step < end]
+    if not heard and end - start == span.length and not cuts:
         return [Symbol(0, span.length, None)]
     symbols: list[Symbol] = []
-    pieces = list(_with_rests(heard, start, end))
+    pieces = [part for piece in _with_rests(heard, start, end) for part in _parts(piece, cuts)]
     tuplets = find_tuplets(span, sorted({at - first for piece in pieces for at in piece[:2]}), quarter)
     for event in pieces:
         whole = next((each for each in heard if each.start <= event.start < each.end), event)
@@ -73,6 +80,12 @@ def _with_rests(heard: Sequence[Event], start: int, end: int) -> Iterator[Event]
         yield Event(max(event.start, start), at, event.pitch)
     if at < end:
         yield Event(at, end, None)
+
+
+def _parts(event: Event, cuts: Sequence[int]) -> list[Event]:
+    """A note or rest, cut at steps."""
+    edges = [event.start, *(step for step in cuts if event.start < step < event.end), event.end]
+    return [Event(a, b, event.pitch) for a, b in zip(edges, edges[1:], strict=False)]
 
 
 def _written(event: Event, first: int, span: Span, tuplets: Sequence[Tuplet], quarter: int) -> list[Symbol]:

@@ -12,7 +12,7 @@ const Kept = {
       acts.className = "transport";
       acts.append(this.button("▶ Play", `Play ${kept.name}`, () => this.play(kept)),
                   this.button("Use", `Go on with ${kept.name}`, () => { this.use(kept); }),
-                  this.button("✕", `Forget ${kept.name}`, () => { App.kept = App.kept.filter(each => each !== kept); this.draw(); Store.save(); }));
+                  this.button("✕", `Forget ${kept.name}`, () => this.forget(kept)));
       card.className = "kept";
       card.append(head, picture, acts);
       return card;
@@ -33,6 +33,12 @@ const Kept = {
     this.draw();
     Store.save();
     App.say("Kept, further below. Change the song as you like: this one stays.");
+  },
+  forget(kept) {
+    App.kept = App.kept.filter(each => each !== kept);
+    this.draw();
+    Store.save();
+    App.say(`${kept.name} is no longer kept.`);
   },
   play({ song }) {
     const { quarter } = App.about.models.find(model => model.steps === song.steps);
@@ -58,15 +64,19 @@ const Files = {
       App.stop();
       App.change(Song.put(Song.empty(found.steps, found.bars.length, { title, key, program, first, tempo, metre }), 0, found.bars, false), []);
       App.say(`${found.title}: ${found.bars.length} bars.`);
-      $("notes").replaceChildren(...found.notes.map(line => {
-        const item = document.createElement("li");
-        item.textContent = line;
-        return item;
-      }));
+      this.told(found.notes);
       Facts.draw();
     } catch (error) {
       App.say(error.message, true);
     }
+  },
+  // What a musician should know of how the file was read, below the line that says what happens.
+  told(notes) {
+    $("notes").replaceChildren(...notes.map(line => {
+      const item = document.createElement("li");
+      item.textContent = `${line[0].toUpperCase()}${line.slice(1)}`;
+      return item;
+    }));
   },
   // The song up to its last note, as a file; null where there is no note.
   async made(suffix) {
@@ -111,6 +121,29 @@ const Score = {
       this.drawn = song;
     } catch (error) {
       App.say(error.message, true);
+    }
+  },
+};
+
+// How surprising each bar is, asked for when the song has been left alone for a moment.
+const Surprise = {
+  timer: 0,
+  soon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), 250);
+  },
+  async ask() {
+    const { song } = App, count = Song.sounding(song);
+    if (App.bits.tokens === song.tokens || App.busy || App.dialogue || !App.can("surprise")) return;
+    try {
+      const { bits } = count ? await Server.answer({ what: "surprise", steps: song.steps, bars: Song.bars(song, 0, count) }) : { bits: [] };
+      if (App.song.tokens !== song.tokens) return;
+      const level = each => LEVELS.filter(from => each / song.steps >= from).length;
+      App.bits = { tokens: song.tokens, levels: bits.map(level), bits };
+      Bars.draw(App.song);
+      Facts.draw();
+    } catch (error) {
+      App.bits = { tokens: song.tokens, levels: [] };
     }
   },
 };

@@ -80,7 +80,7 @@ const Roll = {
     let drawn = "";
     for (let pitch = this.low; pitch <= this.high; pitch++) {
       const black = NAMES[pitch % 12].length > 1, y = top + this.y(pitch);
-      drawn += `<rect class="${black ? "ebony" : "ivory"}" y="${y}" width="${black ? 28 : 44}" height="${this.row}"/>`;
+      drawn += `${black ? `<rect class="under" y="${y}" width="44" height="${this.row}"/>` : ""}<rect class="${black ? "ebony" : "ivory"}" y="${y}" width="${black ? 28 : 44}" height="${this.row}"/>`;
       if (pitch % 12 === 0) drawn += `<text x="24" y="${y + this.row - 3}">C${pitch / 12 - 1}</text>`;
     }
     keys.innerHTML = `<svg width="45" height="${top + height}">${drawn}</svg>`;
@@ -202,11 +202,11 @@ const Roll = {
     this.tell();
   },
   tell() {
-    const { step, pitch } = this.cursor, { steps } = this.song, found = Song.at(this.song, step);
+    const { step, pitch } = this.cursor, { steps } = this.song, { quarter } = this.look, found = Song.at(this.song, step);
     const within = step % steps, beat = Math.floor(within / this.look.beat) + 1, rest = within % this.look.beat;
     const what = found ? found.pitch === pitch ? ", a note" : `, under ${pitchName(found.pitch, this.song.key)}` : "";
     document.getElementById("spot").textContent =
-      `${pitchName(pitch, this.song.key)}, bar ${Song.number(this.song, Math.floor(step / steps))}, beat ${beat}${rest ? ` and ${rest} sixteenths` : ""}${what}`;
+      `${pitchName(pitch, this.song.key)}, bar ${Song.number(this.song, Math.floor(step / steps))}, beat ${beat}${rest ? ` and ${rest} ${quarter === 4 ? "sixteenth" : "step"}${rest > 1 ? "s" : ""}` : ""}${what}`;
   },
 };
 

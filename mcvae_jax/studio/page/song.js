@@ -138,7 +138,6 @@ class History {
   get canUndo() { return this.place > 0; }
   get canRedo() { return this.place < this.songs.length - 1; }
   push(song) { this.songs = [...this.songs.slice(0, this.place + 1), song]; this.place++; }
-  replace(song) { this.songs[this.place] = song; }
   undo() { if (this.canUndo) this.place--; }
   redo() { if (this.canRedo) this.place++; }
 }

@@ -11,8 +11,9 @@ const Start = {
     this.options("metre", App.about.models.flatMap(each => each.metres).map(metre => [metre, metre]));
     this.options("key", App.about.keys.map(key => [key, key ? keyText(key) : "none"]));
     this.options("instrument", INSTRUMENTS.map(each => [each.program, each.name]));
-    this.options("length", LENGTHS);
-    $("length").value = 4;
+    this.options("length", LENGTHS.filter(([length]) =>
+      App.about.models.every(({ quarter }) => Math.abs(inSteps(length, quarter) - length * quarter) < 1e-9)));
+    $("length").value = 1;
     App.history = new History(Song.empty(model.steps, 4, { metre: model.metres[0] }));
     Store.load();
     this.formats();
@@ -62,7 +63,7 @@ const Start = {
       vary: () => App.ask(() => Asking.vary(App.song, App.chosen), ["is varied", "are varied"]),
       another: () => App.ask(() => Asking.another(App.song), ["is another now", "are others now"]),
       keep: () => Kept.keep(), dialogue: () => Dialogue.run(), open: () => $("file").click(),
-      new: () => App.change(Song.empty(App.song.steps, 4, { metre: App.song.metre }), []),
+      new: () => this.fresh(),
       midi: () => Piano.connect().then(names => App.say(names.length ? `Connected: ${names.join(", ")}.` : "No MIDI keyboard is there yet; it is heard as soon as you plug one in."),
                                        error => App.say(error.message, true)),
     };
@@ -78,6 +79,12 @@ const Start = {
     window.addEventListener("resize", () => App.render());
     $("score").addEventListener("toggle", () => Score.soon());
     this.dropping();
+  },
+  fresh() {
+    App.stop();
+    App.change(Song.empty(App.song.steps, 4, { metre: App.song.metre }), []);
+    Files.told([]);
+    App.say("A new song. Undo has the old one.");
   },
   // The selected bars, else the silent ones within the song.
   gaps() {

@@ -1,7 +1,11 @@
 "use strict";
 // The page: one song with its history, what is selected in it, and what the buttons do.
 const $ = id => document.getElementById(id);
-const LENGTHS = [[1, "sixteenths"], [2, "eighths"], [3, "dotted eighths"], [4, "quarters"], [8, "halves"]];
+const LENGTHS = [ // in quarters; a list has those that are whole steps
+  [1 / 4, "sixteenths"], [1 / 3, "triplet eighths"], [1 / 2, "eighths"], [2 / 3, "triplet quarters"],
+  [3 / 4, "dotted eighths"], [1, "quarters"], [3 / 2, "dotted quarters"], [2, "halves"],
+];
+const inSteps = (length, quarter) => Math.round(length * quarter);
 const LEVELS = [.25, .8, 1.35, 2.0]; // bits for each step of a bar from which on it is more surprising
 const LOCK = '<svg viewBox="0 0 12 14"><path d="M2 6V4a4 4 0 0 1 8 0v2h1v8H1V6zm2 0h4V4a2 2 0 0 0-4 0z"/></svg>';
 const WORDS = ["as expected", "hardly surprising", "somewhat surprising", "surprising", "very surprising"];
@@ -21,13 +25,19 @@ const App = {
     this.chosen = chosen;
     this.render();
   },
+  // The same, and says which bars were changed how.
+  done(song, how, bars = this.chosen, chosen = this.chosen) {
+    const which = barsText(this.song, bars);
+    this.change(song, chosen);
+    this.say(`${which[0].toUpperCase()}${which.slice(1)} ${bars.length === 1 ? "is" : "are"} ${how}.`);
+  },
   say(line, wrong = false) {
     $("said").textContent = line;
     $("said").classList.toggle("wrong", wrong);
   },
   look() {
     return { quarter: this.model.quarter, beat: this.beat, scale: scaleOf(this.song.key), chosen: new Set(this.chosen),
-             length: Number($("length").value) };
+             length: inSteps($("length").value, this.model.quarter) };
   },
 
   render() {
@@ -118,8 +128,15 @@ const App = {
     this.able();
   },
 
-  undo() { this.history.undo(); this.stop(); this.render(); },
-  redo() { this.history.redo(); this.stop(); this.render(); },
+  undo() { this.step(() => this.history.undo(), "Undone."); },
+  redo() { this.step(() => this.history.redo(), "Done again."); },
+  step(go, line) {
+    const before = this.song;
+    go();
+    this.stop();
+    this.render();
+    if (this.song !== before) this.say(line);
+  },
 
   setting(fields) {
     const playing = Player.isPlaying;
@@ -150,7 +167,9 @@ const App = {
       Roll.follow(null);
       const end = take.end(this.song);
       this.able();
-      return end ? this.change(take.into(this.song, end)) : this.say("Nothing was played.");
+      if (!end) return this.say("Nothing was played.");
+      this.change(take.into(this.song, end));
+      return this.say("What you played is in the grid. Continue goes on from it.");
     }
     if (this.dialogue) return;
     this.stop();
@@ -195,7 +214,7 @@ const App = {
   lock() {
     const all = this.chosen.every(n => this.song.locked[n]), locked = [...this.song.locked];
     for (const n of this.chosen) locked[n] = !all;
-    if (this.chosen.length) this.change(Song.with(this.song, { locked }));
+    if (this.chosen.length) this.done(Song.with(this.song, { locked }), all ? "unlocked" : "locked");
   },
   unlocked() {
     const free = this.chosen.filter(n => !this.song.locked[n]);
@@ -204,11 +223,11 @@ const App = {
   },
   empty() {
     const free = this.unlocked();
-    if (free.length) this.change(Song.emptied(this.song, free));
+    if (free.length) this.done(Song.emptied(this.song, free), "empty", free);
   },
   remove() {
     const free = this.unlocked();
-    if (free.length) this.change(Song.without(this.song, free), []);
+    if (free.length) this.done(Song.without(this.song, free), "taken out", free, []);
   },
   more() {
     const count = Song.count(this.song);
@@ -266,28 +285,5 @@ const Bars = {
       App.empty();
     } else return;
     event.preventDefault();
-  },
-};
-
-// How surprising each bar is, asked for when the song has been left alone for a moment.
-const Surprise = {
-  timer: 0,
-  soon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(), 250);
-  },
-  async ask() {
-    const { song } = App, count = Song.sounding(song);
-    if (App.bits.tokens === song.tokens || App.busy || App.dialogue || !App.can("surprise")) return;
-    try {
-      const { bits } = count ? await Server.answer({ what: "surprise", steps: song.steps, bars: Song.bars(song, 0, count) }) : { bits: [] };
-      if (App.song.tokens !== song.tokens) return;
-      const level = each => LEVELS.filter(from => each / song.steps >= from).length;
-      App.bits = { tokens: song.tokens, levels: bits.map(level), bits };
-      Bars.draw(App.song);
-      Facts.draw();
-    } catch (error) {
-      App.bits = { tokens: song.tokens, levels: [] };
-    }
   },
 };

@@ -154,6 +154,30 @@ def test_the_picture_shows_what_is_written():
     assert picture == as_svg(sheet)
 
 
+def test_a_picture_without_a_page_around_it_has_its_title():
+    pytest.importorskip("verovio")
+    sheet = make_sheet(bars_of(LONG), title="Ä <b> & tune")
+    texts = ["".join(as_svg(sheet, titled=titled)).count("Ä &lt;b&gt; &amp; tune") for titled in (True, False)]
+    assert texts == [1, 0]
+
+
+def test_bar_numbers_of_three_digits_are_not_cut_off():
+    """Each stands in the middle over the left bar line; a digit of Times is half as wide as it is high."""
+    pytest.importorskip("verovio")
+    root = ElementTree.fromstring(as_svg(make_sheet(random_bars(2, 16, 120))))
+    margins = [each.get("transform") for each in root.iter() if each.get("class") == "page-margin"]
+    left = float(margins[0].removeprefix("translate(").split(",")[0])
+    numbers = [
+        (float(text.get("x", 0)), float(digits.get("font-size").removesuffix("px")), digits.text)
+        for group in root.iter()
+        if "mNum" in group.get("class", "")
+        for text in group
+        for digits in text.iter()
+        if digits.text and digits.text.strip()
+    ]
+    assert len(numbers[-1][2]) == 3 and all(left + x >= len(text) * size / 4 for x, size, text in numbers)
+
+
 @pytest.mark.slow
 def test_a_song_of_many_bars_is_one_picture():
     pytest.importorskip("verovio")
