@@ -1,18 +1,20 @@
 """Tokens as a picture: a piano roll drawn into a matplotlib axis."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
-from matplotlib.patches import Rectangle
 
 from mcvae_jax.music.numbering import PLAIN, Numbers
 from mcvae_jax.music.tokens import BAR, tokens_to_notes
+
+if TYPE_CHECKING:  # a command's help need not wait for matplotlib
+    from matplotlib.axes import Axes
 
 ALL_NUMBERED = 16  # bars; of more, every fourth has its number
 
 
 def draw_pianoroll(
-    axis: Axes,
+    axis: "Axes",
     tokens: np.ndarray,
     pitches: tuple[int, int],
     compare: np.ndarray | None = None,
@@ -28,6 +30,9 @@ def draw_pianoroll(
       compare: uint8 (T,) or None; notes that do not stand there with the same pitch, start and end are red.
       numbers: of the bars, as printed.
     """
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
     same = set() if compare is None else set(zip(*(part.tolist() for part in tokens_to_notes(compare)), strict=True))
     notes = list(zip(*(part.tolist() for part in tokens_to_notes(tokens)), strict=True))
     boxes = [Rectangle((start, pitch - 0.5), end - start, 1) for start, end, pitch in notes]

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from mcvae_jax import stopping, versions
 from mcvae_jax.errors import UserError
@@ -213,6 +211,9 @@ def draw_songs(songs: Sequence[ComposedSong], file: Path | BinaryIO) -> None:
 
     Of longer songs these are the bars around the first that is composed.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # late: a command's help need not wait for it
+    from matplotlib.figure import Figure
+
     seen = [song for song in songs if len(song.bars)][:SEEN]
     figure = Figure(figsize=(14, 1.6 * max(len(seen), 1) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
