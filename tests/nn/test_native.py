@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from mcvae_jax import versions
+from mcvae_jax.kinds import open_model
 from mcvae_jax.nn import native
 from mcvae_jax.nn.lstm import lstm
 from mcvae_jax.nn.native import build
+from mcvae_jax.storage.workdir import Workdir
+from tests.small_models import save_corpus
 
 F32, BF16 = jnp.float32, jnp.bfloat16
 
@@ -198,3 +201,23 @@ def test_it_can_be_left_out_and_several_devices_leave_it_out(tmp_path):
     assert run_elsewhere(tmp_path, MCVAE_NATIVE="no") == ["False"]
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     assert run_elsewhere(tmp_path, XLA_FLAGS=flags) == ["False"]
+
+
+def test_a_training_goes_on_with_the_same_bits(ready, cache, tmp_path):
+    save_corpus(tmp_path / "corpus")
+    options = (
+        "--config=note_lstm:smoke --config.corpus_folder=corpus --config.corpus.source=tests --config.model.units=64"
+        " --config.model.matmul_dtype=float32 --config.model.layers=1 --config.train.batch_size=2"
+        " --config.data.min_bars=4 --config.train.eval_every=2"
+    ).split()
+    for workdir, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        command = [sys.executable, "-m", "mcvae_jax.main", *options, f"--config.train.steps={steps}"]
+        env = os.environ | {"MCVAE_CACHE": str(cache), native.OFF: ""}
+        done = subprocess.run(
+            [*command, f"--workdir={workdir}"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+    whole, parts = (open_model(tmp_path / name).origins for name in ("whole", "parts"))
+    assert [each.identity for each in whole.values()] == [each.identity for each in parts.values()]
+    (environment,) = Workdir(tmp_path / "parts").stored().record.environments
+    assert environment["on"]["lstm"] == "native code"
