@@ -96,6 +96,7 @@ def demo_songs(**different: Any) -> ml_collections.ConfigDict:
     songs.tau_sigma = 0.5  # multiplies the mixture's variances; 0 takes the component's mean
     songs.tau_recall = 0.0  # where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says
     songs.repetition = 1.0  # multiplies the odds that a bar repeats an earlier one, of models that copy
+    songs.best_of = 1  # draws of each song, of which the one stays that the model finds likeliest
     songs.seed = 0
     songs.update(different)
     return songs

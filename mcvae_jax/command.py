@@ -170,8 +170,13 @@ def option(text: str, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
 
 
-def add_settings(parser: argparse._ActionsContainer, settings: type, choices: Mapping[str, Sequence[str]]) -> None:
-    """A flag for each field of a dataclass of settings, which are `option`s; choices: of the fields that have such."""
+def add_settings(
+    parser: argparse._ActionsContainer, settings: type, choices: Mapping[str, Sequence[str]], owner: str = ""
+) -> None:
+    """A flag for each field of a dataclass of settings, which are `option`s; choices: of the fields that have such.
+
+    owner: whose own values stand where a flag is not given, in words; then the flag is None.
+    """
     for field in dataclasses.fields(settings):
         required = field.default is dataclasses.MISSING
         text = field.metadata["help"].replace("%", "%%")
@@ -179,16 +184,17 @@ def add_settings(parser: argparse._ActionsContainer, settings: type, choices: Ma
             f"--{field.name}",
             type=field.type,
             required=required,
-            default=None if required else field.default,
+            default=None if required or owner else field.default,
             choices=choices.get(field.name),
             metavar=None if field.name in choices else field.name.upper(),
-            help=text if required else f"{text} (default: {field.default!r})",
+            help=text if required else f"{text} (default: {f'{owner}, mostly ' * bool(owner)}{field.default!r})",
         )
 
 
 def settings_of(flags: argparse.Namespace, settings: type[T]) -> T:
-    """The settings of flags that `add_settings` has added."""
-    return settings(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(settings)})
+    """The settings of flags that `add_settings` has added; the dataclass's own where a flag is None."""
+    found = {field.name: getattr(flags, field.name) for field in dataclasses.fields(settings)}
+    return settings(**{name: value for name, value in found.items() if value is not None})
 
 
 def clock(seconds: float) -> str:

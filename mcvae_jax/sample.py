@@ -121,7 +121,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(songs, "steps", 2, 1000, Options.steps, "interpolate: songs of a path")
     songs.add_argument("--path", default=Options.path, help="interpolate: linear, spherical or both (default: both)")
     draws = parser.add_argument_group("chance")
-    add_settings(draws, Settings, {})
+    add_settings(draws, Settings, {}, "the model's own")
     flags = parser.parse_all(argv)
     parse_formats(flags.formats)
     _choose("mode", flags.mode, tuple(MODES))
@@ -147,7 +147,8 @@ def main(argv: list[str]) -> None:
 
 def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     """Makes the songs of the flags and writes them into a folder."""
-    mode, settings = MODES[flags.mode], settings_of(flags, Settings)
+    mode = MODES[flags.mode]
+    settings_of(flags, Settings)  # what cannot be is said before the model is read
     earlier = [] if flags.replace else earlier_songs(out)
     check_folder(out)
     if earlier and flags.first is None:
@@ -155,7 +156,7 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
         say(f"{flags.out} holds {len(earlier)} songs, which stay; new ones begin with number {flags.first}")
         say("  (--replace puts the new ones in their place)")
     model, seeds = _model_and_seeds(flags, _seed_files(flags))
-    facts = _facts(model)
+    facts, settings = _facts(model), _settings(flags, model)
     say(f"{flags.mode} with {', '.join(dict.fromkeys(_places(model)))}")
     start = time.monotonic()
     songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
@@ -215,6 +216,13 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: list[int]) -> lis
             say(f"  {note}")
         seeds.append(seed)
     return seeds
+
+
+def _settings(flags: argparse.Namespace, model: SongModel) -> Settings:
+    """The model's own, but for what the flags say; one draw of each song where a mode chooses among none."""
+    given = {field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)}
+    own = model.defaults if flags.mode in taken_by("best_of") else dataclasses.replace(model.defaults, best_of=1)
+    return dataclasses.replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
 def _places(model: SongModel) -> list[str]:

@@ -10,11 +10,12 @@ import pytest
 
 from mcvae_jax import sample
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.joint.composer import JointComposer
 from mcvae_jax.models.settings import DEFAULTS
 from mcvae_jax.music.readers import read_scores
 from mcvae_jax.sampling.table import MODES, taken_by
 from tests.sampling.test_seeds import ABC, scale, track, write
-from tests.small_models import edit_json, save_mdrnn, save_vae
+from tests.small_models import edit_json, save_joint, save_mdrnn, save_vae
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,22 @@ def test_help_explains_every_option(capsys):
     text = capsys.readouterr().out
     for word in (*MODES, "--seed_file", "--temperature", "--tau_sigma", "--checkpoint", "examples"):
         assert word in text
+
+
+def test_what_is_not_said_is_as_the_model_itself_composes(call, runs):
+    save_joint(runs / "joint")
+    record, _ = call("joint", "--songs=2", "--bars=3", "--top_k=5")
+    own = JointComposer.defaults
+    assert (own.temperature, own.best_of) != (DEFAULTS.temperature, DEFAULTS.best_of)
+    told = {name: record["about"][name] for name in dataclasses.asdict(own)}
+    assert told == dataclasses.asdict(dataclasses.replace(own, top_k=5))
+    for song in record["songs"]:
+        assert f"bits a bar, best of {own.best_of} draws" in song["notes"]
+    record, _ = call("joint", "--songs=1", "--bars=3", "--temperature=0", "--best_of=1", "--replace")
+    assert record["about"]["temperature"] == 0 and record["about"]["best_of"] == 1
+    assert not any("draws" in name for name in record["songs"][0]["notes"])
+
+
+def test_a_mode_that_chooses_among_none_takes_no_number_of_draws(runs, tmp_path):
+    with pytest.raises(UserError, match="--mode=vary takes no --best_of"):
+        sample.main(["--mode=vary", "--best_of=2", f"--seed_file={runs / 'a.mid'}", f"--out={tmp_path / 'out'}"])

@@ -19,6 +19,7 @@ from mcvae_jax.evaluation.switch import corpus_switch, with_switch
 from mcvae_jax.models.settings import AS_TRAINED
 from mcvae_jax.models.song_model import MEMORY, NO_LIKELIHOOD, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
+from mcvae_jax.sampling import ranking
 
 Say = Callable[[str], None]
 Models = Mapping[str, SongModel]  # by name
@@ -104,12 +105,13 @@ def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
     keys = song_keys(plan.seed, range(1, ROUNDS * plan.songs + 1))
     found: Songs = []
     for n in range(ROUNDS):
-        drawn = model.go_on(nothing, keys[n * plan.songs : (n + 1) * plan.songs], None, settings, plan.bars)
-        found += [song for song in drawn if len(song) == plan.bars]
+        of_round = keys[n * plan.songs : (n + 1) * plan.songs]
+        drawn = ranking.go_on(model, nothing, of_round, None, settings, plan.bars)
+        found += [song for song, _ in drawn if len(song) == plan.bars]
         if len(found) >= plan.songs:
             return found[: plan.songs]
     missing = plan.songs - len(found)
-    return found + model.go_on(nothing[:missing], keys[:missing], plan.bars, settings)
+    return found + [song for song, _ in ranking.go_on(model, nothing[:missing], keys[:missing], plan.bars, settings)]
 
 
 def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: Say) -> dict[str, Songs]:
@@ -123,7 +125,7 @@ def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: 
         if MEMORY in model.abilities:
             say(f"{name} goes on after {GIVEN} bars of {len(real)} held-out songs")
             settings = dataclasses.replace(model.defaults, seed=plan.seed)
-            rest = model.go_on(given, keys, None, settings, MOST_CONTINUED)
+            rest = [song for song, _ in ranking.go_on(model, given, keys, None, settings, MOST_CONTINUED)]
             made[f"{name} (continued)"] = [np.concatenate(parts) for parts in zip(given, rest, strict=True)]
     return made
 

@@ -10,6 +10,7 @@ from mcvae_jax.errors import UserError
 
 MOST_SEED = (1 << 32) - 1
 MOST_TOKENS = 1000  # more than a vocabulary has
+MOST_DRAWS = 64  # of a song
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Settings:
     tau_sigma: float = option("multiplies the variances of the prior's mixture; 0 takes the component's mean", 0.5)
     tau_recall: float = option("where the MDRNN recalls an earlier bar: 0 repeats it, 1 draws as the model says", 0.0)
     repetition: float = option("multiplies the odds that a bar repeats an earlier one, of models that copy", 1.0)
+    best_of: int = option("draws of each song, of which the one stays that the model finds likeliest", 1)
     seed: int = option("of the random numbers: the same seed gives the same songs", 0)
 
     @property
@@ -38,6 +40,7 @@ class Settings:
         check_range("top_k", self.top_k, 0, MOST_TOKENS)
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p is {self.top_p}; it must lie above 0 and be at most 1 (off)")
+        check_range("best_of", self.best_of, 1, MOST_DRAWS)
         check_range("seed", self.seed, 0, MOST_SEED)
 
 

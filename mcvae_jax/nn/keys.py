@@ -19,6 +19,7 @@ class Purpose(enum.IntEnum):
     LATENTS = 1
     TOKENS = 2
     LENGTH = 3
+    ANOTHER = 4  # a whole song
 
 
 def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
@@ -49,6 +50,11 @@ def song_keys(seed: int, numbers: Sequence[int], music: Sequence[np.ndarray] = (
 def for_purpose(keys: jax.Array, purpose: Purpose) -> jax.Array:
     """The keys (S,) of songs for one purpose."""
     return _fold_purpose(keys, int(purpose))
+
+
+def another(keys: jax.Array, n: int) -> jax.Array:
+    """The keys (S,) of the n-th other draw of songs; the songs' own where n is 0."""
+    return _fold_purpose(for_purpose(keys, Purpose.ANOTHER), n) if n else keys
 
 
 def bar_keys(keys: jax.Array, lengths: Sequence[int]) -> jax.Array:

@@ -24,6 +24,7 @@ from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, LatentModel, Song
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.numbering import PLAIN, Numbers, numbers_of
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
+from mcvae_jax.sampling import ranking
 from mcvae_jax.sampling.seeds import Seed, check_seeds
 from mcvae_jax.sampling.song import ComposedSong, Setting, Songs, unseeded
 
@@ -87,11 +88,14 @@ def _go_on(
         group = seeds[start : start + GROUP]
         numbers = range(first + start, first + start + len(group))
         given = [nothing if seed is None else seed.bars for seed in group]
-        songs = model.go_on(given, song_keys(settings.seed, numbers, given), bars, settings, max_bars)
-        for seed, n, composed in zip(group, numbers, songs, strict=True):
+        chosen = ranking.go_on(model, given, song_keys(settings.seed, numbers, given), bars, settings, max_bars)
+        for seed, n, (composed, bits) in zip(group, numbers, chosen, strict=True):
             title = f"Song {n}" if seed is None else f"{seed.title}, continued ({n})"
             setting, own = (alone, nothing) if seed is None else (seed.setting, seed.up_to_here)
             song = _song(mode, n, title, composed, setting, settings, own)
+            if bits:
+                others = ", ".join(f"{each:.1f}" for each in bits[1:])
+                song.notes[f"bits a bar, best of {len(bits)} draws"] = f"{bits[0]:.1f} (others: {others})"
             if seed is None:
                 song = song._replace(numbers=numbers_of(setting.metre, grid_of(model.steps)))
             else:

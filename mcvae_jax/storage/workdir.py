@@ -57,6 +57,7 @@ LATER_FIELDS = {
     "corpus.steps_per_bar": 16,
     "corpus.alike": "windows",
     "data.as_written": 0.0,
+    "songs.best_of": 1,
 }
 
 
