@@ -59,6 +59,7 @@ def wait_for_checkpoint(place, step):
     raise AssertionError(f"no checkpoint came: {names_of(place)}")
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_is_killed_and_goes_on_elsewhere_with_the_same_bits(bucket, elsewhere, tmp_path):
     fields = dict(steps=200, log_every=10, eval_every=30, save_every=10)
     place = f"{bucket}/killed"

@@ -293,6 +293,7 @@ def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples, capsys):
     assert found["models"]["baselines"] == {} and "MDRNN" not in found["about"] and "VAE" in found["about"]
 
 
+@pytest.mark.slow
 def test_two_models_in_one_report(report, runs, few_resamples):
     """Both are called MCVAE, so that their folders tell them apart; one reference, one set of latents for all."""
     models = f"--models={runs / 'mdrnn'},{runs / 'other'}"

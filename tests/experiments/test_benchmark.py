@@ -108,6 +108,7 @@ def test_the_mdrnn_of_pytorch_has_the_loss_of_ours(peers):
 
 
 @pytest.mark.parametrize("what", ["train", "mdrnn", "encode", "compose"])
+@pytest.mark.slow
 def test_both_sides_work(peers, what):
     sizes = Sizes(what, units=4, batch=2, latent=2, layers=1, bars=2, components=2, songs=3)
     for side in ("ours", "torch"):
@@ -155,6 +156,7 @@ def test_commands_are_timed_whole(tmp_path):
     assert found["wrong"].failed.endswith("no such thing") and not found["wrong"].rates
 
 
+@pytest.mark.slow
 def test_files_are_read_and_the_record_holds_every_round(tmp_path, real_midi, capsys):
     folder = tmp_path / "music"
     folder.mkdir()

@@ -22,6 +22,8 @@ from mcvae_jax.trained import open_corpus
 from tests.listening import NAMES, TINY, answers_of, make, save_models
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.slow
+
 VAE, MCVAE = NAMES
 REAL = "real songs"
 

@@ -8,6 +8,8 @@ from experiments import listening_test
 from tests.browser import wait
 from tests.listening import NAMES, choose, make, press, save_models, saved, start_over, take_test
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = ((1280, 900), (390, 844))
 VAE, MCVAE = NAMES
 

@@ -25,6 +25,8 @@ from mcvae_jax.nn.layers import applied
 from mcvae_jax.training.task import Task
 from tests.learning import learnt
 
+pytestmark = pytest.mark.slow
+
 STEPS = 45
 NETWORK = SketchVAE(latent=6, encoder_units=12, units=16, components=3)
 DRAWINGS = [generator.draw(family, 0, number) for number, family in enumerate(generator.FAMILIES)]

@@ -65,6 +65,8 @@ from mcvae_jax.music.tokens import NO_EVENT
 from mcvae_jax.options import parse as parse_training
 from tests.small_models import edit_json, save_corpus, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.slow
+
 TRAINING, HELD = (20, 16, 33, 18, 40), (16, 18, 30, 33, 16, 20, 28, 17, 24)
 
 

@@ -104,6 +104,7 @@ def test_the_bound_lies_above_the_sum_over_all_codes(toy):
     assert np.exp(logsumexp(found)) < 0.99, "one code of each bar leaves the others out"
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_drawn_as_the_sum_says(toy):
     """The first token of 20,000 bars, by their total variation from their chances."""
     song, exact, _ = toy

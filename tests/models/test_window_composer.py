@@ -156,6 +156,7 @@ def test_songs_from_nothing_are_drawn_as_the_model_says(decoder):
 
 
 @BOTH
+@pytest.mark.slow
 def test_what_follows_given_bars_is_drawn_as_the_model_says(decoder):
     """With a window before them, which counts for nothing."""
     composer, seed = a_composer(decoder), some_song(N + 1, 4)

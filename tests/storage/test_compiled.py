@@ -59,6 +59,7 @@ def call(runs, cache, *seeds):
     return [songs_of(runs, cache.name, seed) for seed in seeds], counts, done.stderr
 
 
+@pytest.mark.slow
 def test_the_next_call_compiles_nothing_also_for_a_seed_of_another_length_and_makes_the_same_songs(runs, monkeypatch):
     monkeypatch.chdir(runs)
     for seed in "ab":

@@ -29,6 +29,7 @@ from tests.learning import learnt
 TASK = make_task()
 
 
+@pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
     check_layouts_agree("tests.joint_layouts:make_task", {}, steps=3)
 
@@ -130,6 +131,7 @@ def test_active_units_are_those_whose_means_differ():
     assert terms(found | {"variances": np.full(3, 1000 * 1e-4)})["active"] == 2, "small means beside smaller variances"
 
 
+@pytest.mark.slow
 def test_a_few_songs_are_learnt_by_heart():
     """The bound of a repeated and of a new bar fall far below 3 log2(130) = 21 bits when 8 songs are all there is."""
     model = JointMCVAE(

@@ -130,6 +130,7 @@ OTHER = """
 """.split()
 
 
+@pytest.mark.slow
 def test_another_prior_takes_the_place_of_the_mdrnn(finished, command, tmp_path):
     """On a VAE that stands there; what the folder opens as is the one prior that it has."""
     folder = tmp_path / "other"
@@ -170,6 +171,7 @@ def test_the_same_command_again_does_nothing(finished, command, monkeypatch):
     assert files(folder) == before
 
 
+@pytest.mark.slow
 def test_what_was_cut_off_anywhere_ends_as_what_was_not(finished, command, tmp_path):
     folder = tmp_path / "cut"
 

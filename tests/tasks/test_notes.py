@@ -25,6 +25,7 @@ EACH = pytest.mark.parametrize("network", ["lstm", "transformer", "codes"])
 @pytest.mark.parametrize(
     "network", ["lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("transformer", "codes"))]
 )
+@pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(network):
     check_layouts_agree("tests.note_layouts:make_task", {"network": network}, steps=3)
 
@@ -57,6 +58,7 @@ def test_the_objective_counts_what_it_costs_which_bar_is_the_last():
 
 
 @pytest.mark.parametrize(("network", "rate"), [("lstm", 0.02), ("transformer", 0.003)])
+@pytest.mark.slow
 def test_a_few_songs_are_learnt_by_heart(network, rate):
     """From 4 log(130) = 19.5 nats a bar to below 2 when 16 songs are all there is."""
     task = make_task(network, dropout=0.0, units=64)

@@ -28,6 +28,7 @@ from tests.small_models import MDRNN_MODEL, VAE_MODEL, save_corpus, save_vae
 from tests.vae_layouts import far_from_the_start
 
 
+@pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():
     check_layouts_agree("tests.mdrnn_layouts:make_task", {}, steps=3)
 
@@ -130,6 +131,7 @@ def test_the_rate_is_the_kl_where_the_prior_is_forced_to_the_standard_normal():
     np.testing.assert_allclose(terms["bound_bits"], bound, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_songs_are_learnt_by_heart():
     """Four songs of 9 bars of random vectors: once known, a bar costs at most log(4) / 9 nats beyond its entropy."""
     model = MDRNN(latent=3, units=32, layers=1, components=4, recall=1, memory=4)

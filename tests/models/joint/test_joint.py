@@ -73,6 +73,7 @@ def test_the_chances_of_all_bars_sum_to_one():
         assert (copies.sum() > 0) == (len(song) > 0)
 
 
+@pytest.mark.slow
 def test_bounds_lie_above_the_exact_cost_and_reach_it_with_many_draws():
     """Bar by bar; repeated bars leave out the little that being new would add."""
     for song in some_songs([5, 7], tokens=4, seed=1):
