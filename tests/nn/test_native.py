@@ -158,6 +158,12 @@ def test_what_does_not_fit_is_left_to_the_scan(ready, steps, units, dtype):
         assert lstm(gates, w_h, h0, c0, dtype=dtype)[0].shape == (steps, 2, units)
 
 
+def test_no_sequences_are_none(ready):
+    (gates, w_h, h0, c0), _, _ = layer(4, 3, 64)
+    hidden, (h, _) = lstm(tuple(g[:, :0] for g in gates), w_h, h0[:0], c0[:0], dtype=F32)
+    assert hidden.shape == (4, 0, 64) and h.shape == (0, 64)
+
+
 def test_it_is_compiled_once_and_recorded(ready, cache):
     assert ready == ["Compiling the LSTM for this processor, once ..."]
     assert [path.name for path in (cache / "native").iterdir()] == [f"lstm-{build.digest()}.so"]

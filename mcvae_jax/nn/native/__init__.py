@@ -53,7 +53,9 @@ def ready() -> bool:
 
 def fits(gates: Array, dtype: jnp.dtype) -> bool:
     """Whether a layer can run natively: gates (T, B, H), and the number format of its products."""
-    if not ready() or gates.dtype != jnp.float32 or gates.shape[0] < FEWEST_STEPS or gates.shape[-1] % WIDTH:
+    if not ready() or gates.dtype != jnp.float32 or not gates.size:
+        return False
+    if gates.shape[0] < FEWEST_STEPS or gates.shape[-1] % WIDTH:
         return False
     return dtype == jnp.float32 or (dtype == jnp.bfloat16 and _has_bfloat16())
 
