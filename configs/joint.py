@@ -57,7 +57,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.optimizer = optimizer = COMMON["optimizer"](learning_rate=2e-3, decay_steps=1200)
     config.train = train = COMMON["train"](steps=1200, batch_size=16, eval_every=250, save_every=250)  # 16 songs
 
-    config.songs = songs = COMMON["demo_songs"](seed_bars=8, temperature=0.7, tau_sigma=0.5, best_of=2)
+    config.songs = songs = COMMON["demo_songs"](seed_bars=8, temperature=0.7, tau_sigma=0.5)
 
     if preset == "smoke":
         songs.composed = songs.continued = 2

@@ -30,7 +30,7 @@ from mcvae_jax.evaluation.judged import FIXED_NGRAM, Plan
 from mcvae_jax.evaluation.report import write_page
 from mcvae_jax.kinds import open_model
 from mcvae_jax.memory import keep_memory
-from mcvae_jax.models.settings import MOST_SEED
+from mcvae_jax.models.settings import MOST_DRAWS, MOST_SEED
 from mcvae_jax.models.song_model import LATENTS, SongModel, main_origin
 from mcvae_jax.nn import native
 from mcvae_jax.places import shown
@@ -61,6 +61,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(parser, "songs", FOLDS, 10_000, Plan.songs, "songs of each composed set")
     add_whole(parser, "bars", PASSAGE, 1000, Plan.bars, "bars of each song of the sets")
     add_whole(parser, "draws", 1, 1000, Plan.draws, "of whole songs, for the bounds")
+    text = "draws of each song by the sampler's defaults, of which the likeliest stays"
+    add_whole(parser, "best_of", 1, MOST_DRAWS, Plan.best_of, text)
     add_whole(parser, "seed", 0, MOST_SEED, Plan.seed, "of everything that is drawn")
     flags = parser.parse_args(argv)
     if bool(flags.models) == bool(flags.workdir):
@@ -88,7 +90,7 @@ def write_report(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
             f" {corpus.steps_per_bar}; give another --encoder"
         )
     native.prepare(say)
-    plan = Plan(flags.songs, flags.bars, flags.draws, flags.seed)
+    plan = Plan(flags.songs, flags.bars, flags.draws, flags.best_of, flags.seed)
     about = facts(models, encoder, corpus, plan) | {
         "command": shlex.join(["python", "-m", "mcvae_jax.evaluate", *argv])
     }

@@ -16,7 +16,7 @@ from mcvae_jax.evaluation.judged import Plan, Songs, judge, real_songs
 from mcvae_jax.evaluation.music import GIVEN
 from mcvae_jax.evaluation.scores import CONTROL, IN_KEYS, MODEL, NGRAM, PART, SWITCHED, fit_ngrams, score_models
 from mcvae_jax.evaluation.switch import corpus_switch, with_switch
-from mcvae_jax.models.settings import AS_TRAINED
+from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import MEMORY, NO_LIKELIHOOD, SongModel, has_latents
 from mcvae_jax.nn.keys import song_keys
 from mcvae_jax.sampling import ranking
@@ -90,9 +90,14 @@ def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
             made[name] = compose(model, plan, as_trained=True)
             continue
         made[f"{name} (as trained)"] = compose(model, plan, as_trained=True)
-        if dataclasses.replace(model.defaults, seed=AS_TRAINED.seed) != AS_TRAINED:
+        if dataclasses.replace(sampler(model, plan), seed=AS_TRAINED.seed) != AS_TRAINED:
             made[f"{name} (sampler's defaults)"] = compose(model, plan, as_trained=False)
     return made | {name: compose(model, plan, as_trained=True) for name, model in _kin(models).items()}
+
+
+def sampler(model: SongModel, plan: Plan) -> Settings:
+    """The model's own settings, with what the plan says of draws."""
+    return dataclasses.replace(model.defaults, best_of=plan.best_of, seed=plan.seed)
 
 
 def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
@@ -100,7 +105,7 @@ def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
 
     A model that still ends too many early is told to go on.
     """
-    settings = dataclasses.replace(AS_TRAINED if as_trained else model.defaults, seed=plan.seed)
+    settings = dataclasses.replace(AS_TRAINED, seed=plan.seed) if as_trained else sampler(model, plan)
     nothing = [np.empty((0, model.steps), np.uint8)] * plan.songs
     keys = song_keys(plan.seed, range(1, ROUNDS * plan.songs + 1))
     found: Songs = []
@@ -124,8 +129,8 @@ def continued_sets(models: Models, real: Sequence[np.ndarray], plan: Plan, say: 
     for name, model in models.items():
         if MEMORY in model.abilities:
             say(f"{name} goes on after {GIVEN} bars of {len(real)} held-out songs")
-            settings = dataclasses.replace(model.defaults, seed=plan.seed)
-            rest = [song for song, _ in ranking.go_on(model, given, keys, None, settings, MOST_CONTINUED)]
+            chosen = ranking.go_on(model, given, keys, None, sampler(model, plan), MOST_CONTINUED)
+            rest = [song for song, _ in chosen]
             made[f"{name} (continued)"] = [np.concatenate(parts) for parts in zip(given, rest, strict=True)]
     return made
 

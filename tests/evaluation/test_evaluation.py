@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from mcvae_jax.evaluation.evaluation import _kin, _merged, compose, composed_sets, named
+from mcvae_jax.evaluation.evaluation import _kin, _merged, compose, composed_sets, continued_sets, named
 from mcvae_jax.evaluation.judged import Plan
 from mcvae_jax.models.settings import AS_TRAINED, Settings
-from mcvae_jax.models.song_model import MEMORY
+from mcvae_jax.models.song_model import EXACT, MEMORY
 from mcvae_jax.trained import Origin
 
 
@@ -119,3 +120,29 @@ def test_songs_that_end_too_early_make_way_for_others():
     cut, told = compose(Ending("x"), plan, True), compose(Ending("x", always=True), plan, True)
     assert [song.shape for song in cut] == [song.shape for song in told] == [(4, 16)] * 6
     assert not np.any(cut) and np.all(np.stack(told) == 4)
+
+
+@dataclasses.dataclass
+class Dear(Named):
+    """Its songs are of one bar again and again, which costs as much as its first token says."""
+
+    likelihood: str = EXACT
+
+    def go_on(self, seeds, keys, bars, settings, max_bars=128):
+        first = [int(jax.random.randint(key, (), 0, 128)) for key in keys]
+        return [np.full((bars or max_bars, 16), pitch, np.uint8) for pitch in first]
+
+    def nats(self, songs, draws=1, seed=0):
+        return [song[:, 0].astype(np.float64) for song in songs]
+
+
+def test_of_several_draws_the_likeliest_is_judged_but_not_of_songs_as_trained():
+    one, four = (Plan(songs=5, bars=2, best_of=n) for n in (1, 4))
+    alone, best = (np.stack(compose(Dear("x"), plan, as_trained=False)) for plan in (one, four))
+    assert np.all(best <= alone) and np.any(best < alone)
+    np.testing.assert_array_equal(compose(Dear("x"), four, as_trained=True), alone)
+    given = [np.full((9, 16), 60, np.uint8)] * 3
+    alone, best = (
+        np.stack(continued_sets({"x": Dear("x")}, given, plan, print)["x (continued)"]) for plan in (one, four)
+    )
+    assert np.all(best <= alone) and np.any(best < alone)

@@ -69,7 +69,7 @@ class JointComposer(OfCheckpoint):
 
     likelihood = BOUND
     abilities = frozenset({MEMORY, FILL, LATENTS})
-    defaults = Settings(temperature=0.7, tau_sigma=0.5, best_of=2)  # docs/results.md, "The copy switch" says why
+    defaults = Settings(temperature=0.7, tau_sigma=0.5)  # docs/results.md, "The copy switch", says why
 
     @property
     def steps(self) -> int:
