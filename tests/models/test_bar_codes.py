@@ -97,6 +97,7 @@ def toy(request):
     return song, exact, found.reshape(OUTCOMES, OUTCOMES)
 
 
+@pytest.mark.slow
 def test_the_bound_lies_above_the_sum_over_all_codes(toy):
     _, exact, found = toy
     assert np.exp(logsumexp(exact)) == pytest.approx(1, abs=1e-4), "the sum over all continuations"
@@ -160,6 +161,7 @@ def test_a_bar_changes_what_is_said_of_it_and_after_it_alone(place):
     assert not moved[:place].any() and moved[place] and moved[place + 1 :].any() == (place < 9)
 
 
+@pytest.mark.slow
 def test_codes_are_targets_of_the_transformer_and_learnt_by_the_decoder_alone():
     bars = some_bars(4, 3)
 

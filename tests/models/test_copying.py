@@ -116,6 +116,7 @@ def test_repetition_multiplies_the_odds_of_a_copy():
         assert share == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 2000))
 
 
+@pytest.mark.slow
 def test_the_fit_finds_a_switch_as_good_as_the_one_that_made_the_songs():
     """Songs of a source that copies the bar 4 or 8 before, in held-out nats a bar."""
     by_lag = np.full(LAGS, -6.0)

@@ -63,6 +63,7 @@ def exact_nats(composer, song):
 
 
 @BOTH
+@pytest.mark.slow
 def test_bounds_lie_above_the_integral_over_z_and_come_near_it_with_many_draws(decoder):
     composer, songs = a_composer(decoder), [some_song(7), some_song(3, 1)]
     exact = np.array([exact_nats(composer, song).sum() for song in songs])

@@ -95,6 +95,7 @@ def results(folder):
         (checkpoint("mdrnn"), "Checkpoint 6 in .*mdrnn.* is damaged: .* It is removed."),
     ],
 )
+@pytest.mark.slow
 def test_what_can_be_made_anew_is_and_is_said(finished, copy, command, damage, said):  # noqa: F811
     damage(copy)
     inspected = "\n".join(inspect.describe(copy))
@@ -107,6 +108,7 @@ def test_what_can_be_made_anew_is_and_is_said(finished, copy, command, damage, s
     assert "damage\n" in inspected and "\ndamage\n" not in "\n".join(inspect.describe(copy))
 
 
+@pytest.mark.slow
 def test_a_damaged_vae_under_an_mdrnn_is_named_and_either_advice_works(finished, copy, command, tmp_path):  # noqa: F811
     checkpoint("vae")(copy)
     for act in (command, lambda run: sample.main(["--workdir", str(run), "--mode=compose", f"--out={tmp_path / 's'}"])):

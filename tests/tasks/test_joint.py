@@ -96,6 +96,7 @@ def test_below_the_free_nats_the_rate_costs_nothing():
     assert float(slope(jnp.float32(4.0))) == 0 and float(slope(jnp.float32(9.0))) == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_draws_train_the_importance_weighted_bound():
     """Against the weights of each draw by itself: -log of their mean for each new bar (Burda et al. 2016)."""
     params = jax.tree.map(lambda x: 2 * x, jax.jit(TASK.init)(jax.random.key(0)))
