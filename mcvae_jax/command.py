@@ -191,10 +191,11 @@ def add_settings(
         )
 
 
-def settings_of(flags: argparse.Namespace, settings: type[T]) -> T:
-    """The settings of flags that `add_settings` has added; the dataclass's own where a flag is None."""
+def settings_of(flags: argparse.Namespace, settings: type[T], own: T | None = None) -> T:
+    """The settings of flags that `add_settings` has added; where a flag is None `own`, or else the dataclass's."""
+    known = {} if own is None else {field.name: getattr(own, field.name) for field in dataclasses.fields(settings)}
     found = {field.name: getattr(flags, field.name) for field in dataclasses.fields(settings)}
-    return settings(**{name: value for name, value in found.items() if value is not None})
+    return settings(**known | {name: value for name, value in found.items() if value is not None})
 
 
 def clock(seconds: float) -> str:

@@ -74,11 +74,11 @@ def run(options: Options, argv: list[str], say: Callable[[str], None] = say) -> 
 def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str], None]) -> int:
     """The same with the path of the workdir."""
     say_first = say if processes.is_first() else lambda line: None
-    native.prepare(say_first)
     command = shlex.join(["python", "-m", NAME, *argv])
     if options.config.task in PIPELINES:
         if options.init_from:
             raise UserError("--init_from is for one model; give it with the config of that model.")
+        native.prepare(say_first)
         make_stages = load(PIPELINES[options.config.task].stages)
         return stages.run(make_stages(options.config, folder, say_first, command), folder, say_first)
     kind = kind_of(options.config.task, options.code)
@@ -89,6 +89,7 @@ def _run_in(folder: Path, options: Options, argv: list[str], say: Callable[[str]
     kind.trainer.check_start(config, folder, options.init_from)
     if songs and processes.is_first():
         demo.check_folder(folder / "songs")  # before hours of training
+    native.prepare(say_first)
     task = kind.make_task(config, say_first)
     code = options.code if kind.is_own else ""
     outcome = kind.trainer.train(task, config, folder, say_first, options.init_from, command, code)

@@ -8,6 +8,8 @@ import ctypes
 import os
 import platform
 
+from mcvae_jax.text import says_no
+
 OFF = "MCVAE_KEEP_MEMORY"  # 'no' leaves the C library as it is
 
 # mallopt's parameters (malloc.h of glibc), with what they are set to.
@@ -18,7 +20,7 @@ _SETTINGS = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 << 20),
 def keep_memory() -> None:
     """From now on, for the whole process; nothing where the C library is not glibc, or the user has set it up."""
     chosen = "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
-    if chosen or os.environ.get(OFF, "").lower() in ("no", "0", "off") or platform.libc_ver()[0] != "glibc":
+    if chosen or says_no(os.environ.get(OFF, "")) or platform.libc_ver()[0] != "glibc":
         return
     mallopt = ctypes.CDLL(None).mallopt
     for parameter, value in _SETTINGS:

@@ -156,7 +156,7 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
         say(f"{flags.out} holds {len(earlier)} songs, which stay; new ones begin with number {flags.first}")
         say("  (--replace puts the new ones in their place)")
     model, seeds = _model_and_seeds(flags, _seed_files(flags))
-    facts, settings = _facts(model), _settings(flags, model)
+    facts, settings = _facts(model), settings_of(flags, Settings, model.defaults)
     say(f"{flags.mode} with {', '.join(dict.fromkeys(_places(model)))}")
     start = time.monotonic()
     songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
@@ -216,13 +216,6 @@ def _seeds(flags: argparse.Namespace, paths: list[str], steps: list[int]) -> lis
             say(f"  {note}")
         seeds.append(seed)
     return seeds
-
-
-def _settings(flags: argparse.Namespace, model: SongModel) -> Settings:
-    """The model's own, but for what the flags say; one draw of each song where a mode chooses among none."""
-    given = {field.name: getattr(flags, field.name) for field in dataclasses.fields(Settings)}
-    own = model.defaults if flags.mode in taken_by("best_of") else dataclasses.replace(model.defaults, best_of=1)
-    return dataclasses.replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
 def _places(model: SongModel) -> list[str]:

@@ -12,6 +12,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULL
            "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 
 
+def says_no(text: str) -> bool:
+    """Whether the value of a switch turns it off."""
+    return text.lower() in ("no", "0", "off")
+
+
 def printable(text: object) -> str:
     """One line for a terminal: no control characters, no marks that are not seen, no half characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

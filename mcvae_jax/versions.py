@@ -40,6 +40,11 @@ def processor() -> dict[str, str]:
     return found
 
 
+def instructions() -> list[str]:
+    """Those of the processor beside the basic ones, as Linux names them on x86; [] where it cannot be known."""
+    return processor().get("flags", "").split()
+
+
 def devices() -> str:
     """Those that JAX computes on, in all processes: '1 cpu', '8 TPU v4 of 2 processes'."""
     import jax  # not above: the versions are told without it, and at once

@@ -62,7 +62,7 @@ def flops(sizes: Sizes) -> float:
 def machine() -> dict[str, Any]:
     """The processor, how many of its cores are ours, its instructions that matter here, and the memory."""
     named = versions.processor()
-    flags = named.get("flags", "").split()
+    flags = versions.instructions()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = _read("/proc/meminfo").split()
     return {

@@ -22,8 +22,8 @@ from mcvae_jax.nn import native
 Array = jax.Array
 Gates = tuple[Array, Array, Array, Array]
 State = tuple[Array, Array]  # (h, c), each (B, H)
-Activations = tuple[Array, Gates]  # of all steps: cell states (T, B, H), and the gates after their nonlinearities
-Saved = tuple[Array, Array, Gates, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
+Activations = tuple[Array, ...]  # (T, B, H) each: the cell states, and the four gates after their nonlinearities
+Saved = tuple[Array, Activations, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -132,17 +132,16 @@ def sigmoid(x: Array) -> Array:
 def _lstm(
     gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
 ) -> tuple[Array, State]:
-    if native.fits(gates[0], dtype):
-        hidden, final, _ = native.forward(gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=False)
-    else:
-        hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
+    hidden, final, _ = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse, keep=False)
     return hidden, final
 
 
 def _run(
-    gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
+    gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool, keep: bool
 ) -> tuple[Array, State, Activations]:
-    """The forward pass as a scan."""
+    """The forward pass; `keep`, whether all that the backward pass needs is wanted."""
+    if native.fits(gates[0], dtype):
+        return native.forward(gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=keep)
     wide = jnp.concatenate(list(w_h), axis=-1)
 
     def step(state: State, gates_t: Gates) -> tuple[State, tuple[Array, Array, Gates]]:
@@ -155,34 +154,22 @@ def _run(
         return (h, c), (h, c, (i, f, s, o))
 
     final, (hidden, cells, activations) = jax.lax.scan(step, (h0, c0), gates, reverse=reverse)
-    return hidden, final, (cells, activations)
+    return hidden, final, (cells, *activations)
 
 
 def _lstm_forward(
     gates: Gates, w_h: Array, h0: Array, c0: Array, gate_mask: Array, dtype: jnp.dtype, reverse: bool
 ) -> tuple[tuple[Array, State], Saved]:
-    if native.fits(gates[0], dtype):
-        hidden, final, (cells, i, f, s, o) = native.forward(
-            gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=True
-        )
-        activations = i, f, s, o
-    else:
-        hidden, final, (cells, activations) = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse)
-    return (hidden, final), (hidden, cells, activations, w_h, h0, c0, gate_mask)
+    hidden, final, activations = _run(gates, w_h, h0, c0, gate_mask, dtype, reverse, keep=True)
+    return (hidden, final), (hidden, activations, w_h, h0, c0, gate_mask)
 
 
 def _lstm_backward(
     dtype: jnp.dtype, reverse: bool, saved: Saved, cotangents: tuple[Array, State]
 ) -> tuple[Gates, Array, Array, Array, Array]:
     """The gradients of the gates step by step; that of the weights is one product over all steps after it."""
-    hidden, cells, activations, w_h, h0, c0, gate_mask = saved
-    d_hidden, d_final = cotangents
-    if native.fits(hidden, dtype):
-        d_gates, d_h0, d_c0 = native.backward(
-            d_hidden, d_final, (cells, *activations), w_h, c0, gate_mask, dtype=dtype, reverse=reverse
-        )
-    else:
-        d_gates, d_h0, d_c0 = _run_back(d_hidden, d_final, cells, activations, w_h, c0, gate_mask, dtype, reverse)
+    hidden, activations, w_h, h0, c0, gate_mask = saved
+    d_gates, d_h0, d_c0 = _run_back(*cotangents, activations, w_h, c0, gate_mask, dtype, reverse)
     hidden_before = _before(h0, hidden, reverse)
     d_w_h = jnp.stack([_weight_gradient(hidden_before, d, dtype) for d in d_gates])
     return d_gates, d_w_h, d_h0, d_c0, jnp.zeros_like(gate_mask)
@@ -196,15 +183,17 @@ def _before(first: Array, later: Array, reverse: bool) -> Array:
 def _run_back(
     d_hidden: Array,
     d_final: State,
-    cells: Array,
-    activations: Gates,
+    activations: Activations,
     w_h: Array,
     c0: Array,
     gate_mask: Array,
     dtype: jnp.dtype,
     reverse: bool,
 ) -> tuple[Gates, Array, Array]:
-    """The backward pass as a scan: the gradients of the gates, of h0 and of c0."""
+    """The backward pass: the gradients of the gates, of h0 and of c0."""
+    if native.fits(d_hidden, dtype):
+        return native.backward(d_hidden, d_final, activations, w_h, c0, gate_mask, dtype=dtype, reverse=reverse)
+    cells, i, f, s, o = activations
     tall = jnp.concatenate([w.T for w in w_h], axis=0)
 
     def step(carry: State, saved_t: tuple[Array, Array, Array, Gates]) -> tuple[State, Gates]:
@@ -222,7 +211,7 @@ def _run_back(
         return (matmul(jnp.concatenate(d_gates, axis=-1), tall, dtype), d_c * f), d_gates
 
     (d_h0, d_c0), d_gates = jax.lax.scan(
-        step, d_final, (d_hidden, cells, _before(c0, cells, reverse), activations), reverse=not reverse
+        step, d_final, (d_hidden, cells, _before(c0, cells, reverse), (i, f, s, o)), reverse=not reverse
     )
     return d_gates, d_h0, d_c0
 

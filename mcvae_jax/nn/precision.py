@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 import jax
 
-from mcvae_jax.versions import processor
+from mcvae_jax.versions import instructions
 
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # docs/speed.md has what they gain
 _SINCE = (0, 10)  # of jaxlib: on CPUs 0.7.2 fails in some gradients, 0.10.1 and 0.12.0 do not
@@ -17,7 +17,7 @@ def fastest() -> tuple[str, str]:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return "bfloat16", f"fastest on {device.device_kind}"
-    known = processor().get("flags", "").split()
+    known = instructions()
     found = [name for name in _INSTRUCTIONS if name in known]
     if lacking := lacks_bfloat16():
         return "float32", lacking

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mcvae_jax.places import cache_folder
+from mcvae_jax.text import says_no
 from mcvae_jax.versions import processor
 
 OFF = "MCVAE_COMPILED"  # 'no' keeps and takes nothing
@@ -23,7 +24,7 @@ def keep_compiled() -> None:
     import jax  # not above: a child that reads music needs none of it
 
     chosen = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    if chosen or os.environ.get(OFF, "").lower() in ("no", "0", "off"):
+    if chosen or says_no(os.environ.get(OFF, "")):
         return
     folder = cache_folder() / "compiled"
     own = folder / blake2b(_machine().encode(), digest_size=6).hexdigest()

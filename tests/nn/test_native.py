@@ -83,7 +83,7 @@ def in_float64(monkeypatch, arguments, mask, weights, reverse):
 @pytest.fixture(params=[4, 8, 16])
 def lanes(request, ready):
     """The functions for processors with so many lanes in a register, where this one has them."""
-    choose = native._found[build.digest()].lstm_choose_lanes
+    choose = native._found[build.digest()].code.lstm_choose_lanes
     chosen = choose(request.param)
     if chosen != request.param:
         pytest.skip(f"this processor has no registers of {request.param} floats")

@@ -9,6 +9,7 @@ Letters: T steps, B sequences, H units. All arrays are float32.
 import ctypes
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ import numpy as np
 
 from mcvae_jax import versions
 from mcvae_jax.nn.native.build import Unavailable, digest, library
+from mcvae_jax.text import says_no
 
 Array = jax.Array
 Four = tuple[Array, Array, Array, Array]  # gates
@@ -24,7 +26,15 @@ OFF = "MCVAE_NATIVE"  # 'no' leaves all LSTM layers to the scan
 WIDTH = 64  # units come in multiples of this, see lstm_rows.h
 FEWEST_STEPS = 4  # below, packing the weights costs more than it gains
 
-_found: dict[str, ctypes.CDLL] = {}  # digest -> the library whose functions XLA knows
+
+class Library(NamedTuple):
+    """Native code whose functions XLA knows."""
+
+    code: ctypes.CDLL
+    formats: tuple[np.dtype, ...]  # of the operands of products
+
+
+_found: dict[str, Library] = {}  # by `digest`
 
 
 def prepare(say: Callable[[str], None] = lambda line: None) -> bool:
@@ -35,7 +45,7 @@ def prepare(say: Callable[[str], None] = lambda line: None) -> bool:
     """
     if ready():
         return True
-    if os.environ.get(OFF, "").lower() in ("no", "0", "off") or jax.devices()[0].platform != "cpu":
+    if says_no(os.environ.get(OFF, "")) or jax.devices()[0].platform != "cpu":
         return False
     if jax.process_count() > 1 or jax.local_device_count() > 1:
         return False
@@ -57,7 +67,7 @@ def fits(gates: Array, dtype: jnp.dtype) -> bool:
         return False
     if gates.shape[0] < FEWEST_STEPS or gates.shape[-1] % WIDTH:
         return False
-    return dtype == jnp.float32 or (dtype == jnp.bfloat16 and _has_bfloat16())
+    return jnp.dtype(dtype) in _found[digest()].formats
 
 
 def forward(
@@ -129,12 +139,6 @@ def _call(
     return list(call(*arguments, mask, reverse=np.bool_(reverse), bfloat16=np.bool_(dtype == jnp.bfloat16)))
 
 
-def _has_bfloat16() -> bool:
-    """Not beside AMX, whose tiles the scan uses and this code does not."""
-    has_tiles = "amx_bf16" in versions.processor().get("flags", "").split()
-    return bool(_found[digest()].lstm_has_bfloat16()) and not has_tiles
-
-
 def _shape(x: Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, jnp.float32)
 
@@ -148,5 +152,10 @@ def _register(path: os.PathLike[str]) -> None:
     except (OSError, AttributeError, RuntimeError, ValueError) as error:
         raise Unavailable(f"{path} cannot be loaded ({error})") from error
     loaded.lstm_has_bfloat16.restype = ctypes.c_bool
+    formats = [jnp.dtype(jnp.float32)]
+    if (
+        loaded.lstm_has_bfloat16() and "amx_bf16" not in versions.instructions()
+    ):  # the scan uses AMX, this code does not
+        formats.append(jnp.dtype(jnp.bfloat16))
     versions.note("lstm", "native code")
-    _found[digest()] = loaded
+    _found[digest()] = Library(loaded, tuple(formats))

@@ -16,6 +16,8 @@ from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 
+import jax
+
 from mcvae_jax.places import cache_folder
 
 HERE = Path(__file__).parent
@@ -65,8 +67,6 @@ def digest() -> str:
 
 
 def _compile(command: list[str], path: Path) -> None:
-    import jax  # the program's help needs none of it
-
     asked = [*command, *FLAGS, "-isystem", jax.ffi.include_dir(), str(HERE / SOURCES[0]), "-o", str(path)]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, timeout=_SECONDS, check=False)
