@@ -153,9 +153,8 @@ def _register(path: os.PathLike[str]) -> None:
         raise Unavailable(f"{path} cannot be loaded ({error})") from error
     loaded.lstm_has_bfloat16.restype = ctypes.c_bool
     formats = [jnp.dtype(jnp.float32)]
-    if (
-        loaded.lstm_has_bfloat16() and "amx_bf16" not in versions.instructions()
-    ):  # the scan uses AMX, this code does not
+    has_tiles = "amx_bf16" in versions.instructions()  # which the scan uses, and this code does not
+    if loaded.lstm_has_bfloat16() and not has_tiles:
         formats.append(jnp.dtype(jnp.bfloat16))
     versions.note("lstm", "native code")
     _found[digest()] = Library(loaded, tuple(formats))
