@@ -151,6 +151,8 @@ def _facts(measured: Measured) -> dict[str, str]:
         "music": f"source `{config['corpus']['source']}`, {data['songs']:,} training songs",
         "its terms": data.get("licence", "-"),
         "corpus": f"`{data['identity']}`",
+        "composes with": ", ".join(f"{name} {value:g}" for name, value in config.get("songs", {}).items())
+        or "the settings of its kind",
         "training": f"{config['train']['steps']:,} steps in {clock(about.line.get('seconds', 0.0))}, the best at"
         f" {about.step:,}; {versions.as_text(ran[-1]['on'])}",
     }

@@ -171,13 +171,20 @@ def option(text: str, default: Any = dataclasses.MISSING) -> Any:
 
 
 def add_settings(
-    parser: argparse._ActionsContainer, settings: type, choices: Mapping[str, Sequence[str]], owner: str = ""
+    parser: argparse._ActionsContainer,
+    settings: type,
+    choices: Mapping[str, Sequence[str]],
+    owner: str = "",
+    only: Sequence[str] = (),
 ) -> None:
     """A flag for each field of a dataclass of settings, which are `option`s; choices: of the fields that have such.
 
     owner: whose own values stand where a flag is not given, in words; then the flag is None.
+    only: the fields that have a flag, where not all have one.
     """
     for field in dataclasses.fields(settings):
+        if only and field.name not in only:
+            continue
         required = field.default is dataclasses.MISSING
         text = field.metadata["help"].replace("%", "%%")
         parser.add_argument(

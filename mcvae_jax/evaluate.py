@@ -61,8 +61,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add_whole(parser, "songs", FOLDS, 10_000, Plan.songs, "songs of each composed set")
     add_whole(parser, "bars", PASSAGE, 1000, Plan.bars, "bars of each song of the sets")
     add_whole(parser, "draws", 1, 1000, Plan.draws, "of whole songs, for the bounds")
-    text = "draws of each song by the sampler's defaults, of which the likeliest stays"
-    add_whole(parser, "best_of", 1, MOST_DRAWS, Plan.best_of, text)
+    text = "draws of each song by the sampler's defaults, of which the likeliest stays; 0: as many as the model's own"
+    add_whole(parser, "best_of", 0, MOST_DRAWS, Plan.best_of, text)
     add_whole(parser, "seed", 0, MOST_SEED, Plan.seed, "of everything that is drawn")
     flags = parser.parse_args(argv)
     if bool(flags.models) == bool(flags.workdir):

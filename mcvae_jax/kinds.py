@@ -53,8 +53,10 @@ class Kind(NamedTuple):
         return importlib.import_module(self.task).make_task(self, config, say)
 
     def open(self, folder: Path | str, which: str | int = "best") -> Any:
-        """The song model of a workdir; which: 'best', 'newest' or a step."""
-        return load(self.opens)(self, fetched(folder), which)
+        """The song model of a workdir, which composes as its config.songs says; which: 'best', 'newest' or a step."""
+        workdir = Workdir(fetched(folder))
+        model = load(self.opens)(self, workdir.folder, which)
+        return load("mcvae_jax.models.settings:with_own")(model, workdir.read().config.get("songs"), workdir.config)
 
 
 class Pipeline(NamedTuple):
@@ -92,6 +94,13 @@ KINDS = {
             "mcvae_jax.models.transformer_prior:make_prior",
             "mcvae_jax.models.transformer_prior:FIELDS",
             inputs={"vae_workdir": "vae"},
+        ),
+        Kind(
+            "end_to_end",
+            "MCVAE, end to end",
+            "mcvae_jax.tasks.end_to_end",
+            "mcvae_jax.models.workdirs:open_end_to_end",
+            inputs={"prior_workdir": "mdrnn"},
         ),
         Kind("joint", "joint MCVAE", "mcvae_jax.tasks.joint", "mcvae_jax.models.workdirs:open_joint"),
         Kind(

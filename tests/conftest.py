@@ -1,5 +1,6 @@
 """Settings of the whole test run, and what tests of several modules need."""
 
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,9 @@ NO_OPTIMISATION = "--xla_backend_optimization_level=0"
 if tuple(map(int, version("jaxlib").split(".")[:3])) <= (0, 11, 0):  # a flag that XLA does not know ends the process
     NO_OPTIMISATION += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_OPTIMISATION}".strip()
+# Tracing makes many objects and little garbage, and programs are lowered without the lines of their sources: a tenth.
+gc.set_threshold(200_000, 20, 100)
+os.environ.setdefault("JAX_INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS", "0")
 os.environ["MCVAE_COMPILED"] = "no"  # commands that tests start keep no programs in the cache of who tests
 os.environ["MCVAE_NATIVE"] = "no"  # nor do they compile; tests/nn/test_native.py has a cache of its own
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `pytest &` so, and what tests start inherits it

@@ -49,6 +49,7 @@ JOINT_MODEL = {
     "floor": 1e-2,
     "matmul_dtype": "float32",
 }
+VAE_DROPOUT = {"inputs": 0.0, "words": 0.0, "gates": 0.0}
 LENGTHS = (20, 16, 7, 33, 18, 17, 3)
 SIDES = (TRAIN, TRAIN, TRAIN, TRAIN, HELD_OUT, HELD_OUT, EXCLUDED)
 
@@ -93,7 +94,7 @@ def save_vae(folder, corpus=None, seed=0, step=5, model=VAE_MODEL):
     network = make_vae(model, corpus.steps_per_bar if corpus else 16)
     params = far_from_the_start(jax.jit(vae.init, static_argnums=0)(network, jax.random.key(seed)))
     data = {"corpus": str(corpus.folder), "identity": corpus.identity, **bar_facts(corpus)} if corpus else {}
-    save_run(folder, {"task": "vae", "model": model}, data, {step: params})
+    save_run(folder, {"task": "vae", "model": model, "dropout": VAE_DROPOUT}, data, {step: params})
     return params
 
 

@@ -111,8 +111,8 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
     monkeypatch.setitem(KINDS, "toy", row)
     assert kind_of("toy") is row
     known = (
-        "bar_codes, dice, diffusion_prior, joint, markov, mcvae, mdrnn, music_vae, note_lstm, note_transformer,"
-        " toy, transformer_prior, vae"
+        "bar_codes, dice, diffusion_prior, end_to_end, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
+        " note_transformer, toy, transformer_prior, vae"
     )
     with pytest.raises(UserError, match=f"must be one of {known}, or"):
         kind_of("toys")

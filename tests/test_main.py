@@ -111,8 +111,8 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 def test_unknown_tasks_are_named(config):
     known = (
-        "bar_codes, dice, diffusion_prior, joint, markov, mcvae, mdrnn, music_vae, note_lstm, note_transformer,"
-        " toy, transformer_prior, vae"
+        "bar_codes, dice, diffusion_prior, end_to_end, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
+        " note_transformer, toy, transformer_prior, vae"
     )
     with pytest.raises(UserError, match=f"config.task is 'vea'; it must be one of {known}, or 'MODULE:KIND'"):
         main.main(["--config=toy.py", "--config.task=vea"])

@@ -97,7 +97,7 @@ def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
 
 def sampler(model: SongModel, plan: Plan) -> Settings:
     """The model's own settings, with what the plan says of draws."""
-    return dataclasses.replace(model.defaults, best_of=plan.best_of, seed=plan.seed)
+    return dataclasses.replace(model.defaults, best_of=plan.best_of or model.defaults.best_of, seed=plan.seed)
 
 
 def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:

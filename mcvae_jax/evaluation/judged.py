@@ -32,7 +32,7 @@ class Plan:
     songs: int = 100  # of each composed set
     bars: int = 16  # of each song of the sets
     draws: int = 4  # of whole songs, for the bounds
-    best_of: int = 1  # draws of a song by the sampler's defaults, of which the likeliest stays
+    best_of: int = 0  # draws of a song by the sampler's defaults, of which the likeliest stays; 0 is the model's own
     seed: int = 0  # of everything that is drawn
 
 

@@ -18,6 +18,8 @@ from mcvae_jax.nn.gaussian import kl_to_standard
 Array = jax.Array
 Sums = dict[str, Array]
 
+ACTIVE = 0.01  # share of the variance of z in that of the means of q from which on a unit is active
+
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveSettings:
@@ -164,6 +166,16 @@ def held_out_objective(settings: ObjectiveSettings, sums: Sums) -> tuple[Array, 
     else:
         penalty = settings.beta * mean["kl"]
     return mean["reconstruction"] + penalty, _terms(mean)
+
+
+def active_units(mu: Array, mu_squares: Array, variances: Array) -> Array:
+    """How many units of z are in use (Burda et al. 2016, arXiv:1509.00519): their means of q vary.
+
+    Args:
+      mu, mu_squares, variances: (Z,) means over bars of those means, of their squares, and of the variances of q.
+    """
+    of_means = mu_squares - mu**2
+    return jnp.sum(of_means / (of_means + variances) > ACTIVE).astype(jnp.float32)
 
 
 def _terms(mean: Sums) -> Sums:

@@ -97,9 +97,9 @@ class LatentComposer(WithPrior):
     prior: LatentPrior
     name: str = "MCVAE"
     prior_name: str = "MDRNN"
+    defaults: Settings = Settings()
 
     likelihood = BOUND
-    defaults = Settings()
     abilities = frozenset({MEMORY, FILL, LATENTS})
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -200,7 +200,7 @@ class BarByBar(LatentComposer):
             f" an MDRNN with python -m mcvae_jax.main --config=mdrnn --config.vae_workdir={folder} and give"
             " its workdir"
         )
-        super().__init__(codec, standard, "VAE (bar by bar)", "N(0, I)", {MEMORY: advice, FILL: advice})
+        super().__init__(codec, standard, "VAE (bar by bar)", "N(0, I)", lacks={MEMORY: advice, FILL: advice})
 
     def nats(self, songs: Songs, draws: int = 1, seed: int = 0) -> list[np.ndarray]:
         """See `SongModel`: the rate is the KL in closed form."""

@@ -34,11 +34,11 @@ class NGramComposer(Alone):
     ngrams: NGrams
     name: str
     steps: int = BAR
+    defaults: Settings = Settings(temperature=1.0)
 
     likelihood = EXACT
     abilities = frozenset({MEMORY})
     pitches = (0, HIGHEST)
-    defaults = Settings(temperature=1.0)
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
 

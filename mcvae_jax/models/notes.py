@@ -215,9 +215,9 @@ class NoteComposer(OfCheckpoint):
     params: Any
     origin: Origin | None = None
     name: str = "model of notes"
+    defaults: Settings = AS_TRAINED
 
     abilities = frozenset({MEMORY})
-    defaults = AS_TRAINED
 
     @property
     def steps(self) -> int:

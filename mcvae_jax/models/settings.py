@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mcvae_jax.command import check_range, option
 from mcvae_jax.errors import UserError
+from mcvae_jax.storage.jsonfile import Object, conform
 
 MOST_SEED = (1 << 32) - 1
 MOST_TOKENS = 1000  # more than a vocabulary has
@@ -45,4 +48,20 @@ class Settings:
 
 
 DEFAULTS = Settings()
+OWN = tuple(field.name for field in dataclasses.fields(Settings) if field.name != "seed")  # what a model may state
 AS_TRAINED = Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0)  # draws all as the models say
+
+
+def with_own(model: Any, songs: Any, place: Path) -> Any:
+    """A song model whose defaults are what the section `songs` of its config says, except for the seed.
+
+    Fields that the section lacks stay as they are, and so does a model whose defaults are fixed.
+
+    Args:
+      place: the file of the config; DamagedFile names it for a value that cannot be.
+    """
+    if not songs or "defaults" not in {field.name for field in dataclasses.fields(model)}:
+        return model
+    own = dataclasses.asdict(model.defaults)
+    given = {name: songs[name] for name in OWN if name in conform(place, songs, Object)}
+    return dataclasses.replace(model, defaults=conform(place, own | given, Settings))

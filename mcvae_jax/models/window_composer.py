@@ -78,10 +78,10 @@ class WindowComposer(OfCheckpoint):
     params: Any
     origin: Origin | None = None
     name: str = "MusicVAE"
+    defaults: Settings = AS_TRAINED
 
     likelihood = BOUND
     abilities = frozenset({MEMORY})
-    defaults = AS_TRAINED
 
     @property
     def steps(self) -> int:

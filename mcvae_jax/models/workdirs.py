@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.kinds import Kind, load
+from mcvae_jax.kinds import Kind, kind_of, load
 from mcvae_jax.models import music_vae, vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
@@ -31,6 +31,8 @@ from mcvae_jax.music.tokens import BAR
 from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, Origin, checkpoint_steps, known_origin, recorded, restore_model
+
+VAE_PART, PRIOR = "vae", "prior"  # of the parameters of a pair that was trained on together
 
 
 def open_bar_by_bar(kind: Kind, folder: Path, which: str | int) -> BarByBar:
@@ -97,6 +99,28 @@ def open_joint(kind: Kind, folder: Path, which: str | int) -> JointComposer:
         return network, functools.partial(init_joint, network, jax.random.key(0))
 
     return JointComposer(*restore_model(folder, which, make))
+
+
+def open_end_to_end(kind: Kind, folder: Path, which: str | int) -> LatentComposer:
+    """A VAE and a prior of one workdir of configs/end_to_end.py."""
+    _check_task(folder, kind.name, f"an {kind.label}")
+
+    def make(config: dict, data: dict) -> tuple[tuple[vae.VAE, Any, str], Callable[[], Any]]:
+        of_vae, of_prior = (data["parts"][name]["config"] for name in (VAE_PART, PRIOR))
+        network = make_vae(of_vae["model"], data.get("steps_per_bar", BAR))
+        own = kind_of(of_prior["task"])
+        prior = load(own.make)(of_prior, data["latent"])
+        moments = Moments(jnp.zeros(prior.latent), jnp.ones(prior.latent))
+
+        def init() -> dict[str, Any]:
+            key = jax.random.key(0)
+            return {VAE_PART: vae.init(network, key), PRIOR: prior.init(key, moments)}
+
+        return (network, prior, own.label), init
+
+    (network, prior, label), params, origin = restore_model(folder, which, make)
+    codec = BarCodec(network, params[VAE_PART], origin)
+    return LatentComposer(codec, LatentPrior(prior, params[PRIOR], origin), kind.label, label)
 
 
 def open_notes(kind: Kind, folder: Path, which: str | int) -> NoteComposer:

@@ -41,9 +41,10 @@ FREE_FIELDS = (
     "train.parallel",
     "corpus_folder",
     "vae_workdir",
+    "prior_workdir",
 )
 # Where the data lie is free, and how their terms are worded; which they are is not.
-FREE_DATA = ("corpus", "vae_workdir", "licence", "citation")
+FREE_DATA = ("corpus", "vae_workdir", "prior_workdir", "licence", "citation")
 # Fields that came later, with the value that earlier runs were trained with.
 LATER_FIELDS = {
     "model.encoding": "steps",

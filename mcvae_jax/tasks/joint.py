@@ -38,6 +38,7 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import Kind
+from mcvae_jax.models.elbo import active_units
 from mcvae_jax.models.joint.arrays import UNKNOWN, Songs
 from mcvae_jax.models.joint.composer import JointComposer, init
 from mcvae_jax.models.joint.network import JointMCVAE
@@ -55,7 +56,6 @@ Array = jax.Array
 Say = Callable[[str], None]
 
 DRAWS = 4  # over which the held-out bound at the end is averaged
-ACTIVE = 0.01  # share of the variance of z in that of the means of q from which on a unit is active (Burda et al. 2016)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,14 +216,12 @@ def terms(sums: Sums) -> Metrics:
     of a new bar; 'stop', nats per bar; 'active', the units of z in use."""
     new = sums["reconstruction"] + sums["rate"] + sums["choice"]
     repeated = jnp.maximum(sums["weight"] - sums["new"], 1.0)
-    of_means = sums["mu_squares"] / sums["new"] - (sums["mu"] / sums["new"]) ** 2
-    share = of_means / (of_means + sums["variances"] / sums["new"])
     return {
         "bound_bits": (new + sums["copies"]) / sums["weight"] / math.log(2),
         "new_bits": new / sums["new"] / math.log(2),
         "repeated_bits": sums["copies"] / repeated / math.log(2),
         "reconstruction": sums["reconstruction"] / sums["new"],
         "rate": sums["rate"] / sums["new"],
-        "active": jnp.sum(share > ACTIVE).astype(jnp.float32),
+        "active": active_units(*(sums[name] / sums["new"] for name in ("mu", "mu_squares", "variances"))),
         "stop": sums["stop"] / sums["weight"],
     }

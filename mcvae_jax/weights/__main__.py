@@ -7,12 +7,14 @@ from it: --init_from=FILE.npz.
 examples:
   python -m mcvae_jax.weights runs/joint-default --out=mine.npz
   python -m mcvae_jax.sample --workdir=mine.npz --out=songs
+  python -m mcvae_jax.weights runs/joint-default --out=mine.npz --best_of=2      composes so where nothing else is said
 """
 
 from pathlib import Path
 
-from mcvae_jax.command import Parser, run_command, say
+from mcvae_jax.command import Parser, add_settings, run_command, say
 from mcvae_jax.errors import UserError
+from mcvae_jax.models.settings import OWN, Settings
 from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.storage.buckets import sending
 from mcvae_jax.storage.packed import HERE, Model, write_packed
@@ -26,12 +28,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workdir", dest="same", default="", metavar="DIR", help="the same, as in other commands")
     parser.add_argument("--out", required=True, metavar=f"FILE{WEIGHTS}", help="what is there is replaced")
     parser.add_argument("--dtype", default=DTYPES[0], choices=DTYPES, help=f"of the numbers (default: {DTYPES[0]})")
+    own = parser.add_argument_group("how it composes where a call says nothing else")
+    add_settings(own, Settings, {}, "as its training had it", OWN)
     flags = parser.parse_args(argv)
+    songs = {name: value for name in OWN if (value := getattr(flags, name)) is not None}
+    Settings(**songs)  # what cannot be is said before the model is read
     if bool(flags.workdir) == bool(flags.same):
         raise UserError("give one workdir: python -m mcvae_jax.weights runs/joint-default --out=mine.npz")
     if not flags.out.endswith(WEIGHTS) or flags.out in CARRIED:
         raise UserError(f"--out={flags.out}: files of weights end in {WEIGHTS}")
-    models = pack(flags.workdir or flags.same, flags.dtype)
+    models = pack(flags.workdir or flags.same, flags.dtype, songs)
     with sending(flags.out) as path:
         write_packed(path, models)
         size = Path(path).stat().st_size

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,16 @@ from mcvae_jax.storage.workdir import Workdir
 DTYPES = ("float16", "float32")
 
 
-def pack(place: Path | str, dtype: str = DTYPES[0]) -> dict[str, Model]:
+def pack(
+    place: Path | str, dtype: str = DTYPES[0], songs: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Model]:
     """The models of a workdir, by their folders in it, as `write_packed` takes them.
 
     Nothing of this machine goes along: of each path its last part stays.
 
     Args:
       dtype: what floats are kept in. float16 has 11 significant bits; values beyond its range are a UserError.
+      songs: with which settings it composes where a call says nothing else, beside those of its config.songs.
 
     Raises:
       UserError: it is no workdir, or a model was not scored yet, or its checkpoint is damaged.
@@ -41,6 +45,9 @@ def pack(place: Path | str, dtype: str = DTYPES[0]) -> dict[str, Model]:
         old, model = _pack_one(each, dtype, identities)
         identities[old] = tree_identity(dict(as_read(model.params)))
         packed[each.name if folders else HERE] = model
+    if songs:  # of the last one, which is the composer
+        config = model.about.record["config"]
+        config["songs"] = config.get("songs", {}) | dict(songs)
     return packed
 
 

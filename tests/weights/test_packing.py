@@ -119,3 +119,27 @@ def test_values_beyond_float16_are_refused(tmp_path):
     save_run(tmp_path / "large", {"task": "vae"}, {}, {1: {"a": {"b": np.array([1e5], np.float32)}}})
     with pytest.raises(UserError, match="parameters a/b have values that float16 cannot hold; give --dtype=float32"):
         pack(tmp_path / "large")
+
+
+def test_a_file_composes_by_the_settings_that_go_along_with_it(runs, tmp_path):
+    """What neither the command nor the config of the training says stays as the model has it."""
+    for name, before in (("joint", 0.7), ("both", 0.0)):
+        command.main([str(runs / name), f"--out={tmp_path / name}.npz", "--best_of=3", "--tau_sigma=0.25"])
+        own = open_model(tmp_path / f"{name}.npz").defaults
+        assert (own.best_of, own.tau_sigma, own.temperature, own.seed) == (3, 0.25, before, 0)
+        assert open_model(runs / name).defaults.best_of == 1
+
+
+def test_settings_that_cannot_be_do_not_go_along(runs, tmp_path):
+    with pytest.raises(UserError, match="best_of is 0"):
+        command.main([str(runs / "joint"), f"--out={tmp_path / 'mine.npz'}", "--best_of=0"])
+    assert not (tmp_path / "mine.npz").exists()
+
+
+@pytest.mark.parametrize("songs", [{"temperature": "hot"}, {"tau_pi": -1.0}, [1], "songs"])
+def test_settings_of_a_config_that_cannot_be_are_one_line(runs, tmp_path, songs):
+    models = pack(runs / "joint")
+    models[HERE].about.record["config"]["songs"] = songs
+    write_packed(tmp_path / "mine.npz", models)
+    with pytest.raises(UserError, match="config.json is damaged"):
+        open_model(tmp_path / "mine.npz")

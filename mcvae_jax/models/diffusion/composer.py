@@ -63,9 +63,9 @@ class DiffusionComposer(WithPrior):
     origin: Origin | None = None
     name: str = "VAE and diffusion prior"
     prior_name: str = "diffusion prior"
+    defaults: Settings = Settings()
 
     likelihood = BOUND
-    defaults = Settings()
     abilities = frozenset({MEMORY, FILL, LATENTS})
     lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -66,10 +66,10 @@ class JointComposer(OfCheckpoint):
     origin: Origin | None = None
     name: str = "joint MCVAE"
     sizes: Sizes = Sizes()
+    defaults: Settings = Settings(temperature=0.7, tau_sigma=0.5)  # docs/results.md, "The copy switch", says why
 
     likelihood = BOUND
     abilities = frozenset({MEMORY, FILL, LATENTS})
-    defaults = Settings(temperature=0.7, tau_sigma=0.5)  # docs/results.md, "The copy switch", says why
 
     @property
     def steps(self) -> int:
