@@ -275,6 +275,7 @@ def test_new_and_repeated_bars_are_counted_apart(report, runs, songs):
             assert low <= row[figure]["value"] <= high
 
 
+@pytest.mark.slow
 def test_a_vae_alone_and_the_same_numbers_again(runs, few_resamples, capsys):
     reports = []
     for _ in range(2):

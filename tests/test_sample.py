@@ -53,6 +53,7 @@ def test_continue_from_the_last_bars(call, runs):
     assert record["warnings"] == []
 
 
+@pytest.mark.slow
 def test_chord_symbols_of_the_file_stand_over_its_bars_in_scores_also_after_a_second_call(call, tmp_path):
     chords = ["G", "C", "D7", "G", "Em", "G/B"]
     tune = "|".join(f'"{chord}"GABc "Am"d2cB' for chord in chords)

@@ -50,6 +50,7 @@ def peers():
     return peers
 
 
+@pytest.mark.slow
 def test_the_vae_of_pytorch_has_the_loss_and_the_gradients_of_ours(peers):
     torch = peers.torch
     network = ours.bar_vae(SMALL)
@@ -85,6 +86,7 @@ def test_the_vae_of_pytorch_has_the_loss_and_the_gradients_of_ours(peers):
     )
 
 
+@pytest.mark.slow
 def test_the_mdrnn_of_pytorch_has_the_loss_of_ours(peers):
     torch = peers.torch
     network = ours.mdrnn(SMALL)

@@ -93,6 +93,7 @@ def test_fixed16_on_the_same_songs_is_the_same_but_for_the_others(both, tmp_path
     assert "vae.corpus.bars=fixed16" in bars.changes(same) and f"vae.corpus_folder={same.folder}" in bars.changes(same)
 
 
+@pytest.mark.slow
 def test_bits_of_common_songs_are_kept_and_add_up(tmp_path):
     corpus = save_corpus(tmp_path / "corpus")
     run = tmp_path / "run"
@@ -132,6 +133,7 @@ def test_arms_of_equal_corpora_are_trained_once(tmp_path, monkeypatch):
     assert list(cleaning.choose_arms({"no limit": one, "339": one, "226": other})) == ["339", "226", "339, by song"]
 
 
+@pytest.mark.slow
 def test_no_song_is_held_out_in_one_arm_of_cleaning_and_trained_on_in_another(source, tmp_path):
     flags = flags_of("cleaning", tmp_path, f"--source={source}", "--config.vae.corpus.held_out=0.3")
     flags.outlier_share = 0.2
@@ -288,6 +290,7 @@ def test_a_second_process_does_nothing(tmp_path, experiment):
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
+@pytest.mark.slow
 def test_the_small_probe_times_a_step(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where the source is not, so that the corpus is opened as it stands
     save_corpus(tmp_path / "corpus")

@@ -224,7 +224,7 @@ def test_a_mistake_of_the_user_deletes_the_tpu_and_is_not_tried_again(programs):
     assert status == 2 and stages_of(programs.calls()) == ["create", "delete"], err
 
 
-@pytest.mark.parametrize("saves", [False, True])
+@pytest.mark.parametrize("saves", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tpus_that_are_taken_away_before_anything_is_saved_are_given_up(programs, saves):
     programs.add("gcloud", GCLOUD.replace("number > 2", "number > 4"))
     variables = {"MCVAE_TRIES": "2"} | ({"SAVES": "yes"} if saves else {})

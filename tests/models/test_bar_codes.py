@@ -202,6 +202,7 @@ def test_it_is_a_bound_that_says_what_it_weighs():
     np.testing.assert_array_equal(weights, -np.concatenate(composer.nats(songs))[None])
 
 
+@pytest.mark.slow
 def test_dropout_belongs_to_the_song_and_only_to_training():
     bars, keys = some_bars(4, 3), keys_of(4)
     plain = unrolled(bars).log_p

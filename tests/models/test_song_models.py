@@ -122,7 +122,13 @@ MODELS = {
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
+SLOW = {"transformer composer", "copying composer", "flat MusicVAE"}  # made of parts that others are made of, too
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODELS],
+)
 def model(request):
     return MODELS[request.param]()
 
@@ -233,6 +239,7 @@ def test_without_a_number_of_bars_every_song_ends(model):
         assert lengths == [4] * 8
 
 
+@pytest.mark.slow
 def test_a_bound_is_made_tighter_where_draws_can_be_weighed_and_nowhere_else(songs):
     for name, make in MODELS.items():
         model = make()

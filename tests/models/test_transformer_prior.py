@@ -132,6 +132,7 @@ def test_the_standardisation_is_not_learnt_and_all_else_is():
     assert all(np.any(g) for g in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_dropout_belongs_to_the_song_and_only_to_training():
     net, params = make()
     prior = MixturePrior(net, Dropout(inputs=0.3, hidden=0.3))

@@ -128,6 +128,7 @@ def test_models_that_say_nothing_of_a_metre_write_the_plainest(runs):
     assert unseeded(open_model(runs / "reels")).metre == (4, 4)
 
 
+@pytest.mark.slow
 def test_widths_do_not_mix(runs, tmp_path):
     """Seeds, corpora and encoders of other bars than the model's are refused in one line."""
     jigs, reels = open_model(runs / "jigs"), open_model(runs / "reels")

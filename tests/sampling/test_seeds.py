@@ -232,6 +232,7 @@ def test_music_in_three_can_be_forced_into_bars_of_16(tmp_path):
     assert len(seed.bars) == 4 and seed.setting.metre == (4, 4)
 
 
+@pytest.mark.slow
 def test_ten_thousand_bars(tmp_path):
     seed = read_seed(write(tmp_path / "a.mid", track(scale(40_000))), 16)
     assert seed.bars.shape == (16, 16) and seed.total == 10_000

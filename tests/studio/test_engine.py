@@ -121,6 +121,7 @@ def test_a_quick_model_draws_with_the_same_chances(joint):
     assert quick(FakeModel) is FakeModel
 
 
+@pytest.mark.slow
 def test_a_quick_model_reads_seeds_of_any_length_as_the_model_does(joint):
     """The bars of a seed are read without the decoder; what follows them is the same, in the order of the seeds."""
     fast = quick(joint)

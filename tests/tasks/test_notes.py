@@ -74,7 +74,9 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module", params=SMALL)
+@pytest.fixture(
+    scope="module", params=["note_lstm", pytest.param("note_transformer", marks=pytest.mark.slow), "bar_codes"]
+)
 def trained_run(request, tmp_path_factory):
     """Corpus and workdir of a short training on our own tunes, and what it said."""
     folder = tmp_path_factory.mktemp("notes")

@@ -35,9 +35,8 @@ OBJECTIVES = (
 )
 
 
-@pytest.mark.parametrize(
-    "objectives", [OBJECTIVES[:1], pytest.param(OBJECTIVES[1:], marks=pytest.mark.slow)], ids=["events", "steps"]
-)
+@pytest.mark.parametrize("objectives", [OBJECTIVES[:1], OBJECTIVES[1:]], ids=["events", "steps"])
+@pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective(objectives):
     check_layouts_agree("tests.vae_layouts:make_task", *objectives, steps=3)
 

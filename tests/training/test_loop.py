@@ -110,7 +110,7 @@ def test_kill_9_at_random_moments_changes_no_bit(tmp_path):
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "killed"), (moments, reached)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     fields = dict(steps=3000, log_every=10, eval_every=5000, save_every=5000)
     process = start(tmp_path / "run", sleep=0.002, **fields)
