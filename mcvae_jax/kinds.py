@@ -113,6 +113,15 @@ KINDS = {
             inputs={"vae_workdir": "vae"},
         ),
         Kind(
+            "gan_prior",
+            "GAN",
+            "mcvae_jax.tasks.gan",
+            "mcvae_jax.models.workdirs:open_gan",
+            "mcvae_jax.models.gan.prior:make_gan",
+            "mcvae_jax.models.gan.prior:FIELDS",
+            inputs={"vae_workdir": "vae"},
+        ),
+        Kind(
             "note_lstm",
             "note LSTM",
             NOTES_TASK,

@@ -7,8 +7,9 @@ import numpy as np
 
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
 from mcvae_jax.models.diffusion.network import Denoiser
-from mcvae_jax.models.diffusion.prior import SONG_LENGTHS, STANDARD, DiffusionPrior
+from mcvae_jax.models.diffusion.prior import DiffusionPrior
 from mcvae_jax.models.diffusion.process import Path
+from mcvae_jax.models.latent_windows import SONG_LENGTHS, STANDARD
 from mcvae_jax.models.notes import Dropout
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.tasks.diffusion import held_out_objective, make_sums, objective

@@ -61,9 +61,9 @@ def test_every_row_leads_to_functions(name):
     config = load_config(f"configs/{name}.py")
     assert config.task == name and all(field in config and KINDS[of] for field, of in kind.inputs.items())
     kind.check(config)
-    size = {"dice": "phrase", "markov": "order"}.get(name, "units")
-    config.model[size] = 0
-    with pytest.raises(UserError, match=f"^config.model.{size} is 0"):
+    wrong = {"dice": "model.phrase", "markov": "model.order", "end_to_end": "held_out.draws"}.get(name, "model.units")
+    config.update_from_flattened_dict({wrong: 0})
+    with pytest.raises(UserError, match=f"^config.{wrong} is 0"):
         kind.check(config)
 
 
@@ -111,7 +111,7 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
     monkeypatch.setitem(KINDS, "toy", row)
     assert kind_of("toy") is row
     known = (
-        "bar_codes, dice, diffusion_prior, end_to_end, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
+        "bar_codes, dice, diffusion_prior, end_to_end, gan_prior, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
         " note_transformer, toy, transformer_prior, vae"
     )
     with pytest.raises(UserError, match=f"must be one of {known}, or"):

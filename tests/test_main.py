@@ -72,14 +72,17 @@ def make_task(kind, config, say):
         ),
         ("--config=toy.py --wrokdir=x", "Unknown command line flag 'wrokdir'"),
         ("--config=toy.py runs/x", "Unexpected argument 'runs/x'"),
-        ("", r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae"),
+        (
+            "",
+            r"Give --config=bar_codes\|dice\|diffusion_prior\|end_to_end\|gan_prior\|.*\|transformer_prior\|vae",
+        ),
         (
             "--config",
-            r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae",
+            r"Give --config=bar_codes\|dice\|diffusion_prior\|end_to_end\|gan_prior\|.*\|transformer_prior\|vae",
         ),
         (
             "--config.model.units=3",
-            r"Give --config=bar_codes\|dice\|diffusion_prior\|joint\|.*\|transformer_prior\|vae",
+            r"Give --config=bar_codes\|dice\|diffusion_prior\|end_to_end\|gan_prior\|.*\|transformer_prior\|vae",
         ),
     ],
 )
@@ -111,7 +114,7 @@ def test_impossible_values_are_refused_before_any_work(config, capsys, arguments
 
 def test_unknown_tasks_are_named(config):
     known = (
-        "bar_codes, dice, diffusion_prior, end_to_end, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
+        "bar_codes, dice, diffusion_prior, end_to_end, gan_prior, joint, markov, mcvae, mdrnn, music_vae, note_lstm,"
         " note_transformer, toy, transformer_prior, vae"
     )
     with pytest.raises(UserError, match=f"config.task is 'vea'; it must be one of {known}, or 'MODULE:KIND'"):

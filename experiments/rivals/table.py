@@ -34,6 +34,7 @@ RIVALS: Mapping[str, Rival] = {
         Rival("mcvae", "mdrnn", equal=("model.units=256",), needs=PART),
         Rival("transformer_prior", "transformer_prior", equal=("model.units=124", "model.heads=2"), needs=PART),
         Rival("diffusion_prior", "diffusion_prior", equal=("model.units=144",), needs=PART),
+        Rival("gan_prior", "gan_prior", equal=("model.units=104",), needs=PART),
         Rival("bar_codes", "bar_codes"),
         Rival("music_vae", "music_vae", equal=("model.units=232",)),
         Rival("music_vae_flat", "music_vae:flat", equal=("model.units=288",)),

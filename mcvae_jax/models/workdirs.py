@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,13 @@ from mcvae_jax.models import music_vae, vae
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
 from mcvae_jax.models.encodings import make_vae
+from mcvae_jax.models.gan.composer import GANComposer
 from mcvae_jax.models.joint.composer import JointComposer
 from mcvae_jax.models.joint.composer import init as init_joint
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.settings import make_joint
 from mcvae_jax.models.latent_composer import BarByBar, LatentComposer
+from mcvae_jax.models.latent_windows import InWindows
 from mcvae_jax.models.music_vae import MusicVAE, make_music_vae
 from mcvae_jax.models.notes import NoteComposer
 from mcvae_jax.models.prior import Moments
@@ -31,6 +33,8 @@ from mcvae_jax.music.tokens import BAR
 from mcvae_jax.storage.buckets import beside, fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.trained import DamagedModel, Origin, checkpoint_steps, known_origin, recorded, restore_model
+
+Windowed = TypeVar("Windowed", bound=InWindows)
 
 VAE_PART, PRIOR = "vae", "prior"  # of the parameters of a pair that was trained on together
 
@@ -55,6 +59,15 @@ def open_latent_composer(kind: Kind, folder: Path, which: str | int) -> LatentCo
 
 def open_diffusion(kind: Kind, folder: Path, which: str | int) -> DiffusionComposer:
     """A diffusion prior with its VAE; see `open_latent_composer`."""
+    return _open_in_windows(DiffusionComposer, kind, folder, which)
+
+
+def open_gan(kind: Kind, folder: Path, which: str | int) -> GANComposer:
+    """A GAN with its VAE; see `open_latent_composer`."""
+    return _open_in_windows(GANComposer, kind, folder, which)
+
+
+def _open_in_windows(composer: Callable[..., Windowed], kind: Kind, folder: Path, which: str | int) -> Windowed:
     _check_task(folder, kind.name, f"a {kind.label}")
 
     def make(config: dict, data: dict) -> tuple[Any, Callable[[], Any]]:
@@ -64,7 +77,7 @@ def open_diffusion(kind: Kind, folder: Path, which: str | int) -> DiffusionCompo
 
     prior, params, origin = restore_model(folder, which, make)
     name = kind.composer or f"VAE and {kind.label}"
-    return DiffusionComposer(_codec_of(origin), prior, params, origin, name, kind.label)
+    return composer(_codec_of(origin), prior, params, origin, name, kind.label)
 
 
 def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:

@@ -22,8 +22,8 @@ from mcvae_jax.batches.songs import Piece, SongBatches, SongSettings, first_bars
 from mcvae_jax.command import check_range
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
-from mcvae_jax.models.diffusion.network import Place
 from mcvae_jax.models.diffusion.prior import DiffusionPrior
+from mcvae_jax.models.latent_windows import Place
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.tasks.held_out import write_held_out

@@ -112,4 +112,5 @@ def _params_of(source: Source, wanted: Params, config: Any) -> tuple[int, Params
 def _other_fields(there: dict, here: Any) -> list[str]:
     """'field: there -> here' for those that make another model: what is trained, else the fields of the model."""
     old, new = ({"task": of.get("task")} for of in (there, here))
-    return differences(old, new) or differences({"model": there.get("model", {})}, {"model": here.model.to_dict()})
+    other, own = ({"model": of.get("model", {})} for of in (there, here.to_dict()))
+    return differences(old, new) or differences(other, own)

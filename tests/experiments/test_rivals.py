@@ -309,7 +309,7 @@ def parameters_of(name, corpus):
         latent = parse_config(["--config=vae", *(f"--config.{c}" for c in RIVALS[PART].equal)]).config.model.latent
         moments = Moments(jnp.zeros(latent), jnp.ones(latent))
         prior = load(kind.make)(config, latent)
-        more = (np.ones(1),) if name == "diffusion_prior" else ()  # the lengths of songs
+        more = (np.ones(1),) if name in ("diffusion_prior", "gan_prior") else ()  # the lengths of songs
         shapes = jax.eval_shape(lambda key: prior.init(key, moments, *more), jax.random.key(0))
     else:
         shapes = jax.eval_shape(kind.make_task(config, lambda line: None).init, jax.random.key(0))

@@ -10,10 +10,10 @@ from mcvae_jax.models import mdrnn, mixture_prior
 from mcvae_jax.models.bar_codes import BarCodes, CodeModel, CodeTransformer
 from mcvae_jax.models.copying import LAGS, PHRASE, RUNS, Copying, Switch
 from mcvae_jax.models.dice import Dice
-from mcvae_jax.models.diffusion.composer import DiffusionComposer
 from mcvae_jax.models.joint import composer as joint_composer
 from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.latent_composer import BarByBar, FreeRun, LatentComposer
+from mcvae_jax.models.latent_windows import InWindows
 from mcvae_jax.models.music_vae import CONDUCTOR, FLAT, MusicVAE
 from mcvae_jax.models.music_vae import init as init_music_vae
 from mcvae_jax.models.ngram_composer import NGramComposer
@@ -40,6 +40,7 @@ from mcvae_jax.models.window_composer import WindowComposer
 from mcvae_jax.music.tokens import HIGHEST, NO_EVENT, OUTCOMES
 from tests.diffusion_layouts import a_diffusion
 from tests.draws import keys_of
+from tests.gan_layouts import a_gan
 from tests.known_songs import a_codec
 from tests.random_params import random_params
 
@@ -117,6 +118,7 @@ MODELS = {
     "MusicVAE": lambda: a_music_vae(CONDUCTOR),
     "joint": a_joint,
     "diffusion": a_diffusion,
+    "GAN": a_gan,
     "copying composer": lambda: copying(a_composer()),
     "copying n-gram": lambda: copying(an_ngram()),
 }
@@ -186,7 +188,7 @@ def test_every_bar_costs_nats_of_its_own(model, songs):
 def test_a_bar_changes_no_cost_before_it_and_no_other_song(model, songs):
     if model.likelihood == NO_LIKELIHOOD:
         return
-    if isinstance(model, DiffusionComposer):
+    if isinstance(model, InWindows):
         pytest.skip("its bars see each other both ways: a bar's figure is its share of the cost of its song")
     before = model.nats(songs)
     for place in (0, 4, 8):
@@ -229,7 +231,7 @@ def test_without_a_number_of_bars_every_song_ends(model):
     lengths = [len(song) for song in songs]
     assert min(lengths) >= 1 and max(lengths) <= 4 and all(song.shape[1:] == (16,) for song in songs)
     says_so = isinstance(model, LatentComposer) and MEMORY in model.abilities
-    if isinstance(model, joint_composer.JointComposer | DiffusionComposer):  # with a number of bars they compose others
+    if isinstance(model, joint_composer.JointComposer | InWindows):  # with a number of bars they compose others
         assert len(set(lengths)) > 1
     elif says_so or isinstance(model, NoteComposer | WindowComposer):  # those that say where a song ends
         assert len(set(lengths)) > 1

@@ -17,7 +17,7 @@ from mcvae_jax.options import load_config
 from mcvae_jax.tasks import end_to_end
 from mcvae_jax.tasks.end_to_end import Loss, held_out_objective, objective
 from mcvae_jax.training import loop
-from tests.small_models import save_corpus, save_joint, save_mdrnn, save_vae
+from tests.small_models import VAE_MODEL, save_corpus, save_joint, save_mdrnn, save_vae
 
 KIND = kind_of("end_to_end")
 
@@ -105,6 +105,20 @@ def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_pat
     rows = [line for line in said if "bits per bar" in line]
     names = ("MCVAE, end to end", "MCVAE before", "MCVAE, end to end + copy", "MCVAE before + copy")
     assert [line.split(":")[0] for line in rows] == list(names)
+
+
+def test_it_starts_from_no_run_of_another_pair(both, tmp_path):
+    """Whose sizes stand in no field of the config."""
+    config = config_of(both / "run")
+    config.train.steps = 2
+    loop.train(KIND.make_task(config, lambda line: None), config, tmp_path / "first", lambda line: None)
+    corpus, wide = Corpus.open(both / "corpus"), VAE_MODEL | {"units": 8}
+    save_mdrnn(tmp_path / "mdrnn", tmp_path / "vae", save_vae(tmp_path / "vae", corpus, model=wide))
+    config.prior_workdir = str(tmp_path / "mdrnn")
+    task = KIND.make_task(config, lambda line: None)
+    with pytest.raises(UserError, match="does not fit this model") as error:
+        loop.train(task, config, tmp_path / "second", lambda line: None, init_from=str(tmp_path / "first"))
+    assert "vae" in str(error.value)
 
 
 def test_what_cannot_be_trained_on_together_is_one_line(both, tmp_path):

@@ -6,14 +6,12 @@ its phrase, and which bars are the first and the last of the song. Distances it 
 Letters: B windows, N bars, Z latent size, H units, L layers.
 """
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mcvae_jax.models.latent_windows import Place
 from mcvae_jax.models.notes import PHRASE
-from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.layers import Dense
 from mcvae_jax.nn.transformer import Block, both_ways
 
@@ -21,14 +19,6 @@ Array = jax.Array
 
 WAVES = 32  # of the log SNR, as many sines as cosines
 SLOWEST, FASTEST = 0.1, 10.0  # radians for each nat of it
-
-
-class Place(NamedTuple):
-    """Which bars of its song each window holds, int32 (B,) each but `ends`."""
-
-    first: AnyArray  # the number of the first
-    bars: AnyArray  # how many, which lead
-    ends: AnyArray  # float32 (B,): 1 where the last of them is the last of the song
 
 
 class Denoiser(nn.Module):
@@ -57,7 +47,7 @@ class Denoiser(nn.Module):
           hidden: masks of dropout of what each layer adds, (B, L, N, H).
         """
         number = jnp.arange(x.shape[1])
-        known = number < place.bars[:, None]
+        known = place.known(x.shape[1])
         of_song = place.first[:, None] + number
         is_first = (of_song == 0)[..., None]
         is_last = ((number == place.bars[:, None] - 1) & (place.ends[:, None] > 0))[..., None]

@@ -17,8 +17,10 @@ import numpy as np
 
 from mcvae_jax.command import check_range
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.diffusion.network import Denoiser, Place
+from mcvae_jax.models.diffusion.network import Denoiser
 from mcvae_jax.models.diffusion.process import LEAST, MOST, Denoise, Path, bound_nats, errors, log_snr, normals, sample
+from mcvae_jax.models.latent_windows import CONSTANTS, SONG_LENGTHS, STANDARD, Place, of_standardised, standardised
+from mcvae_jax.models.latent_windows import constants as known_from_data
 from mcvae_jax.models.notes import DROPOUT, Dropout
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.nn.dropout import kept
@@ -32,8 +34,6 @@ FIELDS = {
     "sampler": {"steps": int, "repeats": int, "eta": float},
 } | DROPOUT  # the sections that are its own
 EVEN, COSINE = "even", "cosine"
-LENGTHS = 256  # that stand for those of the training songs
-STANDARD, SONG_LENGTHS = ("standard_mean", "standard_scale"), "song_lengths"  # what of the parameters is from the data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DiffusionPrior:
     path: Path = Path(100)
     dropout: Dropout = Dropout()
 
-    constants = frozenset((*STANDARD, SONG_LENGTHS))
+    constants = CONSTANTS
 
     @property
     def latent(self) -> int:
@@ -59,9 +59,7 @@ class DiffusionPrior:
         place = Place(jnp.zeros(1, jnp.int32), jnp.ones(1, jnp.int32), jnp.zeros(1))
         x = jnp.zeros((1, self.window, self.latent))
         network = self.network.init(key, x, jnp.zeros(1), place, method="denoise")
-        evenly = np.quantile(lengths, (np.arange(LENGTHS) + 0.5) / LENGTHS, method="inverted_cdf")
-        known = dict(zip((*STANDARD, SONG_LENGTHS), (*moments, evenly), strict=True))
-        return {**network, **{name: jnp.asarray(value, jnp.float32) for name, value in known.items()}}
+        return {**network, **known_from_data(moments, lengths)}
 
     def untrained(self, params: Any, key: Array) -> Any:
         """A fresh denoiser with what came from the data of `params`."""
@@ -76,13 +74,13 @@ class DiffusionPrior:
         if self.dropout.hidden:
             shape = self.network.layers, self.window, self.network.units
             hidden = jax.vmap(lambda key: kept(key, self.dropout.hidden, shape))(of_masks)
-        x = self._standardised(params, z)
+        x = standardised(params, z)
         denoise = self._denoiser(params, place, hidden)
         return errors(denoise, x, normals(of_noise, x.shape[1:]), level, self.levels) / self.latent
 
     def bound_nats(self, params: Any, z: Array, place: Place, keys: Array, drawn: int) -> Array:
         """Each bar's share of the bound of -log p(z) of its window, (B, N) nats, by `drawn` levels and the first."""
-        x = self._standardised(params, z)
+        x = standardised(params, z)
         found = bound_nats(self._denoiser(params, place), x, keys, drawn, self.levels)
         return found + jnp.sum(jnp.log(params[STANDARD[1]]))
 
@@ -91,13 +89,8 @@ class DiffusionPrior:
     ) -> Array:
         """z (B, N, Z) of windows, with the given ones where is_given (B, N); see `process.sample`."""
         denoise = self._denoiser(params, place)
-        x = sample(denoise, self._standardised(params, given), is_given, keys, path, spread, self.levels)
-        z = params[STANDARD[0]] + params[STANDARD[1]] * x
-        return jnp.where(is_given[..., None], given, z)
-
-    def _standardised(self, params: Any, z: Array) -> Array:
-        mean, scale = (jax.lax.stop_gradient(params[name]) for name in STANDARD)
-        return (z - mean) / scale
+        x = sample(denoise, standardised(params, given), is_given, keys, path, spread, self.levels)
+        return jnp.where(is_given[..., None], given, of_standardised(params, x))
 
     def _denoiser(self, params: Any, place: Place, hidden: Array | None = None) -> Denoise:
         network = {"params": params["params"]}

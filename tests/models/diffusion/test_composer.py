@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from mcvae_jax.models.bounds import song_draws
-from mcvae_jax.models.diffusion.composer import Draft, window_start
-from mcvae_jax.models.diffusion.network import Place
-from mcvae_jax.models.diffusion.prior import COSINE, LENGTHS, DiffusionPrior
+from mcvae_jax.models.diffusion.prior import COSINE, DiffusionPrior
 from mcvae_jax.models.diffusion.process import LEAST, MOST, log_snr
+from mcvae_jax.models.latent_windows import LENGTHS, Draft, Place, window_start
 from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import gaussian
