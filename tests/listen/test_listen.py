@@ -228,6 +228,7 @@ def test_what_is_asked_of_the_engine(monkeypatch):
     assert (lengths, wanted, settings.temperature) == ([3], 2, 0)
 
 
+@pytest.mark.slow
 def test_a_trained_model_answers_in_time_and_compiles_nothing_then(monkeypatch, tmp_path, capsys):
     """A tiny joint MCVAE, through ports in memory, with the record of it: the command from end to end."""
     network = make_joint(JOINT_MODEL, 16)

@@ -209,6 +209,7 @@ def test_it_can_be_left_out_and_several_devices_leave_it_out(tmp_path):
     assert run_elsewhere(tmp_path, XLA_FLAGS=flags) == ["False"]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_with_the_same_bits(ready, cache, tmp_path):
     save_corpus(tmp_path / "corpus")
     options = (

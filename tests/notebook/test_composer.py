@@ -175,6 +175,7 @@ def test_sliders_make_what_they_say(composer, tune):
     assert "&lt;9&gt;" in panel.output.value and "<9>" not in panel.output.value and not panel.button.disabled
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_cell_is_a_line_and_no_stack_trace(tmp_path):
     cell = "from mcvae_jax import notebook; notebook.start(); notebook.open_composer('nowhere')"
     done = subprocess.run(

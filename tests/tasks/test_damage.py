@@ -145,6 +145,7 @@ def command_error(command, folder):  # noqa: F811
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_corpus_is_built_again_where_it_is_needed(finished, copy, command, corpora, damage):  # noqa: F811
     shutil.rmtree(copy / "songs")
     damage(corpora)

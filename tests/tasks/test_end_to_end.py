@@ -107,6 +107,7 @@ def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_pat
     assert [line.split(":")[0] for line in rows] == list(names)
 
 
+@pytest.mark.slow
 def test_it_starts_from_no_run_of_another_pair(both, tmp_path):
     """Whose sizes stand in no field of the config."""
     config = config_of(both / "run")
