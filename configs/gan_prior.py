@@ -2,6 +2,7 @@
 
     mcvae train --config=gan_prior                  on runs/vae-default
     mcvae train --config=gan_prior:smoke            on runs/vae-smoke, in seconds
+    mcvae train --config=gan_prior:accelerator      a GPU or TPU
     mcvae train --config=gan_prior --config.vae_workdir=DIR --workdir=DIR2     on another VAE
 
 Every field can be changed on the command line: --config.loss.gamma=0.1.
@@ -32,7 +33,7 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     model.units = 128  # of every layer of both networks, a multiple of twice the heads
     model.layers = 4
     model.heads = 4  # of attention
-    model.matmul_dtype = "auto"  # of products: 'bfloat16' where the device is faster with it, else 'float32'
+    model.matmul_dtype = "auto"  # of the generator's products ('bfloat16' where that is faster); the critic's: float32
 
     config.loss = loss = ml_collections.ConfigDict()
     loss.gamma = 1.0  # weight of the penalty on the critic's slope at real windows (R1)

@@ -53,7 +53,7 @@ class Kind(NamedTuple):
         return importlib.import_module(self.task).make_task(self, config, say)
 
     def open(self, folder: Path | str, which: str | int = "best") -> Any:
-        """The song model of a workdir, which composes as its config.songs says; which: 'best', 'newest' or a step."""
+        """The song model of a workdir, with the settings that came with it; which: 'best', 'newest' or a step."""
         workdir = Workdir(fetched(folder))
         model = load(self.opens)(self, workdir.folder, which)
         return load("mcvae_jax.models.settings:with_own")(model, workdir.read().config.get("songs"), workdir.config)
@@ -97,7 +97,7 @@ KINDS = {
         ),
         Kind(
             "end_to_end",
-            "MCVAE, end to end",
+            "end-to-end MCVAE",
             "mcvae_jax.tasks.end_to_end",
             "mcvae_jax.models.workdirs:open_end_to_end",
             inputs={"prior_workdir": "mdrnn"},

@@ -1,6 +1,7 @@
 """How a call samples: temperatures, cut-offs and the seed of its random numbers."""
 
 import dataclasses
+import inspect
 import math
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ OWN = tuple(field.name for field in dataclasses.fields(Settings) if field.name !
 AS_TRAINED = Settings(temperature=1.0, tau_pi=1.0, tau_sigma=1.0, tau_recall=1.0)  # draws all as the models say
 
 
+def takes_own(model: Any) -> bool:
+    """Whether the defaults of a song model can be others: it is a dataclass that takes them as a field."""
+    return dataclasses.is_dataclass(model) and "defaults" in inspect.signature(type(model)).parameters
+
+
 def with_own(model: Any, songs: Any, place: Path) -> Any:
     """A song model whose defaults are what the section `songs` of its config says, except for the seed.
 
@@ -60,8 +66,9 @@ def with_own(model: Any, songs: Any, place: Path) -> Any:
     Args:
       place: the file of the config; DamagedFile names it for a value that cannot be.
     """
-    if not songs or "defaults" not in {field.name for field in dataclasses.fields(model)}:
+    if not songs or not takes_own(model):
         return model
-    own = dataclasses.asdict(model.defaults)
-    given = {name: songs[name] for name in OWN if name in conform(place, songs, Object)}
-    return dataclasses.replace(model, defaults=conform(place, own | given, Settings))
+    section = conform(place, songs, Object)
+    given = {name: section[name] for name in OWN if name in section}
+    own = conform(place, dataclasses.asdict(model.defaults) | given, Settings)
+    return dataclasses.replace(model, defaults=own)

@@ -37,6 +37,7 @@ from mcvae_jax.trained import DamagedModel, Origin, checkpoint_steps, known_orig
 Windowed = TypeVar("Windowed", bound=InWindows)
 
 VAE_PART, PRIOR = "vae", "prior"  # of the parameters of a pair that was trained on together
+PARTS = "parts"  # of the data of its record: what there is to know of both
 
 
 def open_bar_by_bar(kind: Kind, folder: Path, which: str | int) -> BarByBar:
@@ -119,9 +120,9 @@ def open_end_to_end(kind: Kind, folder: Path, which: str | int) -> LatentCompose
     _check_task(folder, kind.name, f"an {kind.label}")
 
     def make(config: dict, data: dict) -> tuple[tuple[vae.VAE, Any, str], Callable[[], Any]]:
-        of_vae, of_prior = (data["parts"][name]["config"] for name in (VAE_PART, PRIOR))
+        of_vae, of_prior = (data[PARTS][name]["config"] for name in (VAE_PART, PRIOR))
         network = make_vae(of_vae["model"], data.get("steps_per_bar", BAR))
-        own = kind_of(of_prior["task"])
+        own = kind_of(of_prior["task"], data[PARTS][PRIOR].get("code", ""))
         prior = load(own.make)(of_prior, data["latent"])
         moments = Moments(jnp.zeros(prior.latent), jnp.ones(prior.latent))
 

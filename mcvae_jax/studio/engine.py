@@ -115,11 +115,12 @@ def settings_of(model: SongModel, sliders: Sliders) -> Settings:
     """The model's own settings where all sliders stand in the middle.
 
     Plainness at its most takes the likeliest, at its least doubles temperature and variance; repetition quarters the
-    odds of a repeated bar, or makes them four times as large.
+    odds of a repeated bar, or makes them four times as large. One draw is made, since somebody waits.
     """
     own, loose = model.defaults, 2 * (1 - sliders.plainness)
     return dataclasses.replace(
         own,
+        best_of=1,
         temperature=own.temperature * loose,
         tau_sigma=own.tau_sigma * loose,
         repetition=own.repetition * 4 ** (2 * sliders.repetition - 1),

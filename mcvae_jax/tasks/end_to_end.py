@@ -38,7 +38,7 @@ from mcvae_jax.models.latent_composer import LatentComposer
 from mcvae_jax.models.prior import TrainablePrior
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.models.vae import VAE, Dropout, draw_noise
-from mcvae_jax.models.workdirs import PRIOR, VAE_PART
+from mcvae_jax.models.workdirs import PARTS, PRIOR, VAE_PART
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.layers import applied
@@ -48,8 +48,9 @@ from mcvae_jax.storage.buckets import fetched
 from mcvae_jax.storage.workdir import Workdir
 from mcvae_jax.tasks.corpus import corpus_facts
 from mcvae_jax.tasks.held_out import write_held_out
-from mcvae_jax.trained import known_origin, open_corpus
+from mcvae_jax.trained import Origin, known_origin, open_corpus
 from mcvae_jax.training.fields import INT, TEXT, fields_of
+from mcvae_jax.training.precision import check_products
 from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
 Array = jax.Array
@@ -100,7 +101,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     assert isinstance(prior, TrainablePrior)
     check_shifts(settings, vae.pitches)
     parts = {VAE_PART: known_origin(start.codec.origin), PRIOR: known_origin(start.prior.origin)}
-    records = {name: Workdir(origin.folder).read().config for name, origin in parts.items()}
+    records = {name: _recorded(origin) for name, origin in parts.items()}
     corpus = open_corpus(parts[VAE_PART], config.corpus_folder)
     songs, scored, left_out = choose_songs(corpus, settings, say)
     make = token_maker(corpus)
@@ -119,7 +120,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
 
     return Task(
         init=lambda key: {VAE_PART: start.codec.params, PRIOR: start.prior.params},
-        sums=make_sums(vae, prior, Dropout(**records[VAE_PART]["dropout"])),
+        sums=make_sums(vae, prior, Dropout(**records[VAE_PART]["config"]["dropout"])),
         objective=lambda sums, step: objective(loss, sums, prior, batches.bars_per_batch),
         held_out_objective=lambda sums: held_out_objective(sums, prior),
         batch=batches,
@@ -129,13 +130,23 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
         | {
             "prior_workdir": shown(parts[PRIOR].folder),
             "latent": vae.latent,
-            "parts": {
-                name: {"config": records[name], "identity": origin.identity, "step": origin.step}
+            PARTS: {
+                name: records[name] | {"identity": origin.identity, "step": origin.step}
                 for name, origin in parts.items()
             },
         },
         constants=prior.constants,
     )
+
+
+def _recorded(origin: Origin) -> dict[str, Any]:
+    """What opening needs of the record of one of the two: 'config', without what may change, and 'code'."""
+    record = Workdir(origin.folder).read()
+    config = {name: record.config[name] for name in ("task", "model", "dropout") if name in record.config}
+    if "standardise" in (data := record.config.get("data", {})):
+        config["data"] = {"standardise": data["standardise"]}
+    check_products(config["model"]["matmul_dtype"])
+    return {"config": config, "code": record.code}
 
 
 def open_start(folder: str) -> LatentComposer:
@@ -146,6 +157,11 @@ def open_start(folder: str) -> LatentComposer:
             " --config=mcvae --workdir=DIR), or name another."
         )
     found = open_model(folder)
+    if any(PARTS in origin.data for origin in found.origins.values()):
+        raise UserError(
+            f"config.prior_workdir is {folder}, whose parts were trained together already; more config.train.steps with"
+            " its own --workdir train it on."
+        )
     if type(found) is not LatentComposer or not isinstance(found.prior.prior, TrainablePrior):
         raise UserError(
             f"config.prior_workdir is {folder}, which holds a {found.name}; only a bar VAE and an MDRNN or transformer"

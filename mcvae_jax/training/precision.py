@@ -30,17 +30,18 @@ def settled(config: Any, folder: Path, say: Say = lambda line: None) -> Any:
     """
     asked = config.get("model", {}).get("matmul_dtype")
     if asked != AUTO:
-        _check(asked)
+        check_products(asked)
         return config
     name, why = processes.by_first("format of products", lambda: _kept(folder) or fastest())
-    _check(name)
+    check_products(name)
     say(f"Products are computed in {name} ({why}).")
     chosen = config.copy_and_resolve_references()
     chosen.model.matmul_dtype = name
     return chosen
 
 
-def _check(name: str | None) -> None:
+def check_products(name: str | None) -> None:
+    """UserError for a format with which no model can be trained here."""
     if name == "bfloat16" and (lacking := lacks_bfloat16()):
         raise UserError(f"config.model.matmul_dtype is 'bfloat16', and {lacking}; give float32, or a newer jaxlib")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mcvae_jax.command import Parser, add_settings, run_command, say
 from mcvae_jax.errors import UserError
-from mcvae_jax.models.settings import OWN, Settings
+from mcvae_jax.kinds import open_model
+from mcvae_jax.models.settings import OWN, Settings, takes_own
 from mcvae_jax.places import CARRIED, WEIGHTS, shown
 from mcvae_jax.storage.buckets import sending
 from mcvae_jax.storage.packed import HERE, Model, write_packed
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--out", required=True, metavar=f"FILE{WEIGHTS}", help="what is there is replaced")
     parser.add_argument("--dtype", default=DTYPES[0], choices=DTYPES, help=f"of the numbers (default: {DTYPES[0]})")
     own = parser.add_argument_group("how it composes where a call says nothing else")
-    add_settings(own, Settings, {}, "as its training had it", OWN)
+    add_settings(own, Settings, {}, "those of its kind", OWN)
     flags = parser.parse_args(argv)
     songs = {name: value for name in OWN if (value := getattr(flags, name)) is not None}
     Settings(**songs)  # what cannot be is said before the model is read
@@ -38,6 +39,10 @@ def main(argv: list[str]) -> None:
     if not flags.out.endswith(WEIGHTS) or flags.out in CARRIED:
         raise UserError(f"--out={flags.out}: files of weights end in {WEIGHTS}")
     models = pack(flags.workdir or flags.same, flags.dtype, songs)
+    if songs and not takes_own(model := open_model(flags.workdir or flags.same)):
+        raise UserError(
+            f"the {model.name} has settings that do not change; leave {', '.join(f'--{n}' for n in songs)} out"
+        )
     with sending(flags.out) as path:
         write_packed(path, models)
         size = Path(path).stat().st_size

@@ -32,7 +32,7 @@ def pack(
 
     Args:
       dtype: what floats are kept in. float16 has 11 significant bits; values beyond its range are a UserError.
-      songs: with which settings it composes where a call says nothing else, beside those of its config.songs.
+      songs: with which settings it composes where a call says nothing else.
 
     Raises:
       UserError: it is no workdir, or a model was not scored yet, or its checkpoint is damaged.

@@ -94,7 +94,7 @@ def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_pat
     loop.train(KIND.make_task(config, said.append), config, tmp_path / "run", said.append)
     shutil.rmtree(tmp_path / "both" / "run")
     model = open_model(tmp_path / "run")
-    assert type(model) is LatentComposer and model.name == "MCVAE, end to end"
+    assert type(model) is LatentComposer and model.name == "end-to-end MCVAE"
     before, after = open_model(both / "run").prior.params, model.prior.params
     for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
         is_constant = path[-1].key in ("standard_mean", "standard_scale")
@@ -103,7 +103,7 @@ def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_pat
     songs = model.go_on([np.empty((0, 16), np.uint8)], song_keys(0, [1]), 3, AS_TRAINED)
     assert songs[0].shape == (3, 16)
     rows = [line for line in said if "bits per bar" in line]
-    names = ("MCVAE, end to end", "MCVAE before", "MCVAE, end to end + copy", "MCVAE before + copy")
+    names = ("end-to-end MCVAE", "MCVAE before", "end-to-end MCVAE + copy", "MCVAE before + copy")
     assert [line.split(":")[0] for line in rows] == list(names)
 
 
@@ -132,6 +132,10 @@ def test_what_cannot_be_trained_on_together_is_one_line(both, tmp_path):
         with pytest.raises(UserError, match=told):
             end_to_end.open_start(str(folder))
     config = config_of(both / "run")
+    config.train.steps = 2
+    loop.train(KIND.make_task(config, lambda line: None), config, tmp_path / "pair", lambda line: None)
+    with pytest.raises(UserError, match="whose parts were trained together already"):
+        end_to_end.open_start(str(tmp_path / "pair"))
     config.loss.beta = -1.0
     with pytest.raises(UserError, match="config.loss.beta is -1.0; it must be 0 or more"):
         KIND.check(config)

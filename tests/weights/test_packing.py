@@ -130,6 +130,14 @@ def test_a_file_composes_by_the_settings_that_go_along_with_it(runs, tmp_path):
         assert open_model(runs / name).defaults.best_of == 1
 
 
+def test_a_model_whose_settings_are_fixed_takes_none_along(runs, tmp_path):
+    with pytest.raises(UserError, match="bar by bar.* has settings that do not change; leave --temperature out"):
+        command.main([str(runs / "both" / "vae"), f"--out={tmp_path / 'mine.npz'}", "--temperature=0.5"])
+    models = pack(runs / "both" / "vae", songs={"temperature": 0.5})
+    write_packed(tmp_path / "by hand.npz", models)
+    assert open_model(tmp_path / "by hand.npz").defaults == Settings()
+
+
 def test_settings_that_cannot_be_do_not_go_along(runs, tmp_path):
     with pytest.raises(UserError, match="best_of is 0"):
         command.main([str(runs / "joint"), f"--out={tmp_path / 'mine.npz'}", "--best_of=0"])
