@@ -97,8 +97,10 @@ def composed_sets(models: Models, plan: Plan, say: Say) -> dict[str, Songs]:
 
 def sampler(model: SongModel, plan: Plan) -> Settings:
     """The model's own settings, with what the plan says of draws."""
-    of_plan = 1 if model.likelihood == NO_LIKELIHOOD else plan.best_of  # nothing tells which draw is the likelier
-    return dataclasses.replace(model.defaults, best_of=of_plan or model.defaults.best_of, seed=plan.seed)
+    best_of = plan.best_of or model.defaults.best_of
+    if best_of > 1 and model.likelihood == NO_LIKELIHOOD:  # nothing tells which draw is the likelier
+        best_of = 1
+    return dataclasses.replace(model.defaults, best_of=best_of, seed=plan.seed)
 
 
 def compose(model: SongModel, plan: Plan, as_trained: bool) -> Songs:
