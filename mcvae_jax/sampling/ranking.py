@@ -5,6 +5,7 @@ likeliest is too plain (docs/results.md, "The copy switch and the joint MCVAE").
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -46,10 +47,15 @@ def go_on(
             f"the {model.name} has no likelihood by which one of several draws can be chosen; give best_of=1"
         )
     of_draws = jnp.concatenate([another(keys, n) for n in range(best_of)])
-    made = model.go_on([*seeds] * best_of, of_draws, bars, settings, max_bars)
     if best_of == 1:
+        made = model.go_on(seeds, of_draws, bars, settings, max_bars)
         return [Chosen(song, []) for song in made]
     judge = quick(model)  # a song is scored by itself, and costs a whole block
+    with ThreadPoolExecutor(1) as beside:
+        if bars:  # the judge's program is opened while songs are composed
+            silence = np.zeros((bars, model.steps), np.uint8)
+            beside.submit(judge.nats, [np.concatenate([seeds[0], silence])] * best_of, 1, settings.seed)
+        made = model.go_on([*seeds] * best_of, of_draws, bars, settings, max_bars)
     return [_best(judge, seed, made[i :: len(seeds)], settings.seed) for i, seed in enumerate(seeds)]
 
 
