@@ -53,7 +53,7 @@ def go_on(
     judge = quick(model)  # a song is scored by itself, and costs a whole block
     with ThreadPoolExecutor(1) as beside:
         if bars:  # the judge's program is opened while songs are composed
-            silence = np.zeros((bars, model.steps), np.uint8)
+            silence = np.zeros((bars, seeds[0].shape[1]), np.uint8)
             beside.submit(judge.nats, [np.concatenate([seeds[0], silence])] * best_of, 1, settings.seed)
         made = model.go_on([*seeds] * best_of, of_draws, bars, settings, max_bars)
     return [_best(judge, seed, made[i :: len(seeds)], settings.seed) for i, seed in enumerate(seeds)]
