@@ -38,24 +38,26 @@ def a_diffusion(lengths=(3.0, 5.0, 9.0)) -> DiffusionComposer:
     return DiffusionComposer(a_codec(), a_prior(), {**_params(), **known})
 
 
-def make_task(dropout: float = 0.3, units: int = 8) -> Task:
-    """The task with masks of unequal lengths, and weights of the windows that differ from device to device."""
-    prior = a_prior(dropout, units)
+def weighed_windows(step: int) -> dict[str, np.ndarray]:
+    """With masks of unequal lengths, and weights that differ from device to device."""
+    rng = np.random.default_rng(step)
+    made = random_batch(rng, 16, BARS, LATENT) | {"first": rng.integers(0, 20, 16).astype(np.int32)}
+    weight = rng.integers(1, 4, 16).astype(np.float32)
+    weight[2:4] = 0.0  # all that one of eight devices gets
+    return made | {"weight": weight}
 
-    def batch(step):
-        rng = np.random.default_rng(step)
-        made = random_batch(rng, 16, BARS, LATENT) | {"first": rng.integers(0, 20, 16).astype(np.int32)}
-        weight = rng.integers(1, 4, 16).astype(np.float32)
-        weight[2:4] = 0.0  # all that one of eight devices gets
-        return made | {"weight": weight}
+
+def make_task(dropout: float = 0.3, units: int = 8) -> Task:
+    """The task on `weighed_windows`."""
+    prior = a_prior(dropout, units)
 
     return Task(
         init=functools.partial(prior.init, moments=MOMENTS, lengths=np.ones(1)),
         sums=make_sums(prior),
         objective=lambda sums, step: objective(sums, 40.0),
         held_out_objective=held_out_objective,
-        batch=batch,
-        held_out_batches=lambda: [batch(99)],
+        batch=weighed_windows,
+        held_out_batches=lambda: [weighed_windows(99)],
         finish=lambda params, folder, say: {},
         constants=prior.constants,
     )

@@ -11,9 +11,8 @@ from mcvae_jax.models.gan.prior import GANPrior
 from mcvae_jax.models.latent_windows import SONG_LENGTHS, STANDARD
 from mcvae_jax.tasks.gan import held_out_objective, make_sums, objective
 from mcvae_jax.training.task import Task
-from tests.diffusion_layouts import BARS, LATENT, MOMENTS
+from tests.diffusion_layouts import BARS, LATENT, MOMENTS, weighed_windows
 from tests.known_songs import a_codec
-from tests.mdrnn_layouts import random_batch
 from tests.random_params import random_params
 
 
@@ -34,23 +33,16 @@ def a_gan(lengths=(3.0, 5.0, 9.0)) -> GANComposer:
 
 
 def make_task(units: int = 8, gamma: float = 1.0) -> Task:
-    """The task with masks of unequal lengths, and weights of the windows that differ from device to device."""
+    """The task on `weighed_windows`."""
     prior = a_prior(units, gamma)
-
-    def batch(step):
-        rng = np.random.default_rng(step)
-        made = random_batch(rng, 16, BARS, LATENT) | {"first": rng.integers(0, 20, 16).astype(np.int32)}
-        weight = rng.integers(1, 4, 16).astype(np.float32)
-        weight[2:4] = 0.0  # all that one of eight devices gets
-        return made | {"weight": weight}
 
     return Task(
         init=functools.partial(prior.init, moments=MOMENTS, lengths=np.ones(1)),
         sums=make_sums(prior),
         objective=objective,
         held_out_objective=held_out_objective,
-        batch=batch,
-        held_out_batches=lambda: [batch(99)],
+        batch=weighed_windows,
+        held_out_batches=lambda: [weighed_windows(99)],
         finish=lambda params, folder, say: {},
         constants=prior.constants,
     )

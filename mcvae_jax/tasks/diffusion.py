@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.batches.bars import Batch
-from mcvae_jax.batches.songs import Piece, SongBatches, SongSettings, first_bars, scored_batches, whole_songs
+from mcvae_jax.batches.songs import Piece, SongBatches, SongSettings, scored_batches, whole_songs
 from mcvae_jax.command import check_range
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models.diffusion.composer import DiffusionComposer
@@ -67,9 +67,7 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     of = latent_songs(codec, config.corpus_folder, settings, say)
     moments, lengths = of.moments, of.corpus.lengths[of.songs]
 
-    def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
-        return of.make(pieces, size, prior.window) | {"first": first_bars(pieces, size)}
-
+    make = of.in_windows(prior.window)
     batches = SongBatches(of.corpus, of.songs, settings, make)
 
     def finish(params: Any, folder: Path, say: Say) -> dict:

@@ -189,7 +189,7 @@ def make_sums(vae: VAE, prior: TrainablePrior, dropout: Dropout) -> Callable[[An
         of_prior = prior.unroll(params[PRIOR], z.reshape(songs, count, -1), keys[:, 1] if train else None)
         weight = batch["weight"][:, None] * batch["mask"]  # (B, N)
         each = weight.reshape(-1)
-        log_x = jnp.where(is_bar, jnp.sum(jnp.where(is_bar[:, None], predicted.log_p, 0.0), axis=-1), 0.0)
+        log_x = jnp.sum(jnp.where(is_bar[:, None], predicted.log_p, 0.0), axis=-1)
         figures = {name: jnp.einsum("bn,bn...->...", weight, figure) for name, figure in of_prior.figures.items()}
         return figures | {
             "weight": jnp.sum(weight),

@@ -10,7 +10,7 @@ Letters: B windows, N bars of a window, Z latent size.
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.batches.bars import Batch
-from mcvae_jax.batches.songs import Piece, SongBatches, SongSettings, first_bars, scored_batches, whole_songs
+from mcvae_jax.batches.songs import SongBatches, SongSettings, scored_batches, whole_songs
 from mcvae_jax.kinds import Kind, load
 from mcvae_jax.models.gan.prior import GANPrior, discrepancy
 from mcvae_jax.models.latent_windows import Place
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.tasks.diffusion import windows
 from mcvae_jax.tasks.latents import latent_songs, open_vae
+from mcvae_jax.training import metrics
 from mcvae_jax.training.fields import TEXT, fields_of
 from mcvae_jax.training.task import Metrics, Placed, Sums, Task
 
@@ -61,38 +62,36 @@ def make_task(kind: Kind, config: Any, say: Say) -> Task:
     of = latent_songs(codec, config.corpus_folder, settings, say)
     moments, lengths = of.moments, of.corpus.lengths[of.songs]
 
-    def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
-        return of.make(pieces, size, prior.window) | {"first": first_bars(pieces, size)}
+    make, sums = of.in_windows(prior.window), make_sums(prior)
 
+    @functools.cache
     def held_out() -> tuple[Batch, ...]:
         pieces = [part for song in whole_songs(of.corpus, of.scored) for part in windows(song, prior.window)]
         return tuple(scored_batches(pieces, settings.batch_size, make))
 
-    task = Task(
-        init=lambda key: prior.init(key, moments, lengths),
-        sums=make_sums(prior),
-        objective=objective,
-        held_out_objective=held_out_objective,
-        batch=SongBatches(of.corpus, of.songs, settings, make),
-        held_out_batches=functools.cache(held_out),
-        finish=lambda params, folder, say: {},
-        data=of.facts,
-        constants=prior.constants,
-    )
-
     def finish(params: Any, folder: Path, say: Say) -> dict:
         """The distance, of other draws than in training; there are no bits."""
-        run, total = jax.jit(lambda params, batch, key: task.sums(params, batch, key, False)), None
-        for n, batch in enumerate(task.held_out_batches()):
+        run, total = jax.jit(lambda params, batch, key: sums(params, batch, key, False)), None
+        for n, batch in enumerate(held_out()):
             found = run(params, batch, jax.random.fold_in(jax.random.key(config.seed), n))
-            total = found if total is None else jax.tree.map(jnp.add, total, found)
-        assert total is not None
-        scores = {"songs": len(of.scored), "mmd": float(held_out_objective(total)[0]), "left_out": of.left_out}
+            total = metrics.add_sums(total, found)
+        distance = metrics.compile_scalars(lambda sums: held_out_objective(sums)[1])
+        scores = {"songs": len(of.scored), **distance(metrics.as_float32(total or {})), "left_out": of.left_out}
         (folder / "held_out.json").write_text(json.dumps(scores, indent=2) + "\n")
         say(f"{kind.label}: MMD^2 {scores['mmd']:.4f} from the latents of {scores['songs']} held-out songs")
         return scores
 
-    return task._replace(finish=finish)
+    return Task(
+        init=lambda key: prior.init(key, moments, lengths),
+        sums=sums,
+        objective=objective,
+        held_out_objective=held_out_objective,
+        batch=SongBatches(of.corpus, of.songs, settings, make),
+        held_out_batches=held_out,
+        finish=finish,
+        data=of.facts,
+        constants=prior.constants,
+    )
 
 
 def make_sums(prior: GANPrior) -> Callable[[Any, Placed, Array, bool], Sums]:

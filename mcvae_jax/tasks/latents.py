@@ -1,15 +1,15 @@
 """What every task over the latents of a trained VAE begins with: the VAE, its corpus, the latents, their moments."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcvae_jax.batches.bars import check_shifts
-from mcvae_jax.batches.songs import Make, SongSettings, choose_songs, latent_maker
+from mcvae_jax.batches.bars import Batch, check_shifts
+from mcvae_jax.batches.songs import Make, Piece, SongSettings, choose_songs, first_bars, latent_maker
 from mcvae_jax.corpus.store import Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.latents import Latents, corpus_latents
@@ -53,6 +53,14 @@ class LatentSongs(NamedTuple):
             "vae_step": origin.step,
             "latent": self.codec.latent,
         }
+
+    def in_windows(self, window: int) -> Make:
+        """Pieces as batches of so many bars, with 'first', the number of the first bar of each in its song."""
+
+        def make(pieces: Sequence[Piece], size: int, bars: int) -> Batch:
+            return self.make(pieces, size, window) | {"first": first_bars(pieces, size)}
+
+        return make
 
     def held_out(self) -> list[np.ndarray]:
         """The bars of the scored songs, uint8 (n, T) each."""
