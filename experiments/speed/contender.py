@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
         if side == "ours":
             from mcvae_jax.nn import native  # not above: other sides have no JAX
 
-            native.prepare()
+            native.prepare(lambda line: print(line, file=sys.stderr))
         work = maker(what, side)(Sizes(**json.loads(sizes)))
         for _ in range(WARM_CALLS):
             work.call()

@@ -9,8 +9,8 @@ Letters: N bars (or songs), C of a chunk, T steps of a bar, Z latent size.
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,6 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE, Decoder, Prediction
-from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.storage.chunks import Chunks
@@ -28,11 +27,13 @@ from mcvae_jax.trained import Origin
 
 Array = jax.Array
 Say = Callable[[str], None]
+Each = TypeVar("Each")
 
 ENCODE_CHUNK = 1024  # bars that are encoded at a time
 SCORE_CHUNK = 512  # bars that are scored at a time
 DECODE_CHUNK = 256  # bars that are decoded at a time (docs/sampling.md); a few bars take as long as so many
 FREE_CHUNK = 32  # songs of the free run at a time
+WIDER = 8  # times as many at a time on a GPU or TPU, most of which so few leave idle
 SECONDS_BETWEEN_LINES = 5.0
 
 BarModule = VAE  # for those who know no model by name
@@ -75,20 +76,29 @@ class BarCodec:
             )
         both = np.empty((2, len(bars), self.latent), np.float32)
         start = last = time.monotonic()
-        there = 0  # bars that an earlier call has encoded
-        for first in range(0, len(bars), ENCODE_CHUNK):
-            chunk = bars[first : first + ENCODE_CHUNK]
-            rows = slice(first, first + len(chunk))
-            found = kept.read(first) if kept else None
-            if found is not None and found.shape == both[:, rows].shape:
+        there, size = 0, _at_a_time(ENCODE_CHUNK)  # `there`: bars that an earlier call has encoded
+
+        def chunks() -> Iterator[tuple[int, np.ndarray | None, Sequence[Array]]]:
+            for first in range(0, len(bars), size):
+                chunk = bars[first : first + size]
+                found = kept.read(first) if kept else None
+                if found is not None and found.shape == (2, len(chunk), self.latent):
+                    yield first, found, ()
+                else:
+                    padded = np.pad(chunk, ((0, size - len(chunk)), (0, 0)))
+                    yield first, None, _encode(self.vae, self.params, padded)
+
+        for first, found, encoded in _one_ahead(chunks()):
+            rows = slice(first, min(first + size, len(bars)))
+            done = rows.stop
+            if found is not None:
                 both[:, rows] = found
-                there += len(chunk)
+                there += done - first
                 continue
-            padded = np.pad(chunk, ((0, ENCODE_CHUNK - len(chunk)), (0, 0)))
-            both[:, rows] = [np.asarray(a)[: len(chunk)] for a in _encode(self.vae, self.params, padded)]
+            both[:, rows] = [np.asarray(a)[: done - first] for a in encoded]
             if kept:
                 kept.write(first, both[:, rows])
-            now, done = time.monotonic(), first + len(chunk)
+            now = time.monotonic()
             if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
                 last = now
                 say(f"encoded {done:,} of {len(bars):,} distinct bars, {(done - there) / (now - start):,.0f} a second")
@@ -99,16 +109,20 @@ class BarCodec:
     def log_likelihoods(self, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
         """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, T) and z (N, Z)."""
         log_p, last = np.empty(len(bars), np.float32), time.monotonic()
-        for start in range(
-            0, len(bars), SCORE_CHUNK
-        ):  # the last chunk is padded and cut again, so that it compiles once
-            rows = slice(start, start + SCORE_CHUNK)
-            missing = SCORE_CHUNK - len(bars[rows])
-            padded = (np.pad(array[rows], ((0, missing), (0, 0))) for array in (bars, z))
-            log_p[rows] = np.asarray(_log_likelihood(self.vae, self.params, *padded))[: SCORE_CHUNK - missing]
+        size = _at_a_time(SCORE_CHUNK)
+
+        def chunks() -> Iterator[tuple[int, Array]]:
+            for first in range(0, len(bars), size):  # the last chunk is padded and cut again, so that it compiles once
+                rows = slice(first, first + size)
+                padded = (np.pad(array[rows], ((0, size - len(array[rows])), (0, 0))) for array in (bars, z))
+                yield first, _log_likelihood(self.vae, self.params, *padded)
+
+        for first, scored in _one_ahead(chunks()):
+            done = min(first + size, len(bars))
+            log_p[first:done] = np.asarray(scored)[: done - first]
             if say and time.monotonic() - last > SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                say(f"decoding: {start + SCORE_CHUNK - missing} of {len(bars)} bars")
+                say(f"decoding: {done} of {len(bars)} bars")
         return log_p
 
     def decode(self, z: np.ndarray, keys: Array, settings: Settings) -> np.ndarray:
@@ -127,12 +141,12 @@ class BarCodec:
         to bar (an event ends with its bar). It was trained on single bars, so what it does after the first is its own.
         """
 
-        def run(z: np.ndarray, keys: Array) -> np.ndarray:
+        def run(z: np.ndarray, keys: Array) -> Array:
             carry, tokens = _first(self.vae, self.params, z), []
             for bar in range(bars):
                 carry, rendered = _one_bar(self.vae, self.params, carry, z, keys, bar, settings.cuts)
                 tokens.append(rendered)
-            return np.stack(tokens, axis=1)
+            return jnp.stack(tokens, axis=1)
 
         return _in_chunks(run, FREE_CHUNK, z, keys)
 
@@ -157,13 +171,30 @@ def _one_bar(
     return carry, tokens.astype(jnp.uint8)
 
 
-def _in_chunks(run: Callable[[np.ndarray, Array], AnyArray], size: int, z: np.ndarray, keys: Array) -> np.ndarray:
+def _in_chunks(run: Callable[[np.ndarray, Array], Array], size: int, z: np.ndarray, keys: Array) -> np.ndarray:
     """run(z (size, Z), keys (size,)) over all rows of z, the last chunk filled up with repeats of its last row."""
-    done = []
-    for start in range(0, len(z), size):
-        rows = np.minimum(np.arange(start, start + size), len(z) - 1)
-        done.append(np.asarray(run(z[rows], keys[rows]))[: len(z) - start])
-    return np.concatenate(done)
+    size = _at_a_time(size)
+
+    def chunks() -> Iterator[Array]:
+        for start in range(0, len(z), size):
+            rows = np.minimum(np.arange(start, start + size), len(z) - 1)
+            yield run(z[rows], keys[rows])
+
+    return np.concatenate([np.asarray(each) for each in _one_ahead(chunks())])[: len(z)]
+
+
+def _at_a_time(on_cpu: int) -> int:
+    """Rows of a chunk on the device that is here."""
+    return on_cpu if jax.default_backend() == "cpu" else WIDER * on_cpu
+
+
+def _one_ahead(made: Iterator[Each]) -> Iterator[Each]:
+    """The same, each asked for before the one before it is taken: the device works on it while that is fetched."""
+    waiting: list[Each] = []
+    for each in made:
+        yield from waiting
+        waiting = [each]
+    yield from waiting
 
 
 def posterior(vae: BarModule, params: Any, bars: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES, START
+from mcvae_jax.nn.categorical import likeliest
 
 Array = jax.Array
 
@@ -77,7 +78,7 @@ def step_log_p(bars: Array, tokens: Array, durations: Array) -> tuple[Array, Arr
     within = _within(starts)
     of_slot = jnp.minimum(bars_to_events(bars).token, tokens.shape[-1] - 1)[..., None]
     token = _at_steps(within, jnp.take_along_axis(tokens, of_slot, axis=-1)[..., 0])
-    likeliest = _at_steps(within, jnp.argmax(tokens, axis=-1))
+    guessed = _at_steps(within, likeliest(tokens))
     # Each step but the first: the event of the step before, which has lasted `so_far` steps when this one begins.
     so_far = _elapsed(starts)[:, :-1, None] + 1
     lasts = _at_steps(within[:, :-1], durations)  # (B, T - 1, T), of 1, 2, ... T steps
@@ -87,8 +88,8 @@ def step_log_p(bars: Array, tokens: Array, durations: Array) -> tuple[Array, Arr
     )
     ends = jnp.take_along_axis(lasts, so_far - 1, axis=-1)[..., 0]
     later = jnp.where(starts[:, 1:], ends + token[:, 1:], goes_on) - not_over
-    guess = jnp.where(goes_on > ends, NO_EVENT, jnp.where(starts[:, 1:], likeliest[:, 1:], NOTE_OFF))
-    return jnp.concatenate([token[:, :1], later], axis=1), jnp.concatenate([likeliest[:, :1], guess], axis=1)
+    guess = jnp.where(goes_on > ends, NO_EVENT, jnp.where(starts[:, 1:], guessed[:, 1:], NOTE_OFF))
+    return jnp.concatenate([token[:, :1], later], axis=1), jnp.concatenate([guessed[:, :1], guess], axis=1)
 
 
 def may_stand(slot: Array) -> Array:

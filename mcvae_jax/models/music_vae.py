@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
 from mcvae_jax.music.tokens import BAR, OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.categorical import likeliest
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import (
     Dense,
@@ -204,7 +205,7 @@ def _predicted(logits: Array, bars: Array, stop_logit: Array) -> Predicted:
     """Of logits (B, N, T, V)."""
     of_tokens = bars.astype(jnp.int32)[..., None]
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits, axis=-1), of_tokens, axis=-1)[..., 0]
-    return Predicted(log_p, jnp.argmax(logits, axis=-1), stop_logit)
+    return Predicted(log_p, likeliest(logits), stop_logit)
 
 
 def init(network: MusicVAE, key: Array) -> Any:

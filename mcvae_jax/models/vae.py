@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.music.tokens import BAR, HIGHEST, NOTE_OFF, OUTCOMES, START, VOCABULARY
+from mcvae_jax.nn.categorical import likeliest
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.layers import Dense, LSTMLayer, both_ways, check_shares, over_slots, states_of
 
@@ -117,7 +118,7 @@ class VAE(nn.Module):
         logits = self.decode(z, bars, noise)
         of_token = bars.astype(jnp.int32)[..., None]
         log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), of_token, axis=-1)[..., 0]
-        return Prediction(log_p, jnp.argmax(logits, axis=-1))
+        return Prediction(log_p, likeliest(logits))
 
     def decode(self, z: Array, bars: Array, noise: Noise | None = None) -> Array:
         """Logits (B, T, V) of the token in each slot of bars (B, T), given z (B, Z) and the slots before it."""
@@ -147,7 +148,7 @@ class VAE(nn.Module):
 
     def greedy(self, z: Array) -> Array:
         """The bars (B, T) of outcomes that are likeliest one by one, given z (B, Z)."""
-        return self.render(self.begin(z), z, lambda logits, _: jnp.argmax(logits, axis=-1).astype(jnp.int32))[1]
+        return self.render(self.begin(z), z, lambda logits, _: likeliest(logits))[1]
 
     def step(self, states: States, previous: tuple[Array, ...], z: Array) -> tuple[States, Array]:
         """One slot of the decoder: from the parts of the previous one, (B,) each, to the next states and h (B, H)."""
