@@ -75,7 +75,12 @@ SMALL = {
 
 
 @pytest.fixture(
-    scope="module", params=["note_lstm", pytest.param("note_transformer", marks=pytest.mark.slow), "bar_codes"]
+    scope="module",
+    params=[
+        "note_lstm",
+        pytest.param("note_transformer", marks=pytest.mark.slow),
+        pytest.param("bar_codes", marks=pytest.mark.slow),
+    ],
 )
 def trained_run(request, tmp_path_factory):
     """Corpus and workdir of a short training on our own tunes, and what it said."""

@@ -91,6 +91,7 @@ def test_a_longer_run_is_the_same_run_up_to_its_old_end(tmp_path):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_changes_no_bit(tmp_path):
     fields = dict(steps=300, log_every=10, eval_every=30, save_every=10)
     train(tmp_path / "whole", **fields)

@@ -50,12 +50,14 @@ def tiny_ours(tiny, tmp_path, monkeypatch):
     "options, name",
     [
         ("--mode=continue --seed_file=reel.abc --bars=2", "pretrained"),
-        ("--mode=continue --seed_file=march.mid --bars=2", "pretrained"),
+        pytest.param("--mode=continue --seed_file=march.mid --bars=2", "pretrained", marks=pytest.mark.slow),
         ("--mode=continue --seed_file=waltz.abc --bars=2", "pretrained-12"),
-        ("--mode=continue --seed_file=jig.mid --bars=2", "pretrained-12"),
-        ("--mode=continue --seed_file=both.abc --bars=2", "pretrained-12"),
+        pytest.param("--mode=continue --seed_file=jig.mid --bars=2", "pretrained-12", marks=pytest.mark.slow),
+        pytest.param("--mode=continue --seed_file=both.abc --bars=2", "pretrained-12", marks=pytest.mark.slow),
         ("--mode=continue --seed_file=both.abc --tune=2 --bars=2", "pretrained"),
-        ("--mode=continue --seed_file=reel.abc --metre=3/4 --bars=2", "pretrained-12"),
+        pytest.param(
+            "--mode=continue --seed_file=reel.abc --metre=3/4 --bars=2", "pretrained-12", marks=pytest.mark.slow
+        ),
         ("--bars=2", "pretrained"),
         ("--bars=2 --workdir=pretrained-12", "pretrained-12"),
     ],
