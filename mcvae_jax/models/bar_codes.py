@@ -36,6 +36,7 @@ from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.fsq import Levels, codes_of, count, quantised, values_of
 from mcvae_jax.nn.layers import Dense, applied, check_shares, check_sizes, operand_dtype
+from mcvae_jax.nn.lstm import Gates
 from mcvae_jax.nn.transformer import check_heads
 
 Array = jax.Array
@@ -87,14 +88,13 @@ class BarCodes(nn.Module):
         """The codes, int32 (P, G) below V, of bars (P, T)."""
         return codes_of(self._values(bars), self.levels)
 
-    def begin(self, codes: Array, heard: Heard) -> tuple[Any, Given]:
-        """The decoder before bars of codes (P, G): its state, and what `step` is given."""
-        given = self._given(values_of(codes, self.levels), heard)
-        return self.decoder.begin(given), given
+    def begin(self, codes: Array, heard: Heard) -> tuple[Any, Gates]:
+        """See `BarDecoder.begin`, before bars of codes (P, G)."""
+        return self.decoder.begin(self._given(values_of(codes, self.levels), heard))
 
-    def step(self, state: Any, before: Array, place: Array, given: Given) -> tuple[Any, Array]:
+    def step(self, state: Any, before: Array, place: Array, along: Gates) -> tuple[Any, Array]:
         """See `BarDecoder.step`."""
-        return self.decoder.step(state, before, place, given)
+        return self.decoder.step(state, before, place, along)
 
     def _values(self, bars: Array) -> Array:
         """Quantised, (P, G, d)."""
@@ -190,11 +190,11 @@ class CodeModel:
     def _decoded(self, params: Any, codes: Array, heard: Heard, keys: Array, cuts: Cuts) -> Array:
         """Bars (B, T) drawn from codes (B, G)."""
         of_tokens = jax.vmap(lambda key: jax.random.split(key, self.steps))(keys).T
-        first, given = applied(self.bars, BarCodes.begin, params, codes, heard)
+        first, along = applied(self.bars, BarCodes.begin, params, codes, heard)
 
         def step(carry: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
             (decoder, before), (place, of_token) = carry, inputs
-            decoder, logits = applied(self.bars, BarCodes.step, params, decoder, before, place, given)
+            decoder, logits = applied(self.bars, BarCodes.step, params, decoder, before, place, along)
             token = sample_tokens(logits, of_token, *cuts)
             return (decoder, token), token
 

@@ -45,13 +45,18 @@ class LSTMLayer(nn.Module):
         self.w_h = self.param("w_h", _kernel_init, (4, self.units, self.units))
         self.b = self.param("b", lambda key, shape: jnp.zeros(shape).at[1].set(1.0), (4, self.units))
 
-    def gates(self, *xs: Array, masks: tuple[Array | None, ...] = ()) -> Gates:
-        """Projects the inputs, each integers (T, B) for tokens or floats (..., B, I); masks (T, B) weigh tokens."""
+    def gates(self, *xs: Array | None, masks: tuple[Array | None, ...] = (), onto: Gates | None = None) -> Gates:
+        """Projects the inputs, each integers (T, B) for tokens or floats (..., B, I); masks (T, B) weigh tokens.
+
+        Inputs may come in two calls, each with None for those of the other: the second adds `onto` what the first gave.
+        """
         masks = masks or (None,) * len(xs)
 
         def gate(k: int) -> Array:
-            total = self.b[k]
+            total = self.b[k] if onto is None else onto[k]
             for x, w, mask in zip(xs, self.w_x, masks, strict=True):
+                if x is None:
+                    continue
                 if jnp.issubdtype(x.dtype, jnp.integer):
                     projected = token_rows(w[k], x, self.dtype)
                 else:

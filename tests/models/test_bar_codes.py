@@ -64,11 +64,12 @@ def log_p_of_codes(codes):
 def logits_of_codes(heard):
     """Of the first token given each of all codes, (V^G, 130), and of the second given the first, (V^G * 130, 130)."""
     count = len(ALL_CODES)
-    state, given = of_bars(BarCodes.begin, ALL_CODES, Heard(*(jnp.full(count, x) for x in heard)))
-    state, first = of_bars(BarCodes.step, state, jnp.full(count, START), 0, given)
-    rows = functools.partial(jax.tree.map, lambda x: jnp.repeat(x, OUTCOMES, axis=0))
+    state, along = of_bars(BarCodes.begin, ALL_CODES, Heard(*(jnp.full(count, x) for x in heard)))
+    state, first = of_bars(BarCodes.step, state, jnp.full(count, START), 0, along)
+    state = jax.tree.map(lambda x: jnp.repeat(x, OUTCOMES, axis=0), state)
+    along = jax.tree.map(lambda x: jnp.repeat(x, OUTCOMES, axis=1), along)
     tokens = np.tile(np.arange(OUTCOMES), count)
-    return first, of_bars(BarCodes.step, rows(state), tokens, 1, rows(given))[1]
+    return first, of_bars(BarCodes.step, state, tokens, 1, along)[1]
 
 
 def codes_after(song):

@@ -112,44 +112,47 @@ class BarDecoder(nn.Module):
         """
         tokens = bars.astype(jnp.int32)
         before = jnp.concatenate([jnp.full_like(tokens[:, :1], START), tokens[:, :-1]], axis=1)
-        along = heard_along(tokens, given.heard)
-        heard = Heard(along.last[:, :-1].T, along.before[:, :-1].T)
-        gates = self._gates(before.T, heard, given, self._at_steps(given.recalled), None if words is None else words.T)
-        found, _ = self.lstm(gates, *self.begin(given)[0])
+        at_steps = heard_along(tokens, given.heard)
+        heard = Heard(at_steps.last[:, :-1].T, at_steps.before[:, :-1].T)
+        ((h, c), _), along = self.begin(given)
+        found, _ = self.lstm(self._gates(before.T, heard, along, None if words is None else words.T), h, c)
         if hidden is not None:
             found = found * hidden.swapaxes(0, 1)
         log_p = jax.nn.log_softmax(self._outputs(found, heard), axis=-1)
         return jnp.take_along_axis(log_p.swapaxes(0, 1), tokens[..., None], axis=-1)[..., 0]
 
-    def begin(self, given: Given) -> tuple[State, Heard]:
-        """The first (h, c), (P, H) each, and what was heard before."""
+    def begin(self, given: Given) -> tuple[tuple[State, Heard], Gates]:
+        """The first (h, c), (P, H) each, with what was heard before; and what all but tokens give to the gates."""
         h, c = jnp.split(jnp.tanh(self.first(jnp.concatenate([given.z, given.context], axis=-1))), 2, axis=-1)
-        return (h, c), given.heard
+        steps = jnp.moveaxis(given.recalled, 2, 0)  # (T, P, R, A)
+        recalled = steps.reshape(*steps.shape[:2], -1)
+        others = [x for x in (given.z, given.context, recalled) if x.shape[-1]]
+        shape = (*steps.shape[:2], self.units)
+        i, f, s, o = (jnp.broadcast_to(gate, shape) for gate in self.lstm.gates(None, None, None, *others))
+        return ((h, c), given.heard), (i, f, s, o)
 
     def step(
-        self, state: tuple[State, Heard], before: Array, place: Array, given: Given
+        self, state: tuple[State, Heard], before: Array, place: Array, along: Gates
     ) -> tuple[tuple[State, Heard], Array]:
-        """One token: from the one before, (P,), at step `place` () to the next state and logits (P, V)."""
+        """One token: from the one before, (P,), at step `place` () to the next state and logits (P, V).
+
+        along: what `begin` gives.
+        """
         heard = hear(state[1], before)
         row = Heard(heard.last[None], heard.before[None])
-        recalled = self._at_steps(given.recalled)[place][None]
-        found, known = self.lstm(self._gates(before[None], row, given, recalled), *state[0])
+        i, f, s, o = (gate[place][None] for gate in along)
+        found, known = self.lstm(self._gates(before[None], row, (i, f, s, o)), *state[0])
         return (known, heard), self._outputs(found, row)[0]
 
-    def _gates(self, before: Array, heard: Heard, given: Given, recalled: Array, words: Array | None = None) -> Gates:
-        """Of tokens and what was heard, integers (T, P), weighed by `words`; of z, the context and `recalled`."""
-        others = [x for x in (given.z, given.context, recalled) if x.shape[-1]]
-        masks = (words,) * 3 + (None,) * len(others)
-        return self.lstm.gates(before, heard.last, heard.interval, *others, masks=masks)
+    def _gates(self, before: Array, heard: Heard, along: Gates, words: Array | None = None) -> Gates:
+        """Of tokens and what was heard, integers (T, P), weighed by `words`, and what `begin` gives of all else."""
+        tokens = before, heard.last, heard.interval
+        others = (None,) * (len(self.lstm.inputs) - len(tokens))
+        return self.lstm.gates(*tokens, *others, masks=(words,) * len(tokens) + others, onto=along)
 
     def _outputs(self, found: Array, heard: Heard) -> Array:
         """Logits (T, P, V) from the layer's outputs (T, P, H)."""
         return self.logits(found) + scores_of_tokens(self.by_interval(found), heard.last)
-
-    def _at_steps(self, recalled: Array) -> Array:
-        """(P, R, T, A) -> (T, P, R * A)."""
-        steps = jnp.moveaxis(recalled, 2, 0)
-        return steps.reshape(*steps.shape[:2], -1)
 
 
 class RecallingDecoder(BarDecoder):

@@ -27,6 +27,7 @@ from mcvae_jax.music.tokens import BAR
 from mcvae_jax.nn import gaussian, mixture
 from mcvae_jax.nn.arrays import AnyArray
 from mcvae_jax.nn.layers import Dense, LSTMLayer, fresh_states, through
+from mcvae_jax.nn.lstm import Gates
 from mcvae_jax.nn.mixture import Mixture, bounded_log_sigma
 
 Array = jax.Array
@@ -235,13 +236,13 @@ class JointMCVAE(nn.Module):
         """What the decoder has of the next bar, with z (B, Z)."""
         return Given(z, jnp.concatenate([state.hidden, state.read], axis=-1), recalled, state.heard)
 
-    def decoder_begin(self, given: Given) -> Any:
+    def decoder_begin(self, given: Given) -> tuple[Any, Gates]:
         """See `RecallingDecoder.begin`."""
         return self.decoder.begin(given)
 
-    def decoder_step(self, state: Any, before: Array, place: Array, given: Given) -> tuple[Any, Array]:
+    def decoder_step(self, state: Any, before: Array, place: Array, along: Gates) -> tuple[Any, Array]:
         """See `RecallingDecoder.step`."""
-        return self.decoder.step(state, before, place, given)
+        return self.decoder.step(state, before, place, along)
 
 
 def _flat(x: Array) -> Array:

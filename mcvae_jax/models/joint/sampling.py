@@ -73,8 +73,17 @@ def _before_bar(network: JointMCVAE, params: Any, state: State, coming: Coming, 
     composed = applied(network, JointMCVAE.compose, params, state, left)
     stop = applied(network, JointMCVAE.ahead, params, composed).stop_logit
     is_last = jax.vmap(jax.random.bernoulli)(keys, jax.nn.sigmoid(stop)) & may_be_last
-    at_last = applied(network, JointMCVAE.compose, params, state, jnp.where(is_last, 1, left))
-    return at_last, is_last
+    of_composer = jax.lax.cond(  # few bars are the last of any song of a block
+        jnp.any(is_last),
+        lambda: _of_composer(applied(network, JointMCVAE.compose, params, state, jnp.where(is_last, 1, left))),
+        lambda: _of_composer(composed),
+    )
+    return state._replace(**of_composer), is_last
+
+
+def _of_composer(state: State) -> dict[str, Any]:
+    """What `JointMCVAE.compose` changes."""
+    return {"layers": state.layers, "hidden": state.hidden}
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -117,11 +126,12 @@ def _next_bar(
 
     def step(carry: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
         (decoder, before), (place, of_token) = carry, inputs
-        decoder, logits = applied(network, JointMCVAE.decoder_step, params, decoder, before, place, given)
+        decoder, logits = applied(network, JointMCVAE.decoder_step, params, decoder, before, place, along)
         token = sample_tokens(logits, of_token, *cuts)
         return (decoder, token), token
 
-    first = applied(network, JointMCVAE.decoder_begin, params, given), jnp.full(len(lag), START, jnp.int32)
+    begun, along = applied(network, JointMCVAE.decoder_begin, params, given)
+    first = begun, jnp.full(len(lag), START, jnp.int32)
     _, new = jax.lax.scan(step, first, (jnp.arange(network.steps), jnp.stack(of_tokens)))
     copied = jnp.take_along_axis(state.bars, jnp.maximum(lag - 1, 0)[:, None, None], axis=1)[:, 0]
     bar = jnp.where((lag > 0)[:, None], copied, new.T)

@@ -50,8 +50,8 @@ def chances(song, bars):
     z = jnp.asarray(GRID)[:, None]
     many = jax.tree.map(lambda x: jnp.repeat(x, len(GRID), axis=0), (state, ahead.recalled))
     given = call("given", many[0], z, many[1])
-    first = call("decoder_begin", given)
-    _, logits = call("decoder_step", first, jnp.full(len(GRID), START), jnp.asarray(0), given)
+    first, along = call("decoder_begin", given)
+    _, logits = call("decoder_step", first, jnp.full(len(GRID), START), jnp.asarray(0), along)
     return ahead.log_lags[0], ahead.log_new[0], jax.tree.map(lambda x: x[0], ahead.mixture), logits
 
 
