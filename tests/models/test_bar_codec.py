@@ -1,5 +1,6 @@
 """Rendering of bars on a small VAE: against its own teacher-forced decoder, alone and among others, the free run."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,6 +50,23 @@ def test_a_bar_does_not_depend_on_the_others(codec, latents):
         assert np.array_equal(codec.decode(latents[n : n + 1], keys[n : n + 1], settings)[0], together[n])
     assert len(np.unique(together, axis=0)) > 500
     assert not np.array_equal(together, codec.decode(latents, keys_of(600, seed=1), settings))
+
+
+def test_a_device_that_takes_more_at_a_time_gives_the_same(codec, latents, monkeypatch):
+    """What a GPU is asked for, computed here: chunks of other shapes, the last of them not full."""
+    keys, settings, bars = keys_of(600), Settings(temperature=0.0), codec.decode(latents, keys_of(600), Settings())
+    here = codec.decode(latents, keys, settings), *codec.encode(bars), codec.log_likelihoods(bars, latents)
+    shapes = []
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 10)
+    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 20)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    encode = bar_codec._encode
+    monkeypatch.setattr(bar_codec, "_encode", lambda *a: shapes.append(a[2].shape[0]) or encode(*a))
+    there = codec.decode(latents, keys, settings), *codec.encode(bars), codec.log_likelihoods(bars, latents)
+    assert shapes == [80] * 8
+    np.testing.assert_array_equal(there[0], here[0])
+    for a, b in zip(there[1:], here[1:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_other_settings_and_other_numbers_of_bars_compile_nothing(codec, latents):
