@@ -1,13 +1,19 @@
 """Settings of the whole test run, and what tests of several modules need."""
 
+import contextlib
+import ctypes
 import gc
+import io
 import os
 import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import image
+from matplotlib.figure import Figure
 
 # Compiling is most of the suite's time, and its arrays are tiny: without optimisation and fusion it takes a third.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances are those of float32 products, which a GPU rounds
@@ -18,6 +24,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_OPTIMISATION}"
 # Tracing makes many objects and little garbage, and programs are lowered without the lines of their sources: a tenth.
 gc.set_threshold(200_000, 20, 100)
 os.environ.setdefault("JAX_INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS", "0")
+MOST_MEBIBYTES = 1200  # that a module may leave behind before garbage is collected
 os.environ["MCVAE_COMPILED"] = "no"  # commands that tests start keep no programs in the cache of who tests
 os.environ["MCVAE_NATIVE"] = "no"  # nor do they compile; tests/nn/test_native.py has a cache of its own
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `pytest &` so, and what tests start inherits it
@@ -33,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: collections need not look at it again, and cost next to nothing."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def programs_let_go():
     """A module's compiled programs are of no use to the next; kept, they fill memory and slow every later trace."""
@@ -40,6 +53,59 @@ def programs_let_go():
     jax = sys.modules.get("jax")
     if jax is not None:
         jax.clear_caches()
+        if resident_mebibytes() > MOST_MEBIBYTES:
+            gc.collect()
+            give_back()
+
+
+def resident_mebibytes() -> float:
+    """What this process holds; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        return 0.0
+
+
+def give_back() -> None:
+    """What was freed goes back to the system, where its library can do that: else it stays in many small holes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+render = Figure.savefig
+
+
+@contextlib.contextmanager
+def rendering():
+    """Pictures as users see them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", render)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sketches():
+    """Pictures are composed and not rendered, which takes half a second; a test of pictures asks for `rendered`."""
+    file = io.BytesIO()
+    image.imsave(file, np.zeros((1, 1)), format="png")
+
+    def save(figure, where, **how):
+        if hasattr(where, "write"):
+            where.write(file.getvalue())
+        else:
+            Path(where).write_bytes(file.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        yield
+
+
+@pytest.fixture
+def rendered():
+    """Pictures as users see them."""
+    with rendering():
+        yield
 
 
 @pytest.fixture(scope="session")

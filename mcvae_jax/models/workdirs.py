@@ -87,7 +87,7 @@ def open_codec(folder: Path | str, which: str | int = "best") -> BarCodec:
 
     def make(config: dict, data: dict) -> tuple[vae.VAE, Callable[[], Any]]:
         model = make_vae(config["model"], data.get("steps_per_bar", BAR))
-        return model, functools.partial(vae.init, model, jax.random.key(0))
+        return model, _fresh(vae.init, model)
 
     return BarCodec(*restore_model(folder, which, make))
 
@@ -110,7 +110,7 @@ def open_joint(kind: Kind, folder: Path, which: str | int) -> JointComposer:
 
     def make(config: dict, data: dict) -> tuple[JointMCVAE, Callable[[], Any]]:
         network = make_joint(config["model"], data.get("steps_per_bar", BAR))
-        return network, functools.partial(init_joint, network, jax.random.key(0))
+        return network, _fresh(init_joint, network)
 
     return JointComposer(*restore_model(folder, which, make))
 
@@ -154,7 +154,7 @@ def open_music_vae(kind: Kind, folder: Path, which: str | int) -> WindowComposer
 
     def make(config: dict, data: dict) -> tuple[MusicVAE, Callable[[], Any]]:
         network = make_music_vae(config["model"], data.get("steps_per_bar", BAR))
-        return network, functools.partial(music_vae.init, network, jax.random.key(0))
+        return network, _fresh(music_vae.init, network)
 
     return WindowComposer(*restore_model(folder, which, make), name=kind.label)
 
@@ -180,6 +180,11 @@ def counted_songs(params: Any) -> list[np.ndarray]:
     """The songs that such a workdir keeps, uint8 (n, T) each; see tasks/counted.py."""
     bars, lengths = (np.asarray(params[name]) for name in ("bars", "lengths"))
     return np.split(bars, np.cumsum(lengths)[:-1])
+
+
+def _fresh(init: Callable[[Any, jax.Array], Any], network: Any) -> Callable[[], Any]:
+    """Makes fresh parameters of a network; who opens one like it later need not wait until it is traced again."""
+    return lambda: jax.jit(init, static_argnums=0)(network, jax.random.key(0))
 
 
 def _check_task(folder: Path | str, wanted: str, what: str) -> None:

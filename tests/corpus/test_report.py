@@ -109,6 +109,7 @@ def test_excluded_songs_are_named_with_their_training_song():
     assert f"like {report['excluded'][0]['training_song']}" in report_text(report)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_files(tmp_path):
     report = example_report()
     write_report(report, tmp_path)
@@ -122,6 +123,7 @@ def test_files(tmp_path):
 
 
 @pytest.mark.parametrize("max_bars", [0, 1])
+@pytest.mark.usefixtures("rendered")
 def test_pictures_of_odd_corpora(tmp_path, max_bars):
     """No limit, and a corpus of which cleaning leaves one song."""
     settings = CorpusSettings("s", max_bars=max_bars)
@@ -161,5 +163,6 @@ def test_a_report_that_cannot_be_drawn_is_damaged(tmp_path, part, fields):
         read_report(tmp_path / "corpus")
 
 
+@pytest.mark.usefixtures("rendered")
 def test_signs_of_mathematics_are_drawn_as_they_are(tmp_path):
     draw(example_report() | {"left_out": {"$x^$": 3}}, tmp_path / "x.png")

@@ -12,6 +12,8 @@ from mcvae_jax.models.vae import VAE
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from tests.vae_layouts import apply, example_batch, far_from_the_start, make_model
 
+SIZE = 12  # of a batch, the same in all tests, which then share their programs
+
 
 def constant_model(token, certainty=40.0):
     """A VAE that says the same token with certainty whatever it is given, and whose posterior is the prior."""
@@ -23,9 +25,10 @@ def constant_model(token, certainty=40.0):
 
 def test_scores_of_a_model_that_always_says_the_same():
     vae, params = constant_model(NO_EVENT)
-    bars = np.full((3, 16), NO_EVENT, np.uint8)
+    bars = np.full((SIZE, 16), NO_EVENT, np.uint8)
     bars[1, [0, 4]] = 60, NOTE_OFF
-    batch = {"bars": bars, "weight": np.array([2.0, 1.0, 1.0], np.float32), "index": np.arange(3, dtype=np.int32)}
+    weight = np.pad([2.0, 1.0, 1.0], (0, SIZE - 3)).astype(np.float32)
+    batch = {"bars": bars, "weight": weight, "index": np.arange(SIZE, dtype=np.int32)}
     scores = score_bars(vae, params, [batch])
     assert scores["bars"] == 4
     # by weight three of four bars are silent; in the fourth 2 tokens of 16 are wrong, at 40 nats each
@@ -39,8 +42,8 @@ def test_scores_of_a_model_that_always_says_the_same():
 
 def test_accuracies_against_a_loop():
     vae, params = make_model()
-    batch = example_batch(12)
-    batch["weight"][:] = np.arange(12)
+    batch = example_batch(SIZE)
+    batch["weight"][:] = np.arange(SIZE)
     guess = greedy(vae, params, batch["bars"])
     # let the greedy guess be right here and there, or everything would be 0
     batch["bars"][:4] = guess[:4]
@@ -65,10 +68,10 @@ def greedy(vae, params, bars):
 
 def test_batches_and_padding_do_not_change_the_scores():
     vae, params = make_model()
-    batch = example_batch(6)
+    batch = example_batch(SIZE)
     together = score_bars(vae, params, [batch])
-    halves = [{k: v[part] for k, v in batch.items()} for part in (slice(0, 3), slice(3, 6))]
-    padding = example_batch(3) | {"weight": np.zeros(3, np.float32)}
+    halves = [{k: v[part] for k, v in batch.items()} for part in (slice(0, SIZE // 2), slice(SIZE // 2, SIZE))]
+    padding = example_batch(SIZE // 2) | {"weight": np.zeros(SIZE // 2, np.float32)}
     apart = score_bars(vae, params, [*halves, padding])
     for name in ("reconstruction_nats", "kl_nats", "bound_bits"):
         assert apart[name] == pytest.approx(together[name], rel=1e-5)
@@ -91,7 +94,7 @@ def test_active_units_are_those_whose_mean_moves():
     vae, params = make_model()
     moving = params["params"]["mu"]["w"]
     params["params"]["mu"]["w"] = moving.at[:, 2:].set(0.0).at[:, :2].multiply(50.0)
-    assert score_bars(vae, params, [example_batch(40)])["active_units"] == 2
+    assert score_bars(vae, params, [example_batch(SIZE)])["active_units"] == 2
 
 
 def test_more_importance_samples_give_a_tighter_bound_and_one_gives_the_elbo():

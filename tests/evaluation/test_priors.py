@@ -34,6 +34,7 @@ def test_the_rate_by_bar_is_a_mean_over_the_songs_that_have_such_a_bar(songs, mo
     np.testing.assert_allclose(found, expected[:3], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_table_and_the_picture(songs, tmp_path):
     scores = summarise(bounds(songs, PRIORS), 16) | {"draws": 1}
     scores["rate_by_bar"] = scoring.rate_by_bar(songs, PRIORS)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from mcvae_jax.evaluation.reconstructions import write_melody, write_reconstructions
 from mcvae_jax.music.bars import bars_to_tokens
@@ -23,6 +24,7 @@ def test_a_written_melody_reads_back_as_the_same_tokens(tmp_path):
     np.testing.assert_array_equal(tokens_of(tmp_path / "x.mid"), canonical(TOKENS))
 
 
+@pytest.mark.usefixtures("rendered")
 def test_files_of_held_out_songs_whatever_they_are_called(tmp_path):
     """Dollar signs would be read as formulas, line breaks would tear the picture's titles."""
     songs = [TOKENS.reshape(-1, 16), np.concatenate([TOKENS.reshape(-1, 16)] * 5)]

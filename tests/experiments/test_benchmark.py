@@ -173,6 +173,7 @@ def test_files_are_read_and_the_record_holds_every_round(tmp_path, real_midi, ca
     assert "| read | mido |" in (tmp_path / "out" / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("rendered")
 def test_growth_is_drawn_where_a_size_grows(tmp_path):
     def measured(rate):
         return {"ours": Measured([rate, rate]), "torch": Measured([2 * rate] * 2)}

@@ -64,6 +64,7 @@ def test_a_bounded_arm_trains_to_its_end(tmp_path):
         assert all(np.isfinite(value) for value in run.scores["figures"].values())
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_figure_is_drawn(tmp_path):
     def result(arm, seed):
         values = {name: [1.0, 2.0 + seed, 4.0] for name in (*MEASURES, "bits per bar")}

@@ -172,6 +172,7 @@ def test_the_share_in_the_range_of_real_songs(tmp_path):
     assert capacity.share_in_range(scored, scores.REAL) == 91 / 101
 
 
+@pytest.mark.usefixtures("rendered")
 def test_figures_are_drawn_with_any_number_of_seeds_and_arms(tmp_path):
     found = [result_of(arm, seed, [10, 20, 30]) for arm in ("beta 0.2", "capacity 15") for seed in (0, 1)]
     found[3] = found[3]._replace(scores={})
@@ -247,6 +248,7 @@ def test_smoothing_keeps_cubics_and_the_spread_is_that_of_the_window():
         grid.smooth(x[:50])
 
 
+@pytest.mark.usefixtures("rendered")
 def test_missing_cells_are_said_in_table_and_figures(tmp_path, monkeypatch):
     curve = np.stack([np.arange(1, 101) * 640.0, *grid.smooth(np.linspace(0.3, 0.8, 100))])
     monkeypatch.setattr(grid, "learning_curve", lambda found: curve)

@@ -96,6 +96,7 @@ def test_a_call_is_answered_in_time_and_again():
     assert isinstance(evening.ended, Ended) and evening.said == ["Answer 1.", "Answer 2."]
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_an_answer_that_is_late_says_so_and_begins_at_the_next_bar():
     def slow(bars, wanted, number):
         time.sleep(1.3 * BAR)
@@ -109,6 +110,7 @@ def test_an_answer_that_is_late_says_so_and_begins_at_the_next_bar():
     assert evening.said == ["Answer 1, late by 1 bar."]
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_who_plays_in_the_middle_of_an_answer_is_given_the_floor():
     with Evening(bars=2) as evening:
         evening.play(60)
@@ -122,6 +124,7 @@ def test_who_plays_in_the_middle_of_an_answer_is_given_the_floor():
     assert any("the answer stops" in line for line in evening.said)
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_a_port_that_leads_back_is_not_listened_to():
     """As a bus of a DAW that is both in and out does: else thru would go round for ever."""
     with Evening(thru=True, click=10, clock=OUT) as evening:
@@ -175,6 +178,7 @@ def test_a_clock_is_sent_with_start_at_the_first_bar_line():
     assert [m.type for m in evening.port.messages][-1] == "stop"
 
 
+@pytest.mark.slow  # some seconds, most of them asleep
 def test_the_clock_of_another_device_is_followed_and_stops_all():
     with Evening(clock=IN) as evening:
         pulse = 60 / 300 / 24

@@ -1,5 +1,7 @@
 """The note transformer against PyTorch, its cache against whole songs, and its chances against their sum."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -25,8 +27,13 @@ def some_bars(songs, bars, seed=0):
     return np.random.default_rng(seed).integers(0, OUTCOMES, (songs, bars, T)).astype(np.uint8)
 
 
-def log_p_of(bars, first=0, model=MODEL):
-    return np.asarray(model.unroll(PARAMS, bars, np.full(len(bars), first), None).log_p).reshape(len(bars), -1)
+@functools.partial(jax.jit, static_argnames="model")
+def unrolled(bars, first, keys=None, model=MODEL):
+    return model.unroll(PARAMS, bars, first, keys)
+
+
+def log_p_of(bars):
+    return np.asarray(unrolled(bars, np.zeros(len(bars), int)).log_p).reshape(len(bars), -1)
 
 
 def torch_outputs(bars, first):
@@ -43,7 +50,7 @@ def torch_outputs(bars, first):
 @pytest.mark.parametrize("first", [0, 13])
 def test_chances_are_those_of_pytorch_within_and_beyond_the_reach(first):
     bars = some_bars(2, 10)
-    found = MODEL.unroll(PARAMS, bars, np.full(2, first), None)
+    found = jax.device_get(unrolled(bars, np.full(2, first)))
     for song, log_p, stop in zip(bars, found.log_p, found.stop_logit, strict=True):
         outputs = torch_outputs(song, first)
         expected = np.take_along_axis(log_softmax(outputs[:-1, :OUTCOMES], axis=1), song.reshape(-1, 1).astype(int), 1)
@@ -56,9 +63,9 @@ def test_token_by_token_with_a_cache_it_says_what_it_says_of_whole_songs():
     bars = some_bars(3, 2 * MEMORY + 2)
     expected, tokens = log_p_of(bars), bars.reshape(3, -1)
     read = jax.jit(MODEL.read)
-    state = MODEL.begin(PARAMS, 3)
+    state = jax.jit(MODEL.begin, static_argnums=1)(PARAMS, 3)
     for n in range(tokens.shape[1]):
-        found = log_softmax(state.outputs[:, :OUTCOMES], axis=1)[np.arange(3), tokens[:, n]]
+        found = log_softmax(np.asarray(state.outputs)[:, :OUTCOMES], axis=1)[np.arange(3), tokens[:, n]]
         np.testing.assert_allclose(found, expected[:, n], rtol=1e-4, atol=1e-4)
         state = read(PARAMS, state, tokens[:, n], np.full(3, n + 1))
     sizes = {leaf.shape[1] for leaf in jax.tree.leaves(state.memory)}
@@ -105,10 +112,12 @@ def test_songs_cost_what_the_network_says_whatever_their_padding():
 def test_dropout_belongs_to_the_song_and_only_to_training():
     model = NoteModel(MODEL.network, Dropout(hidden=0.5))
     bars, keys, first = some_bars(4, 3), keys_of(4), np.zeros(4, int)
-    once = model.unroll(PARAMS, bars, first, keys).log_p
-    alone = model.unroll(PARAMS, bars[2:3], first[:1], keys[2:3]).log_p
+    once, alone, plain = (
+        np.asarray(unrolled(*of, model=model).log_p)
+        for of in ((bars, first, keys), (bars[2:3], first[:1], keys[2:3]), (bars, first))
+    )
     np.testing.assert_allclose(alone[0], once[2], rtol=1e-4, atol=1e-4)
-    assert np.abs(once - model.unroll(PARAMS, bars, first, None).log_p).max() > 1e-2
+    assert np.abs(once - plain).max() > 1e-2
 
 
 def test_its_size_is_near_that_of_the_note_lstm():

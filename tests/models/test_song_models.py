@@ -124,7 +124,14 @@ MODELS = {
 }
 
 
-SLOW = {"transformer composer", "copying composer", "flat MusicVAE", "GAN"}  # whose parts others have, too
+SLOW = {  # whose parts others have, too
+    "transformer composer",
+    "copying composer",
+    "flat MusicVAE",
+    "GAN",
+    "note transformer",
+    "bar codes",
+}
 
 
 @pytest.fixture(

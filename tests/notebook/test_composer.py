@@ -116,6 +116,7 @@ def test_songs_save_themselves(tmp_path, composer, tune):
     assert {"01-continue.mid", "02-continue.wav", "index.html"} <= {each.name for each in (tmp_path / "all").iterdir()}
 
 
+@pytest.mark.usefixtures("rendered")
 def test_songs_show_themselves(tmp_path, composer, tune):
     songs = composer.continue_(tune._replace(title="<b>'\"& tune"), 3, 3)
     assert isinstance(songs[:2], notebook.Songs) and len(songs[:2]) == 2 and songs[2] is list(songs)[2]

@@ -62,6 +62,7 @@ def test_the_config_of_a_run(tmp_path):
         notebook.Run("mcvae:smoke", tmp_path, fields={"mdrnn.train.step": 3})._options()
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_corpus_shows_its_report(tmp_path):
     view = notebook.Run("mcvae:smoke", tmp_path / "run").corpus()
     assert (tmp_path / "run-corpus" / "report.txt").read_text("utf-8") == str(view)

@@ -58,6 +58,7 @@ def test_extremes_are_those_of_the_training_bars(space):
     assert ((least < 128).sum(), (most < 128).sum()) == (counts.min(), counts.max())
 
 
+@pytest.mark.usefixtures("rendered")
 def test_effects_of_each_direction_and_of_random_ones_are_drawn(space):
     scales = (-1.0, 1.0)
     found = space.effects(scales)

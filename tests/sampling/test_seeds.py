@@ -14,6 +14,7 @@ import music21
 import numpy as np
 import pytest
 
+from mcvae_jax import children
 from mcvae_jax.children import Limits
 from mcvae_jax.corpus import sources
 from mcvae_jax.errors import UserError
@@ -306,6 +307,7 @@ def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypa
     path.write_text("".join(ABC.replace("X:1", f"X:{n}") for n in range(4000)))
     monkeypatch.setattr(sources.File, "limits", lambda self: limits)
     monkeypatch.setattr(seeds, "_read", reader)
+    monkeypatch.setattr(children, "STARTING", 3.0)
     message = refused(path)
     assert told in message and "cut it to a single piece" in message
 

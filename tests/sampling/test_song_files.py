@@ -46,6 +46,7 @@ def starting_at(step):
     return tokens.reshape(-1, 16)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_picture_of_a_long_song_shows_where_the_composed_bars_begin(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(results, "draw_pianoroll", lambda axis, tokens, *_, **told: seen.append((tokens, told)))
@@ -181,7 +182,7 @@ def test_a_score_has_its_defaults():
 
 
 def test_real_songs_come_back(real_midi, tmp_path):
-    paths = sorted(real_midi.rglob("*.mid"))[::400]
+    paths = sorted(real_midi.rglob("*.mid"))[::450]
     for policy, metre in (("metre", (2, 4)), ("fixed16", (4, 4))):
         for path in paths:
             for real in read_songs(CorpusSettings(str(path), bars=policy), workers=1):

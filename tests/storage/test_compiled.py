@@ -76,28 +76,49 @@ def test_the_next_call_compiles_nothing_also_for_a_seed_of_another_length_and_ma
 TRAIN = """
 import sys
 import jax
+from mcvae_jax.training import loop
+from mcvae_jax.storage.compiled import keep_compiled
 from mcvae_jax import main
+from tests import toy_task
 
 misses = []
 jax.monitoring.register_event_listener(lambda name, **_: misses.append(name) if name.endswith("cache_misses") else None)
-for workdir in sys.argv[1:]:
+for workdir in ("one", "two"):
     misses.clear()
     jax.clear_caches()
-    main.main(f"--config=note_lstm:smoke --config.corpus_folder=corpus --config.corpus.source=tests --workdir={workdir}"
-        " --config.model.units=5 --config.model.layers=1 --config.train.steps=2 --config.train.batch_size=2"
-        " --config.data.min_bars=4".split())
+    if sys.argv[1] == "toy":
+        keep_compiled()
+        loop.train(toy_task.make_task(), toy_task.make_config(steps=2), workdir)
+    else:
+        main.main(
+            f"--config=note_lstm:smoke --config.corpus_folder=corpus --config.corpus.source=tests --workdir={workdir}"
+            " --config.model.units=5 --config.model.layers=1 --config.train.steps=2 --config.train.batch_size=2"
+            " --config.data.min_bars=4".split())
     print("MISSED", len(misses))
 """
 
 
+def train_twice(folder, what):
+    """Trains two times in one process, which forgets its programs between; how many were not in the cache."""
+    env = os.environ | {
+        "MCVAE_CACHE": str(folder / "cache"),
+        "MCVAE_COMPILED": "",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run([sys.executable, "-c", TRAIN, what], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("MISSED")]
+
+
+def test_the_loop_finds_the_programs_of_another_run(tmp_path):
+    first, second = train_twice(tmp_path, "toy")
+    assert first > 3 and second == 0
+
+
+@pytest.mark.slow
 def test_another_training_of_the_same_model_compiles_nothing_and_ends_with_the_same_bits(tmp_path):
     save_corpus(tmp_path / "corpus")
-    env = os.environ | {"MCVAE_CACHE": str(tmp_path / "cache"), "MCVAE_COMPILED": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN, "one", "two"], cwd=tmp_path, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    first, second = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("MISSED"))
+    first, second = train_twice(tmp_path, "note LSTM")
     assert first > 3 and second == 0
     one, two = (open_model(tmp_path / name).origins for name in ("one", "two"))
     assert [each.identity for each in one.values()] == [each.identity for each in two.values()]

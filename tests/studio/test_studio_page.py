@@ -391,6 +391,7 @@ def test_a_midi_keyboard_plays_and_leaves_no_note_sounding(page):
     assert page.execute_script(send, [[0x90, 64, 90], [0x90, 64, 0], [0x83, 67, 0], [0x80, 50, 0]]) == []
 
 
+@pytest.mark.slow  # in real time
 def test_call_and_response(page):
     """You play two bars, the answer comes at the bar line, and it is your turn again; then you are silent."""
     from selenium.webdriver.support.ui import Select

@@ -1,17 +1,19 @@
-"""Runs of the whole pipeline that find their own files damaged: made anew and said, or named with advice that works."""
+"""Runs of the whole pipeline that find their own files damaged: made anew and said, or named with advice that works.
+
+What needs no training again stands in test_mcvae.py, whose run it shares.
+"""
 
 import re
 import shutil
 
 import pytest
 
-from mcvae_jax import evaluate, inspect, latents, sample
+from mcvae_jax import inspect, sample
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
 from mcvae_jax.models.song_model import main_origin
 from mcvae_jax.trained import open_corpus
-from tests.small_models import edit_json
-from tests.tasks.test_mcvae import command, copy, corpora, finished, songs_of  # noqa: F401
+from tests.tasks.test_mcvae import checkpoint, command, copy, corpora, finished, songs_of  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -33,18 +35,6 @@ def overwritten(name, data):
 
 def gone(name):
     return lambda run: (run / name).unlink()
-
-
-def checkpoint(model):
-    """Some bits of the arrays of the newest checkpoint, which here is the best."""
-
-    def damage(run):
-        for path in (run / model / "checkpoints" / "6" / "params").rglob("d/*"):
-            data = bytearray(path.read_bytes())
-            data[::50] = bytes(byte ^ 1 for byte in data[::50])
-            path.write_bytes(data)
-
-    return damage
 
 
 def results(folder):
@@ -165,33 +155,3 @@ def test_damaged_latents_are_encoded_anew(finished, copy, command):  # noqa: F81
     status, lines = command(copy)
     assert status == 0 and any("mu.npy is damaged" in line and "encoded anew" in line for line in lines)
     assert results(copy) == results(finished[0])
-
-
-@pytest.mark.parametrize("model", ["vae", pytest.param("mdrnn", marks=pytest.mark.slow)])
-def test_readers_name_what_is_damaged_and_what_takes_its_place(copy, tmp_path, model):  # noqa: F811
-    checkpoint(model)(copy)
-    folder = str(copy / model)
-    acts = [
-        lambda: sample.main([f"--workdir={folder}", "--mode=vae", f"--out={tmp_path / 'songs'}"]),
-        lambda: evaluate.main([f"--workdir={folder}", f"--out={tmp_path / 'report'}"]),
-    ]
-    if model == "vae":
-        acts.append(lambda: latents.main([f"--workdir={folder}", f"--out={tmp_path / 'l.npz'}"]))
-    for act in acts:
-        with pytest.raises(
-            UserError, match="Checkpoint 6 in .* is damaged: .*this trains again from the start: python"
-        ):
-            act()
-    assert not (tmp_path / "songs").exists() and not (tmp_path / "report").exists()
-
-
-def test_config_json_of_earlier_versions_has_no_copy_and_is_named(copy, command):  # noqa: F811
-    for path in copy.rglob("identity.json"):
-        edit_json(path, lambda record: record.update(run={}))
-    (copy / "vae" / "config.json").write_bytes(b"{")
-    with pytest.raises(
-        UserError, match="config.json is damaged .* no checkpoint has a copy of it; restore it, or take"
-    ):
-        command(copy)
-    with pytest.raises(UserError, match="config.json is damaged .*; restore it, or train in another workdir"):
-        open_model(copy)

@@ -45,7 +45,7 @@ def task(both):
 
 @pytest.fixture(scope="module")
 def params(task):
-    return task.init(jax.random.key(0))
+    return jax.jit(task.init)(jax.random.key(0))
 
 
 def test_its_held_out_figure_is_the_whole_song_bound_of_the_model_it_starts_from(both, task, params):
@@ -87,6 +87,7 @@ def test_encoder_decoder_and_prior_learn_and_the_scales_of_the_data_do_not(both,
     assert unmoved(beta=0.0) == task.constants | recalling, "the others learn from the stop"
 
 
+@pytest.mark.slow
 def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_path):
     shutil.copytree(both, tmp_path / "both")
     said: list[str] = []

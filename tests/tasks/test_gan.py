@@ -184,6 +184,7 @@ def make_config(vae_workdir):
     return config
 
 
+@pytest.mark.slow
 def test_training_ends_with_a_distance_and_a_composer_without_a_likelihood(tmp_path):
     corpus = save_corpus(tmp_path / "corpus")
     save_vae(tmp_path / "vae", corpus)

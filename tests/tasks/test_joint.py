@@ -25,6 +25,7 @@ from mcvae_jax.training import loop
 from tests.joint_layouts import MODEL, make_task, random_batch
 from tests.layouts import check_layouts_agree
 from tests.learning import learnt
+from tests.small_models import save_corpus
 
 TASK = make_task()
 
@@ -158,6 +159,7 @@ def trained_run(tmp_path_factory):
     return Corpus.open(folder / "corpus"), folder / "run", said
 
 
+@pytest.mark.slow
 def test_training_ends_with_a_song_model_and_its_figures(trained_run):
     corpus, folder, said = trained_run
     scores = json.loads((folder / "results" / "held_out.json").read_text())
@@ -174,8 +176,8 @@ def test_training_ends_with_a_song_model_and_its_figures(trained_run):
     assert any(f"at most {bits:.2f}" in line for line in said)
 
 
-def test_a_batch_holds_the_songs_of_the_corpus(trained_run):
-    corpus, _, _ = trained_run
+def test_a_batch_holds_the_songs_of_the_corpus(tmp_path):
+    corpus = save_corpus(tmp_path / "corpus")
     pieces = whole_songs(corpus, corpus.songs(HELD_OUT))
     batch = table_maker(corpus)(pieces, 3, 0)
     for row, piece in enumerate(pieces):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcvae_jax import inspect, main, stages, versions
+from mcvae_jax import evaluate, inspect, latents, main, sample, stages, versions
 from mcvae_jax.corpus.store import HELD_OUT
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import open_model
@@ -88,6 +88,18 @@ def copy(finished, tmp_path):
 def files(folder):
     """When each file was written; the locks are touched by every start."""
     return {p: p.stat().st_mtime_ns for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "lock"}
+
+
+def checkpoint(model):
+    """Damages some bits of the arrays of the newest checkpoint, which here is the best."""
+
+    def damage(run):
+        for path in (run / model / "checkpoints" / "6" / "params").rglob("d/*"):
+            data = bytearray(path.read_bytes())
+            data[::50] = bytes(byte ^ 1 for byte in data[::50])
+            path.write_bytes(data)
+
+    return damage
 
 
 def songs_of(folder):
@@ -331,3 +343,36 @@ def test_seeds_are_held_out_songs_spread_evenly(tmp_path):
     assert [len(demo.held_out_seeds(corpus, count, 4)) for count in (1, 4, 9)] == [1, 4, 4]
     with pytest.raises(UserError, match="no held-out song of .* is longer than 30 bars"):
         demo.held_out_seeds(corpus, 1, 30)
+
+
+# ---- damaged files
+
+
+@pytest.mark.parametrize("model", ["vae", pytest.param("mdrnn", marks=pytest.mark.slow)])
+def test_readers_name_what_is_damaged_and_what_takes_its_place(copy, tmp_path, model):
+    checkpoint(model)(copy)
+    folder = str(copy / model)
+    acts = [
+        lambda: sample.main([f"--workdir={folder}", "--mode=vae", f"--out={tmp_path / 'songs'}"]),
+        lambda: evaluate.main([f"--workdir={folder}", f"--out={tmp_path / 'report'}"]),
+    ]
+    if model == "vae":
+        acts.append(lambda: latents.main([f"--workdir={folder}", f"--out={tmp_path / 'l.npz'}"]))
+    for act in acts:
+        with pytest.raises(
+            UserError, match="Checkpoint 6 in .* is damaged: .*this trains again from the start: python"
+        ):
+            act()
+    assert not (tmp_path / "songs").exists() and not (tmp_path / "report").exists()
+
+
+def test_config_json_of_earlier_versions_has_no_copy_and_is_named(copy, command):
+    for path in copy.rglob("identity.json"):
+        edit_json(path, lambda record: record.update(run={}))
+    (copy / "vae" / "config.json").write_bytes(b"{")
+    with pytest.raises(
+        UserError, match="config.json is damaged .* no checkpoint has a copy of it; restore it, or take"
+    ):
+        command(copy)
+    with pytest.raises(UserError, match="config.json is damaged .*; restore it, or train in another workdir"):
+        open_model(copy)

@@ -124,6 +124,7 @@ def test_fields_that_cannot_work_are_told_before_any_work(field, value, says):
         kind.check(config)
 
 
+@pytest.mark.slow
 def test_training_ends_with_a_bound_of_whole_songs(tmp_path):
     config = load_config("configs/music_vae.py:smoke")
     config.corpus_folder = str(tmp_path / "corpus")

@@ -48,7 +48,7 @@ def test_padding_counts_for_nothing_and_weights_count(network):
 def test_the_objective_counts_what_it_costs_which_bar_is_the_last():
     task = make_task()
     params, batch = jax.jit(task.init)(jax.random.key(0)), task.batch(0)
-    found = task.sums(params, batch, jax.random.key(1), False)
+    found = jax.jit(lambda: task.sums(params, batch, jax.random.key(1), False))()
     zeros = np.zeros(batch["mask"].shape, np.float32)
     expected = np.sum(batch["weight"][:, None] * batch["mask"] * stop_nats(zeros, batch["mask"], batch["ends"]))
     assert float(found["stop"]) == pytest.approx(float(expected), rel=0.5)  # near a chance of a half at the start
@@ -76,11 +76,7 @@ SMALL = {
 
 @pytest.fixture(
     scope="module",
-    params=[
-        "note_lstm",
-        pytest.param("note_transformer", marks=pytest.mark.slow),
-        pytest.param("bar_codes", marks=pytest.mark.slow),
-    ],
+    params=["note_lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("note_transformer", "bar_codes"))],
 )
 def trained_run(request, tmp_path_factory):
     """Corpus and workdir of a short training on our own tunes, and what it said."""

@@ -21,6 +21,7 @@ from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.options import load_config
 from mcvae_jax.training import loop
 from mcvae_jax.training.update import init_state, make_update
+from tests.conftest import rendering
 from tests.layouts import check_layouts_agree
 from tests.learning import learnt, whole_batch
 from tests.mdrnn_layouts import MODEL, make_task, random_batch, standard_normal_params
@@ -186,7 +187,8 @@ def run(config, folder) -> tuple[loop.Outcome, list[str]]:
 def trained_run(vae_folder):
     """The workdir of a short training, and what it said."""
     folder = vae_folder.parent / "mdrnn"
-    return folder, run(make_config(vae_folder), folder)[1]
+    with rendering():
+        return folder, run(make_config(vae_folder), folder)[1]
 
 
 def test_training_ends_with_the_bound_under_every_prior_and_a_composer_that_opens(vae_folder, trained_run):
@@ -213,7 +215,7 @@ def test_training_ends_with_the_bound_under_every_prior_and_a_composer_that_open
 
 def test_latents_are_standardised_over_the_training_bars(vae_folder):
     task = make_real_task(make_config(vae_folder), lambda line: None)
-    params = task.init(jax.random.key(0))["params"]
+    params = jax.jit(task.init)(jax.random.key(0))["params"]
     codec, corpus = open_codec(vae_folder), save_corpus(vae_folder.parent / "corpus")
     songs = [i for i in corpus.songs(TRAIN) if corpus.lengths[i] >= 16]
     bars = np.concatenate([corpus.song(i) for i in songs])

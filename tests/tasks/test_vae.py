@@ -43,7 +43,7 @@ def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective(objectives):
 
 def test_the_noise_of_an_example_does_not_depend_on_its_place_in_the_batch():
     task = make_task()
-    params, key, batch = task.init(jax.random.key(0)), jax.random.key(1), task.batch(0)
+    params, key, batch = jax.jit(task.init)(jax.random.key(0)), jax.random.key(1), task.batch(0)
     turned = {name: values[::-1] for name, values in batch.items()}
     sums = jax.jit(task.sums, static_argnums=3)
     one, other = sums(params, batch, key, True), sums(params, turned, key, True)

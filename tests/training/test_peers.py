@@ -95,17 +95,17 @@ def test_nobody_leaves_a_meeting_before_all_have_come():
 
 
 def test_who_does_not_come_is_named_and_ends_all_in_one_line():
-    ends, seconds = Run("print('never')", 3, [(3, 0), (3, 1)], seconds=4).ends()
+    ends, seconds = Run("print('never')", 3, [(3, 0), (3, 1)], seconds=3).ends()
     for status, out, err in ends:
         assert status == LOST and "waiting for 1 of 3 processes at localhost:" in out and "(number 2) (" in out
-        assert err.count("\n") == 0 and "1 of 3 processes" in err and "did not come within 4 s; start all" in err
+        assert err.count("\n") == 0 and "1 of 3 processes" in err and "did not come within 3 s; start all" in err
     assert seconds < 12
 
 
 def test_a_first_process_that_does_not_come_is_named():
-    ((status, out, err),), _ = Run("print('never')", 2, [(2, 1)], seconds=4).ends()
+    ((status, out, err),), _ = Run("print('never')", 2, [(2, 1)], seconds=3).ends()
     assert status == LOST and "waiting for process 0 at localhost:" in out
-    assert err.count("\n") == 0 and "did not answer within 4 s (Connection refused)" in err
+    assert err.count("\n") == 0 and "did not answer within 3 s (Connection refused)" in err
 
 
 @pytest.mark.parametrize("victim", [0, 1])

@@ -117,6 +117,7 @@ def test_the_picture_has_both_runs_in_every_panel(runs):
     assert ends == [20, 20, 40, 40]
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_command_compares_and_draws(runs, tmp_path, capsys):
     picture = tmp_path / "curves.png"
     assert inspect.main([*map(str, runs), f"--out={picture}"]) == 0

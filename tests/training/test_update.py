@@ -70,13 +70,15 @@ def test_randomness_belongs_to_the_example_and_not_to_its_place():
 
 def test_held_out_noise_is_the_same_at_every_evaluation_and_without_dropout():
     task = toy_task.make_task()
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     held_out_sums = one_device(update.make_held_out_sums(task))
     batch = next(iter(task.held_out_batches()))
     first, second = (held_out_sums(params, batch) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
     key = update.step_key(0, update.HELD_OUT_STEP)
-    without, with_dropout = (float(task.sums(params, batch, key, train)["error"]) for train in (False, True))
+    without, with_dropout = (
+        float(jax.jit(task.sums, static_argnums=3)(params, batch, key, train)["error"]) for train in (False, True)
+    )
     assert float(first["error"]) == pytest.approx(without, rel=1e-5) and without != pytest.approx(
         with_dropout, rel=1e-3
     )
