@@ -32,4 +32,4 @@ def wait(browser, condition, *arguments, seconds=15):
     end = time.monotonic() + seconds
     while not browser.execute_script(condition, *arguments):
         assert time.monotonic() < end, condition
-        time.sleep(0.05)
+        time.sleep(0.02)

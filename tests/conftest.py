@@ -4,7 +4,9 @@ import contextlib
 import ctypes
 import gc
 import io
+import itertools
 import os
+import pickle
 import signal
 import sys
 from importlib.metadata import version
@@ -14,6 +16,8 @@ import numpy as np
 import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
+
+from mcvae_jax.errors import UserError
 
 # Compiling is most of the suite's time, and its arrays are tiny: without optimisation and fusion it takes a third.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances are those of float32 products, which a GPU rounds
@@ -105,6 +109,33 @@ def sketches():
 def rendered():
     """Pictures as users see them."""
     with rendering():
+        yield
+
+
+def read_chunks_here(function, chunks, workers, limits, failed):
+    """children.map_chunks without children and limits: as they do a task, one after the other."""
+    from mcvae_jax import child
+
+    for task in itertools.chain.from_iterable(chunks):
+        result = pickle.loads(child._do(function, pickle.loads(pickle.dumps(task))))
+        if isinstance(result, UserError):
+            raise result
+        yield failed(task, result) if isinstance(result, child.Failure) else result
+
+
+@pytest.fixture(scope="module")
+def read_here():
+    """Files are read in this process, for tests of other things: to start a child takes a third of a second."""
+    from mcvae_jax.corpus import builtin, read
+    from mcvae_jax.sampling import seeds
+
+    def call(function, task, limits):
+        return next(read_chunks_here(function, [[task]], 1, limits, lambda task, failure: failure))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seeds, "call", call)
+        for module in (builtin, read):
+            patch.setattr(module, "map_chunks", read_chunks_here)
         yield
 
 

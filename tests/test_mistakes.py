@@ -265,7 +265,9 @@ def run(*argv, **environment):
     return subprocess.run(command, capture_output=True, text=True, cwd=CONFIGS.parent)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu", "nonsense"])
+@pytest.mark.parametrize(
+    "platform", ["cuda", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tpu", "nonsense"))]
+)
 def test_a_platform_that_is_not_there_is_one_line(platform, tmp_path):
     done = run("mcvae_jax.main", VAE, f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS=platform)
     assert done.returncode == 2 and done.stdout == "" and not (tmp_path / "run").exists()

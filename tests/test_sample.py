@@ -17,6 +17,8 @@ from mcvae_jax.sampling.table import MODES, taken_by
 from tests.sampling.test_seeds import ABC, scale, track, write
 from tests.small_models import edit_json, save_joint, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

@@ -13,6 +13,8 @@ from mcvae_jax.corpus.settings import CorpusSettings
 from mcvae_jax.corpus.store import Corpus
 from tests.small_models import save_corpus
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 TUNE = "X:{}\nT:Tune {}\nM:{}\nL:1/8\nK:C\n{}|]\n"
 KINDS = {"6/8": "c2e gec", "3/4": "c2 e2 g2", "3/8": "ceg", "4/4": "c2e2 g2c'2", "2/4": "c2e2", "9/8": "ceg ceg ceg"}
 

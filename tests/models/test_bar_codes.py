@@ -25,8 +25,12 @@ T, G, LEVELS, V, MEMORY = 2, 2, (2, 3), 6, 3
 NETWORK = CodeTransformer(units=12, layers=2, heads=3, memory=MEMORY, steps=G, outcomes=G * V)
 BARS = BarCodes(codes=G, levels=LEVELS, encoder_units=5, decoder_units=6, steps=T)
 MODEL = CodeModel(BARS, NoteModel(NETWORK))
-PARAMS = random_params(MODEL.init, 0.7)
 ALL_CODES = np.stack(np.meshgrid(np.arange(V), np.arange(V), indexing="ij"), axis=-1).reshape(-1, G)  # (V^G, G)
+
+
+@functools.cache
+def params():
+    return random_params(MODEL.init, 0.7)
 
 
 def some_bars(songs, bars, seed=0):
@@ -35,11 +39,11 @@ def some_bars(songs, bars, seed=0):
 
 @functools.partial(jax.jit, static_argnums=1)
 def unrolled(bars, model=MODEL, keys=None):
-    return model.unroll(PARAMS, bars, jnp.zeros(len(bars), int), keys)
+    return model.unroll(params(), bars, jnp.zeros(len(bars), int), keys)
 
 
 def of_bars(method, *arguments):
-    return applied(BARS, method, PARAMS["bars"], *arguments)
+    return applied(BARS, method, params()["bars"], *arguments)
 
 
 @jax.jit
@@ -57,7 +61,7 @@ def padded(songs, bars=6):
 def log_p_of_codes(codes):
     """Of codes (B, N, G), (B, N), from the transformer alone."""
     outcomes, first = codes + np.arange(G) * V, jnp.zeros(len(codes), int)
-    return MODEL.codes.unroll(PARAMS["codes"], outcomes, first, None).log_p.sum(axis=-1)
+    return MODEL.codes.unroll(params()["codes"], outcomes, first, None).log_p.sum(axis=-1)
 
 
 @jax.jit
@@ -111,8 +115,8 @@ def test_what_is_drawn_is_drawn_as_the_sum_says(toy):
     """The first token of 20,000 bars, by their total variation from their chances."""
     song, exact, _ = toy
     count = 20_000
-    state = jax.jit(MODEL.begin, static_argnums=1)(PARAMS, count)
-    next_bar = jax.jit(lambda state, turn: MODEL.next_bar(PARAMS, state, turn, keys_of(count), AS_TRAINED.cuts))
+    state = jax.jit(MODEL.begin, static_argnums=1)(params(), count)
+    next_bar = jax.jit(lambda state, turn: MODEL.next_bar(params(), state, turn, keys_of(count), AS_TRAINED.cuts))
     for number, bar in enumerate([*song, np.zeros(T, np.uint8)]):
         is_given = np.full(count, number < len(song))
         zeros = np.zeros(count, int)
@@ -127,7 +131,7 @@ def test_bar_by_bar_with_a_cache_it_says_what_it_says_of_whole_songs():
     """Twice as far as the cache reaches."""
     bars = some_bars(3, 2 * MEMORY + 2)
     whole, codes = unrolled(bars), np.asarray(encoded(bars))
-    state, next_bar = jax.jit(MODEL.begin, static_argnums=1)(PARAMS, 3), jax.jit(MODEL.next_bar)
+    state, next_bar = jax.jit(MODEL.begin, static_argnums=1)(params(), 3), jax.jit(MODEL.next_bar)
     for n in range(bars.shape[1]):
         logits = NETWORK.logits(state.codes.outputs, np.array(n * G))
         assert np.all(np.isneginf(logits[:, V:])), "codes of other groups"
@@ -135,7 +139,7 @@ def test_bar_by_bar_with_a_cache_it_says_what_it_says_of_whole_songs():
         np.testing.assert_allclose(found, whole.log_p[:, n, 0], rtol=1e-4, atol=1e-4)
         zeros = np.zeros(3, int)
         turn = Turn(n, bars[:, n], np.ones(3, bool), zeros, zeros)
-        state, made, _ = next_bar(PARAMS, state, turn, keys_of(3), AS_TRAINED.cuts)
+        state, made, _ = next_bar(params(), state, turn, keys_of(3), AS_TRAINED.cuts)
         assert np.array_equal(made, bars[:, n])
         np.testing.assert_allclose(state.codes.outputs[:, -1], whole.stop_logit[:, n], rtol=1e-4, atol=1e-4)
 
@@ -143,7 +147,7 @@ def test_bar_by_bar_with_a_cache_it_says_what_it_says_of_whole_songs():
 def test_temperature_nought_takes_the_likeliest_codes_and_tokens():
     """Code by code, then token by token, and the next bar reads the codes of the bar that was made."""
     song = some_bars(1, 2)[0]
-    (made,) = NoteComposer(MODEL, PARAMS).go_on([song], keys_of(1), 3, Settings(temperature=0.0))
+    (made,) = NoteComposer(MODEL, params()).go_on([song], keys_of(1), 3, Settings(temperature=0.0))
     for bar in made:
         of_codes = codes_after(song).reshape(V, V)
         first = logsumexp(of_codes, axis=1).argmax()
@@ -171,7 +175,7 @@ def test_codes_are_targets_of_the_transformer_and_learnt_by_the_decoder_alone():
             log_p = MODEL.unroll(params, bars, jnp.zeros(4, int), None).log_p
             return jnp.sum(log_p[..., :G] if name == "codes" else log_p[..., G:])
 
-        return jax.jit(jax.grad(of))(PARAMS)
+        return jax.jit(jax.grad(of))(params())
 
     def size(tree):
         return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
@@ -197,7 +201,7 @@ def test_the_figures_are_the_parts_of_the_bound_and_the_perplexity_of_the_codes(
 
 
 def test_it_is_a_bound_that_says_what_it_weighs():
-    composer, songs = NoteComposer(MODEL, PARAMS), [some_bars(1, 5)[0], some_bars(1, 3)[0]]
+    composer, songs = NoteComposer(MODEL, params()), [some_bars(1, 5)[0], some_bars(1, 3)[0]]
     assert composer.likelihood == BOUND
     weights = log_weights(composer, songs, draws=3)
     np.testing.assert_array_equal(weights, -np.concatenate(composer.nats(songs))[None])

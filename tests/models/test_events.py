@@ -120,7 +120,7 @@ def test_log_p_and_guesses_of_steps_against_a_loop():
         assert float(log_p[row].sum()) == pytest.approx(whole, rel=1e-4)
 
 
-@pytest.mark.parametrize("encoding", ["steps", "events"])
+@pytest.mark.parametrize("encoding", [pytest.param("steps", marks=pytest.mark.slow), "events"])
 def test_after_any_prefix_the_probabilities_of_all_tokens_sum_to_one(encoding, z):
     """So those of all bars do, by induction, as the log p of a step depends on nothing after it."""
     vae, params = model_of(encoding)
@@ -205,7 +205,7 @@ def test_dropout_acts_on_both_parts_of_a_slot(model, z):
     np.testing.assert_allclose(first[5:], second[5:], rtol=1e-5)
 
 
-@pytest.mark.parametrize("encoding", ["steps", "events"])
+@pytest.mark.parametrize("encoding", [pytest.param("steps", marks=pytest.mark.slow), "events"])
 def test_pitches_outside_the_range_have_probability_zero(encoding, z):
     vae, params = model_of(encoding, min_pitch=21, max_pitch=108)
     bars = np.full((OUTCOMES, 16), NO_EVENT, np.uint8)

@@ -18,7 +18,7 @@ from mcvae_jax.nn import mixture
 from tests.random_params import random_params
 
 MEAN, SCALE = np.array([1.0, -2.0, 0.5], np.float32), np.array([0.5, 3.0, 1.5], np.float32)
-RECALLS = pytest.mark.parametrize("recall", [0, 2])
+RECALLS = pytest.mark.parametrize("recall", [pytest.param(0, marks=pytest.mark.slow), 2])
 
 
 @functools.cache

@@ -147,7 +147,7 @@ def test_every_bar_depends_on_z(decoder):
     assert (np.abs(found - other) > 1e-4).all()
 
 
-@BOTH
+@pytest.mark.parametrize("decoder", [pytest.param(FLAT, marks=pytest.mark.slow), CONDUCTOR])
 def test_bar_by_bar_and_token_by_token_it_says_what_it_says_at_once(decoder):
     """With the true tokens read, and the same dropout; and what is read changes what is said."""
     network, params = a_model(decoder)

@@ -17,7 +17,11 @@ from tests.random_params import random_params
 
 T, UNITS = 4, 5
 MODEL = NoteModel(NoteLSTM(units=UNITS, layers=2, steps=T))
-PARAMS = random_params(MODEL.init, 0.7)
+
+
+@functools.cache
+def params():
+    return random_params(MODEL.init, 0.7)
 
 
 def some_bars(songs, bars, seed=0):
@@ -26,7 +30,7 @@ def some_bars(songs, bars, seed=0):
 
 @functools.partial(jax.jit, static_argnames="model")
 def unroll(bars, first, keys=None, model=MODEL):
-    return model.unroll(PARAMS, bars, first, keys)
+    return model.unroll(params(), bars, first, keys)
 
 
 @functools.cache
@@ -39,7 +43,7 @@ def torch_outputs(bars, first):
     """The heads' outputs along one song, (N * T + 1, V + 1), by PyTorch in float64 from one-hot inputs."""
     torch = pytest.importorskip("torch")
     lstm = torch.nn.LSTM(VOCABULARY + T + PHRASE, UNITS, 2).double()
-    leaves = jax.tree.map(np.float64, PARAMS["params"])
+    leaves = jax.tree.map(np.float64, params()["params"])
     with torch.no_grad():
         for n in range(2):
             layer = leaves[f"lstm_{n}"]
@@ -73,7 +77,7 @@ def test_the_number_of_the_first_bar_counts_within_the_phrase():
 
 
 def test_songs_cost_what_the_network_says_whatever_their_padding():
-    composer = NoteComposer(MODEL, PARAMS)
+    composer = NoteComposer(MODEL, params())
     bars, found = unrolled()
     songs = [bars[0], bars[1, :3], np.concatenate([bars[2]] * 5)]
     nats = composer.nats(songs)
@@ -85,7 +89,7 @@ def test_songs_cost_what_the_network_says_whatever_their_padding():
 def test_draws_are_what_the_chances_say():
     """The first two tokens that follow a seed, over 4,000 songs, beside the chances of each; chi-squared by scipy."""
     seed = some_bars(1, 2)[0]
-    composer = NoteComposer(MODEL, PARAMS)
+    composer = NoteComposer(MODEL, params())
     made = np.stack(composer.go_on([seed] * 4000, keys_of(4000), 1, Settings(temperature=1.0)))[:, 0]
     likeliest = np.bincount(made[:, 0], minlength=OUTCOMES).argmax()
 
@@ -110,7 +114,7 @@ def test_draws_are_what_the_chances_say():
 
 def test_temperature_nought_takes_the_likeliest_token():
     seed = some_bars(1, 3)[0]
-    (bar,) = NoteComposer(MODEL, PARAMS).go_on([seed], keys_of(1), 1, Settings(temperature=0.0))
+    (bar,) = NoteComposer(MODEL, params()).go_on([seed], keys_of(1), 1, Settings(temperature=0.0))
     for place in range(T):
         songs = np.repeat(np.concatenate([seed, bar])[None], OUTCOMES, axis=0)
         songs[:, 3, place] = np.arange(OUTCOMES)

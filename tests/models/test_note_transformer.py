@@ -19,8 +19,12 @@ from tests.torch_transformer import dense, leaves_of, norm, through_layers
 
 T, UNITS, LAYERS, HEADS, MEMORY = 2, 12, 2, 3, 3
 MODEL = NoteModel(NoteTransformer(units=UNITS, layers=LAYERS, heads=HEADS, memory=MEMORY, steps=T))
-PARAMS = random_params(MODEL.init, 0.5)
 REACH = MEMORY * T + 1
+
+
+@functools.cache
+def params():
+    return random_params(MODEL.init, 0.5)
 
 
 def some_bars(songs, bars, seed=0):
@@ -29,7 +33,7 @@ def some_bars(songs, bars, seed=0):
 
 @functools.partial(jax.jit, static_argnames="model")
 def unrolled(bars, first, keys=None, model=MODEL):
-    return model.unroll(PARAMS, bars, first, keys)
+    return model.unroll(params(), bars, first, keys)
 
 
 def log_p_of(bars):
@@ -38,7 +42,7 @@ def log_p_of(bars):
 
 def torch_outputs(bars, first):
     """The outputs along one song, (N * T + 1, V + 1), by PyTorch in float64."""
-    leaves = leaves_of(PARAMS)
+    leaves = leaves_of(params())
     tokens = np.array([START, *bars.ravel()], int)
     place = np.arange(len(tokens))
     rows = tokens, place % T, (first + place // T) % PHRASE
@@ -63,11 +67,11 @@ def test_token_by_token_with_a_cache_it_says_what_it_says_of_whole_songs():
     bars = some_bars(3, 2 * MEMORY + 2)
     expected, tokens = log_p_of(bars), bars.reshape(3, -1)
     read = jax.jit(MODEL.read)
-    state = jax.jit(MODEL.begin, static_argnums=1)(PARAMS, 3)
+    state = jax.jit(MODEL.begin, static_argnums=1)(params(), 3)
     for n in range(tokens.shape[1]):
         found = log_softmax(np.asarray(state.outputs)[:, :OUTCOMES], axis=1)[np.arange(3), tokens[:, n]]
         np.testing.assert_allclose(found, expected[:, n], rtol=1e-4, atol=1e-4)
-        state = read(PARAMS, state, tokens[:, n], np.full(3, n + 1))
+        state = read(params(), state, tokens[:, n], np.full(3, n + 1))
     sizes = {leaf.shape[1] for leaf in jax.tree.leaves(state.memory)}
     assert sizes == {REACH}, "the cache does not grow"
 
@@ -93,7 +97,7 @@ def test_the_chances_of_all_continuations_sum_to_one():
 
 def test_temperature_nought_takes_the_likeliest_tokens_beyond_the_reach_too():
     seed = some_bars(1, 2)[0]
-    (made,) = NoteComposer(MODEL, PARAMS).go_on([seed], keys_of(1), 2 * MEMORY, Settings(temperature=0.0))
+    (made,) = NoteComposer(MODEL, params()).go_on([seed], keys_of(1), 2 * MEMORY, Settings(temperature=0.0))
     song = np.concatenate([seed, made])
     for place in range(seed.size, song.size):
         songs = np.repeat(song[None], OUTCOMES, axis=0)
@@ -103,7 +107,7 @@ def test_temperature_nought_takes_the_likeliest_tokens_beyond_the_reach_too():
 
 def test_songs_cost_what_the_network_says_whatever_their_padding():
     bars = some_bars(2, 40)
-    nats = NoteComposer(MODEL, PARAMS).nats([bars[0], bars[1, :3]])
+    nats = NoteComposer(MODEL, params()).nats([bars[0], bars[1, :3]])
     of_bars = -log_p_of(bars).reshape(2, 40, T).sum(axis=2)
     np.testing.assert_allclose(nats[0], of_bars[0], rtol=1e-5)
     np.testing.assert_allclose(nats[1], of_bars[1, :3], rtol=1e-5)

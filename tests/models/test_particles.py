@@ -87,6 +87,7 @@ def test_systematic_resampling_takes_each_as_often_as_its_share_says():
     np.testing.assert_allclose(counts.mean(axis=0), 4 * share, atol=0.12)
 
 
+@pytest.mark.slow
 def test_an_mdrnn_with_recall_on_songs_of_a_vae():
     codec, songs = a_codec(), some_songs([4, 2, 20])
     net = mdrnn.MDRNN(latent=3, units=6, layers=1, components=2, recall=2, memory=5)

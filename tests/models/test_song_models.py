@@ -131,6 +131,8 @@ SLOW = {  # whose parts others have, too
     "GAN",
     "note transformer",
     "bar codes",
+    "MusicVAE",
+    "diffusion",
 }
 
 
@@ -268,7 +270,15 @@ def test_names_of_untrained_twins_and_baselines_differ_from_the_model(model, son
 
 
 @pytest.mark.parametrize(
-    "plain", [an_ngram, a_composer, a_transformer_composer, bar_codes, functools.partial(a_music_vae, CONDUCTOR)]
+    "plain",
+    [
+        an_ngram,
+        a_composer,
+        *(
+            pytest.param(make, marks=pytest.mark.slow)
+            for make in (a_transformer_composer, bar_codes, functools.partial(a_music_vae, CONDUCTOR))
+        ),
+    ],
 )
 def test_a_switch_that_never_copies_costs_what_the_model_costs(plain, songs):
     """Of a bound, what the same draws cost with -log q in place of its entropy."""

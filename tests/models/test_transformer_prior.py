@@ -22,6 +22,7 @@ from tests.torch_transformer import dense, leaves_of, norm, through_layers
 
 UNITS, LAYERS, HEADS, MEMORY, COMPONENTS = 12, 2, 3, 4, 3
 KINDS = pytest.mark.parametrize("per_dimension", [False, True])
+PER_DIMENSION = pytest.mark.parametrize("per_dimension", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
 @functools.cache
@@ -68,7 +69,7 @@ def test_densities_and_stops_are_those_of_pytorch_within_and_beyond_the_memory(p
         np.testing.assert_allclose(along.stop_logit[n], stop, rtol=1e-4, atol=1e-4)
 
 
-@KINDS
+@PER_DIMENSION
 def test_bar_by_bar_with_a_cache_it_says_what_it_says_along_the_sequence(per_dimension):
     net, params = make(per_dimension)
     z = sequences(2, 9)  # more than twice the memory of 4
@@ -98,7 +99,7 @@ def test_a_bar_changes_its_own_density_and_those_after_it_as_far_as_the_layers_r
     assert (np.flatnonzero(stops[0] != stops[1])[0]) == place
 
 
-@KINDS
+@PER_DIMENSION
 def test_the_densities_of_the_first_and_of_later_bars_integrate_to_one(per_dimension):
     """Over the second of two dimensions, to the density of the first alone."""
     net, params = make(per_dimension, latent=2)

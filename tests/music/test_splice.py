@@ -15,6 +15,8 @@ from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.sampling.seeds import read_seed
 from mcvae_jax.sampling.song import ComposedSong, check_song, write_song
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 QUARTER, BAR = 480, 1920
 GOING = Going(90.0, (4, 4))
 Message = mido.Message

@@ -24,6 +24,8 @@ from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.song import read_back
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

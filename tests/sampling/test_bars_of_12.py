@@ -28,6 +28,8 @@ from tests.sampling.test_seeds import ABC
 from tests.small_models import VAE_MODEL, save_corpus, save_mdrnn, save_vae
 from tests.tasks.test_mcvae import arguments, songs_of
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 JIG = "X:1\nT:Jig\nM:6/8\nL:1/8\nQ:3/8=120\nK:G\nd|c2e gec|d3 B2G|c2e gec|d3 B2z|]\n"
 METRES = {12: [(3, 4), (6, 8), (3, 8), (12, 8), (12, 16), (1, 4)], 24: [(4, 4), (2, 4), (2, 2)], 18: [(9, 8), (3, 8)]}
 METRES |= {5: [(5, 16)], 20: [(5, 4)], 96: [(4, 4), (2, 4)], 4: [(1, 4), (4, 4)]}

@@ -1,22 +1,15 @@
 """Files of the user's as seeds: which bars, what setting, and one clear line for each that cannot be one."""
 
-import contextlib
 import os
 import re
-import resource
-import signal
 import subprocess
 import sys
-import time
 
 import mido
 import music21
 import numpy as np
 import pytest
 
-from mcvae_jax import children
-from mcvae_jax.children import Limits
-from mcvae_jax.corpus import sources
 from mcvae_jax.errors import UserError
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.latent_composer import BarByBar
@@ -25,9 +18,10 @@ from mcvae_jax.music.midi import read_midi, write_midi
 from mcvae_jax.music.readers import FORMATS, limits_of
 from mcvae_jax.music.score import Score, Track
 from mcvae_jax.music.tokens import NO_EVENT
-from mcvae_jax.sampling import seeds
 from mcvae_jax.sampling.seeds import check_seeds, read_seed
 from mcvae_jax.sampling.song import Setting
+
+pytestmark = pytest.mark.usefixtures("read_here")  # test_seeds_by_children.py has what children are for
 
 ABC = "X:1\nT:One\nM:4/4\nL:1/4\nK:G\nGABc|dcBA|G4|]\n"
 WALTZ = "X:1\nT:Waltz\nM:3/4\nL:1/4\nK:C\nCDE|FGA|C3|]\n"
@@ -282,51 +276,6 @@ def test_what_cannot_be_a_seed_is_one_line_that_says_what_to_do(tmp_path):
     assert "metre='4'" in refused(good, metre="4")
     with pytest.raises(UserError, match="seed_bars is 0"):
         read_seed(good, 0)
-
-
-# ---- a seed is read by a child, within limits
-
-
-def dying(asked):
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def sleeping(asked):
-    time.sleep(60)
-
-
-@pytest.mark.parametrize(
-    ("limits", "reader", "told"),
-    [
-        (Limits(20.0, 50), seeds._read, "took too much memory to read: over 50 MiB"),
-        (Limits(0.1, 512), sleeping, "took too long to read: over 1 s"),
-    ],
-)
-def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypatch, limits, reader, told):
-    path = tmp_path / "a.abc"
-    path.write_text("".join(ABC.replace("X:1", f"X:{n}") for n in range(4000)))
-    monkeypatch.setattr(sources.File, "limits", lambda self: limits)
-    monkeypatch.setattr(seeds, "_read", reader)
-    monkeypatch.setattr(children, "STARTING", 3.0)
-    message = refused(path)
-    assert told in message and "cut it to a single piece" in message
-
-
-def test_a_file_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.mid", track(scale(8)))
-    monkeypatch.setattr(seeds, "_read", dying)
-    assert "crashed the reader: its process died (SIGSEGV)" in refused(path)
-
-
-def test_a_metre_of_any_size_takes_no_more_than_its_format_may(tmp_path):
-    path = tmp_path / "a.abc"
-    path.write_text("X:1\nM:999999999/8\nL:1/8\nK:C\nCDEF|GABc|\n")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with contextlib.suppress(UserError):
-        read_seed(path, 8)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < 11
-    assert after.ru_maxrss < 1200 << 10 or before.ru_maxrss == after.ru_maxrss
 
 
 def test_what_reads_a_seed_starts_without_jax():

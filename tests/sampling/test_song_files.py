@@ -21,6 +21,8 @@ from mcvae_jax.sampling.preview import render_wav
 from mcvae_jax.sampling.results import write_results
 from mcvae_jax.sampling.song import ComposedSong, Setting, check_song, read_back, write_song
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 METRES = [(4, 4), (2, 2), (2, 4), (1, 4), (8, 4), (4, 2), (4, 8), (8, 8), (16, 16), (1, 2), (1, 1), (2, 1), (2, 8)]
 KEYS = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# Abm Ebm Bbm Fm Cm Gm Dm Am Em Bm F#m C#m G#m D#m A#m".split()
 

@@ -135,6 +135,7 @@ def test_a_quick_model_reads_seeds_of_any_length_as_the_model_does(joint):
             np.testing.assert_array_equal(song, other)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_once_it_is_warm(joint):
     """Songs of any length, gaps anywhere, any sliders: JAX tells of each program that it compiles."""
     engine, told = Engine({16: joint}), compiled()

@@ -18,6 +18,8 @@ from mcvae_jax.studio import server as server_module
 from mcvae_jax.studio.server import CONNECTIONS, MOST_BODY, MOST_FILE, SCRIPTS, Studio
 from tests.studio.fake import fake_engine, some_bars
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 TUNE = b"X:1\nT:<b>A jig</b> & more\nM:6/8\nL:1/8\nQ:3/8=100\nK:G\nGAB cde|ded cBA|G3 G3|\n"
 
 

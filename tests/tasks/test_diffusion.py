@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from mcvae_jax.batches.songs import Piece
-from mcvae_jax.corpus.store import HELD_OUT, TRAIN
+from mcvae_jax.corpus.store import HELD_OUT, TRAIN, Corpus
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of, open_model
 from mcvae_jax.models.song_model import BOUND
@@ -46,7 +46,7 @@ def summed(batch, train):
     return {name: float(value) for name, value in _summed(fresh_params(), batch, train).items()}
 
 
-@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("train", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_padding_counts_for_nothing_and_weights_and_places_count(train):
     batch = TASK.batch(0)
     found = summed(batch, train)
@@ -103,16 +103,22 @@ def make_config(vae_workdir):
 
 
 @pytest.fixture(scope="module")
-def trained_run(tmp_path_factory):
-    """The corpus, the workdir of a short training, and what it said."""
+def vae_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    corpus = save_corpus(folder / "corpus")
-    save_vae(folder / "vae", corpus)
+    save_vae(folder / "vae", save_corpus(folder / "corpus"))
+    return folder / "vae"
+
+
+@pytest.fixture(scope="module")
+def trained_run(vae_folder):
+    """The corpus, the workdir of a short training, and what it said."""
+    folder, corpus = vae_folder.parent, Corpus.open(vae_folder.parent / "corpus")
     config, said = make_config(folder / "vae"), []
     loop.train(kind_of(config.task).make_task(config, said.append), config, folder / "run", said.append)
     return corpus, folder / "run", said
 
 
+@pytest.mark.slow
 def test_training_ends_with_a_bound_and_a_composer_that_opens(trained_run):
     corpus, folder, said = trained_run
     scores = json.loads((folder / "results" / "held_out.json").read_text())
@@ -135,6 +141,7 @@ def test_training_ends_with_a_bound_and_a_composer_that_opens(trained_run):
     assert row["rate_nats"] == pytest.approx(parts["rate_nats"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_loop_and_the_evaluation_bound_the_same_songs(trained_run):
     """By other draws of z, levels and noise, so that they agree as far as these go."""
     _, folder, _ = trained_run
@@ -145,19 +152,19 @@ def test_the_loop_and_the_evaluation_bound_the_same_songs(trained_run):
 
 
 @pytest.mark.parametrize("preset", ["default", "smoke", "accelerator"])
-def test_every_preset_makes_a_task(preset, trained_run):
+def test_every_preset_makes_a_task(preset, vae_folder):
     config = load_config(f"configs/diffusion_prior.py:{preset}")
     assert config.vae_workdir == f"runs/vae-{preset}"
-    config.vae_workdir = str(trained_run[1].parent / "vae")
+    config.vae_workdir = str(vae_folder)
     loop.check_config(config)
     batch = kind_of(config.task).make_task(config, lambda line: None).batch(0)
     assert batch["mu"].shape[:2] == (config.train.batch_size, config.data.window)
     assert batch["first"].shape == (config.train.batch_size,)
 
 
-def test_mistakes_are_one_line(trained_run):
+def test_mistakes_are_one_line(vae_folder):
     def mistake(**changes):
-        config = make_config(trained_run[1].parent / "vae")
+        config = make_config(vae_folder)
         for name, value in changes.items():
             config.update_from_flattened_dict({name.replace("__", "."): value})
         with pytest.raises(UserError) as error:

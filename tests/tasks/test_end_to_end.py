@@ -109,11 +109,13 @@ def test_a_training_starts_from_both_and_its_workdir_needs_neither(both, tmp_pat
 
 
 @pytest.mark.slow
-def test_it_starts_from_no_run_of_another_pair(both, tmp_path):
+def test_it_starts_from_no_run_of_another_pair_and_no_pair_again(both, tmp_path):
     """Whose sizes stand in no field of the config."""
     config = config_of(both / "run")
     config.train.steps = 2
     loop.train(KIND.make_task(config, lambda line: None), config, tmp_path / "first", lambda line: None)
+    with pytest.raises(UserError, match="whose parts were trained together already"):
+        end_to_end.open_start(str(tmp_path / "first"))
     corpus, wide = Corpus.open(both / "corpus"), VAE_MODEL | {"units": 8}
     save_mdrnn(tmp_path / "mdrnn", tmp_path / "vae", save_vae(tmp_path / "vae", corpus, model=wide))
     config.prior_workdir = str(tmp_path / "mdrnn")
@@ -133,10 +135,6 @@ def test_what_cannot_be_trained_on_together_is_one_line(both, tmp_path):
         with pytest.raises(UserError, match=told):
             end_to_end.open_start(str(folder))
     config = config_of(both / "run")
-    config.train.steps = 2
-    loop.train(KIND.make_task(config, lambda line: None), config, tmp_path / "pair", lambda line: None)
-    with pytest.raises(UserError, match="whose parts were trained together already"):
-        end_to_end.open_start(str(tmp_path / "pair"))
     config.loss.beta = -1.0
     with pytest.raises(UserError, match="config.loss.beta is -1.0; it must be 0 or more"):
         KIND.check(config)

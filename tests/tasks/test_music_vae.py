@@ -18,7 +18,7 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.window_layouts import STEPS, make_task
 
-BOTH = pytest.mark.parametrize("decoder", ["flat", "conductor"])
+BOTH = pytest.mark.parametrize("decoder", [pytest.param("flat", marks=pytest.mark.slow), "conductor"])
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.note_layouts import make_task
 
-EACH = pytest.mark.parametrize("network", ["lstm", "transformer", "codes"])
+pytestmark = pytest.mark.usefixtures("read_here")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(network):
     check_layouts_agree("tests.note_layouts:make_task", {"network": network}, steps=3)
 
 
-@EACH
+@pytest.mark.parametrize("network", ["lstm", "transformer", pytest.param("codes", marks=pytest.mark.slow)])
 def test_padding_counts_for_nothing_and_weights_count(network):
     """Other tokens behind the mask change no sum, and a song of weight 2 is two songs."""
     task = make_task(network)

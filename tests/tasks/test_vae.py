@@ -24,6 +24,8 @@ from tests.learning import learnt
 from tests.small_models import edit_json, save_corpus
 from tests.vae_layouts import make_task
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 CONFIG = Path(__file__).parents[2] / "configs" / "vae.py"
 
 

@@ -95,20 +95,20 @@ def test_nobody_leaves_a_meeting_before_all_have_come():
 
 
 def test_who_does_not_come_is_named_and_ends_all_in_one_line():
-    ends, seconds = Run("print('never')", 3, [(3, 0), (3, 1)], seconds=3).ends()
+    ends, seconds = Run("print('never')", 3, [(3, 0), (3, 1)], seconds=4).ends()
     for status, out, err in ends:
         assert status == LOST and "waiting for 1 of 3 processes at localhost:" in out and "(number 2) (" in out
-        assert err.count("\n") == 0 and "1 of 3 processes" in err and "did not come within 3 s; start all" in err
+        assert err.count("\n") == 0 and "1 of 3 processes" in err and "did not come within 4 s; start all" in err
     assert seconds < 12
 
 
 def test_a_first_process_that_does_not_come_is_named():
-    ((status, out, err),), _ = Run("print('never')", 2, [(2, 1)], seconds=3).ends()
+    ((status, out, err),), _ = Run("print('never')", 2, [(2, 1)], seconds=4).ends()
     assert status == LOST and "waiting for process 0 at localhost:" in out
-    assert err.count("\n") == 0 and "did not answer within 3 s (Connection refused)" in err
+    assert err.count("\n") == 0 and "did not answer within 4 s (Connection refused)" in err
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_that_is_killed_ends_the_others_at_once(victim):
     run = Run(SLEEP, 3)
     run.wait_for("in")
@@ -119,7 +119,9 @@ def test_one_that_is_killed_ends_the_others_at_once(victim):
     assert all(status == LOST and err == f"{line} from what is saved" for status, _, err in ends) and seconds < 5
 
 
-@pytest.mark.parametrize(("victim", "number"), [(0, signal.SIGTERM), (2, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("victim", "number"), [pytest.param(0, signal.SIGTERM, marks=pytest.mark.slow), (2, signal.SIGINT)]
+)
 def test_a_stop_that_reaches_one_reaches_all(victim, number):
     run = Run(SLEEP, 3)
     run.wait_for("in")
@@ -175,7 +177,7 @@ def test_a_signal_that_reaches_all_of_them_is_one_stop():
     assert [status for status, _, _ in ends] == [143] * 3 and len({out for _, out, _ in ends}) == 1
 
 
-@pytest.mark.parametrize("guilty", [0, 1])
+@pytest.mark.parametrize("guilty", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_an_error_of_one_ends_all_with_its_line(guilty):
     body = f"""
         if index == {guilty}:

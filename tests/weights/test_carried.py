@@ -19,6 +19,8 @@ from mcvae_jax.weights.packing import pack
 from tests.sampling.test_seeds import ABC, WALTZ, scale, track, write
 from tests.small_models import save_joint
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 OURS = {name: Path(places.__file__).parent / "weights" / f"{name}.npz" for name in CARRIED}
 
 

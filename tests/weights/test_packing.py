@@ -36,7 +36,7 @@ def songs_of(model):
     return model.go_on(seeds, keys, 4, Settings(temperature=1.0, tau_sigma=1.0))
 
 
-@pytest.mark.parametrize("name", ["joint", "both"])
+@pytest.mark.parametrize("name", ["joint", pytest.param("both", marks=pytest.mark.slow)])
 def test_a_file_of_float32_composes_the_same_songs_as_its_workdir(runs, tmp_path, name):
     write_packed(tmp_path / "all.npz", pack(runs / name, "float32"))
     ours, theirs = (songs_of(open_model(place)) for place in (runs / name, tmp_path / "all.npz"))

@@ -22,10 +22,18 @@ from tests.random_params import random_params
 NETWORK = JointMCVAE(
     latent=1, components=2, encoder_units=4, units=5, layers=2, decoder_units=5, recall=1, memory=6, steps=1
 )
-PARAMS = random_params(functools.partial(init, NETWORK), 0.5)
-COMPOSER = JointComposer(NETWORK, PARAMS)
 GRID = np.linspace(-12, 12, 2001)  # of z
 WILD = Settings(temperature=1.0, tau_sigma=1.0)
+
+
+@functools.cache
+def composer():
+    return JointComposer(NETWORK, params())
+
+
+@functools.cache
+def params():
+    return random_params(functools.partial(init, NETWORK), 0.5)
 
 
 def some_songs(lengths, tokens=3, seed=0, steps=1):
@@ -34,7 +42,7 @@ def some_songs(lengths, tokens=3, seed=0, steps=1):
 
 
 def call(method, *arguments):
-    return applied(NETWORK, getattr(JointMCVAE, method), PARAMS, *arguments)
+    return applied(NETWORK, getattr(JointMCVAE, method), params(), *arguments)
 
 
 @jax.jit
@@ -100,26 +108,26 @@ def test_bounds_lie_above_the_exact_cost_and_reach_it_with_many_draws():
         place, _ = first_appearances(song)
         of_kind = [p[t][int(t in place)][song[t, 0]] for t in range(len(song))]
         cost = -np.log(of_kind)
-        one = COMPOSER.nats([song], 400)[0]
+        one = composer().nats([song], 400)[0]
         assert np.all(one[place] > cost[place] - 0.02) and np.mean(one[place] - cost[place]) > 0.01
         repeated = np.setdiff1d(np.arange(len(song)), place)
         np.testing.assert_allclose(one[repeated], cost[repeated], rtol=1e-4)
-        assert COMPOSER.tighter_nats([song], 3000)[0] == pytest.approx(cost.sum(), abs=0.03)
-        assert one.sum() >= COMPOSER.tighter_nats([song], 8)[0] - 0.05
+        assert composer().tighter_nats([song], 3000)[0] == pytest.approx(cost.sum(), abs=0.03)
+        assert one.sum() >= composer().tighter_nats([song], 8)[0] - 0.05
 
 
 def test_parts_sum_to_the_bound():
     songs = some_songs([5, 9, 20], seed=2)
     bars = sum(map(len, songs))
-    parts = COMPOSER.bound_parts(songs, 2, 3)
-    total = sum(each.sum() for each in COMPOSER.nats(songs, 2, 3))
+    parts = composer().bound_parts(songs, 2, 3)
+    total = sum(each.sum() for each in composer().nats(songs, 2, 3))
     assert parts["reconstruction_nats"] + parts["rate_nats"] == pytest.approx(total / bars)
     assert parts["kl_nats"] > 0
 
 
 def test_bars_are_drawn_with_the_exact_chances():
     (seed,) = some_songs([5], tokens=4, seed=3)
-    made = np.stack(COMPOSER.go_on([seed] * 3000, keys_of(3000), 1, WILD))[:, 0, 0]
+    made = np.stack(composer().go_on([seed] * 3000, keys_of(3000), 1, WILD))[:, 0, 0]
     expected = len(made) * np.sum(exact(seed, 6), axis=0)
     common = expected >= 5
     assert common.sum() > 5
@@ -135,7 +143,7 @@ def test_repetition_turns_the_odds_of_copies():
     shares = []
     for repetition in (0.0, 1.0, 8.0, 1e9):
         settings = Settings(temperature=1.0, tau_sigma=1.0, repetition=repetition)
-        made = COMPOSER.go_on([seed] * 1500, keys_of(1500), 1, settings)
+        made = composer().go_on([seed] * 1500, keys_of(1500), 1, settings)
         share = np.isin([song[0, 0] for song in made], outside).mean()
         expected = new[outside].sum() / (new.sum() + repetition * copies.sum())
         assert share == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 1500))
@@ -146,7 +154,7 @@ def test_repetition_turns_the_odds_of_copies():
 def test_songs_that_may_end_have_no_bar_left_after_their_last():
     """The chance of a song of one bar, from nothing, is that of the stop head; and lengths differ."""
     nothing = [np.empty((0, 1), np.uint8)] * 2000
-    songs = COMPOSER.go_on(nothing, keys_of(2000), None, WILD, max_bars=12)
+    songs = composer().go_on(nothing, keys_of(2000), None, WILD, max_bars=12)
     lengths = np.array([len(song) for song in songs])
     p = expit(float(says(compose(begin(), np.zeros(1, int)))[-1]))
     assert lengths.min() == 1 and lengths.max() <= 12 and len(set(lengths)) > 3
@@ -156,17 +164,17 @@ def test_songs_that_may_end_have_no_bar_left_after_their_last():
 def test_what_is_rendered_is_made_of_the_given_latents():
     z = [np.full((3, 1), value, np.float32) for value in (-3.0, 3.0)]
     greedy = Settings(temperature=0.0)
-    songs = COMPOSER.render(z, keys_of(2), greedy)
+    songs = composer().render(z, keys_of(2), greedy)
     assert [song.shape for song in songs] == [(3, 1)] * 2
-    alone = COMPOSER.render(z[1:], keys_of(2)[1:], greedy)
+    alone = composer().render(z[1:], keys_of(2)[1:], greedy)
     assert np.array_equal(alone[0], songs[1])
-    many = COMPOSER.render([np.array([[value]], np.float32) for value in GRID[::20]], keys_of(101), greedy)
+    many = composer().render([np.array([[value]], np.float32) for value in GRID[::20]], keys_of(101), greedy)
     assert len({int(song[0, 0]) for song in many}) > 1, "the latents change nothing"
 
 
 def test_a_gap_is_filled_with_what_the_bars_after_it_make_likely():
     (song,) = some_songs([12], tokens=4, seed=4)
-    filled = COMPOSER.fill(song, [(3, 5), (8, 9)], keys_of(6), WILD)
+    filled = composer().fill(song, [(3, 5), (8, 9)], keys_of(6), WILD)
     for one in filled:
         kept = [n for n in range(12) if n not in (3, 4, 8)]
         assert np.array_equal(one.bars[kept], song[kept]) and len(one.effective) == 2
