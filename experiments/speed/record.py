@@ -165,7 +165,7 @@ def draw_growth(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
     ]
     if not panels:
         return False
-    figure = new_figure(6 * len(panels), 4.2)
+    figure = new_figure(6 * len(panels), 6.5)
     for place, (what, name) in enumerate(panels, 1):
         axes = figure.add_subplot(1, len(panels), place)
         curves: dict[str, list[tuple[float, float]]] = {}
@@ -182,8 +182,11 @@ def draw_growth(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
         for curve, points in curves.items():
             axes.plot(*zip(*sorted(points), strict=True), "o-" if curve.startswith(OURS) else "s--", label=curve)
         axes.set(xlabel=name, ylabel=f"{UNITS[what]} a second", title=what, xscale="log", ylim=(0, None))
-        axes.legend(fontsize="small")
-    figure.savefig(path, dpi=110)
+        values = sorted({size for points in curves.values() for size, _ in points})
+        axes.set_xticks(values, [f"{value:,}" for value in values])
+        axes.set_xticks([], minor=True)
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    figure.savefig(path, dpi=80, bbox_inches="tight")
     return True
 
 
