@@ -1,13 +1,10 @@
-"""Compares losses and gradients of the models, or a known case, with float64; prints JSON for test_canary.py.
-
-    python -m tests.canary models|case
+"""Compares losses and gradients of the models, and a known case, with float64; prints JSON for test_canary.py.
 
 A program of its own, since the flags of the compiler are fixed once jax has started: the suite compiles without
 optimisation (tests/conftest.py), which hides what users would meet.
 """
 
 import json
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +63,7 @@ def _against_float64(make_task, **constants) -> dict:
     }
 
 
-def _models() -> dict:
+def main() -> None:
     def drawn_in_float32(draw):
         """Random numbers in float64 would be other ones."""
         return lambda key, *arguments, **keywords: draw(key, *arguments, **{"dtype": np.float32} | keywords)
@@ -83,14 +80,12 @@ def _models() -> dict:
         return mdrnn_layouts.make_task(model=model, songs=64)
 
     scale = np.full(8, 1.3, np.float32)
-    return {"VAE": _against_float64(vae), "MDRNN": _against_float64(prior, standard_scale=scale)}
-
-
-def _case() -> dict:
-    found = {"float32": _product_square_sum("float32")}
+    result = {"VAE": _against_float64(vae), "MDRNN": _against_float64(prior, standard_scale=scale)}
+    result["float32"] = _product_square_sum("float32")
     jax.config.update("jax_enable_x64", True)
-    return found | {"float64": _product_square_sum("float64")}
+    result["float64"] = _product_square_sum("float64")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    print(json.dumps({"models": _models, "case": _case}[sys.argv[1]]()))
+    main()
