@@ -89,15 +89,14 @@ class BarCodec:
                     yield first, None, _encode(self.vae, self.params, padded)
 
         for first, found, encoded in _one_ahead(chunks()):
-            rows = slice(first, min(first + size, len(bars)))
-            done = rows.stop
+            done = min(first + size, len(bars))
             if found is not None:
-                both[:, rows] = found
+                both[:, first:done] = found
                 there += done - first
                 continue
-            both[:, rows] = [np.asarray(a)[: done - first] for a in encoded]
+            both[:, first:done] = [np.asarray(a)[: done - first] for a in encoded]
             if kept:
-                kept.write(first, both[:, rows])
+                kept.write(first, both[:, first:done])
             now = time.monotonic()
             if now - last > SECONDS_BETWEEN_LINES or (done == len(bars) and last > start):
                 last = now
