@@ -32,6 +32,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import MEMORY, SongModel, Songs, bars_of, log_weights, shared_nats
 from mcvae_jax.music.bars import distinct_bars
 from mcvae_jax.nn.arrays import AnyArray
+from mcvae_jax.nn.categorical import draw
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
@@ -225,4 +226,4 @@ def _draw_lags(switch: Switch, runs: Array, bar: Array, keys: Array, repetition:
     """0 for a new bar, or a lag: int32 (S,)."""
     log_new, log_lags = switch_log_p(switch, runs, bar)
     logits = jnp.concatenate([log_new[:, None], log_lags + jnp.log(repetition)], axis=1)
-    return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)
+    return draw(keys, logits)

@@ -27,6 +27,7 @@ from mcvae_jax.models import elbo
 from mcvae_jax.models.music_vae import Choose, Dropout, MusicVAE, Predicted, draw_noise, init, make_music_vae
 from mcvae_jax.models.window_composer import WindowComposer
 from mcvae_jax.music.tokens import OUTCOMES
+from mcvae_jax.nn.categorical import draw
 from mcvae_jax.nn.keys import example_keys
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.stop import stop_nats
@@ -173,7 +174,7 @@ def _scheduled(bars: Array, true: Array, keys: Array) -> Choose:
 
     def choose(logits: Array, place: Array) -> Array:
         of_place = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, place)))(keys)
-        drawn = jax.vmap(jax.random.categorical)(of_place[:, 0], logits)
+        drawn = draw(of_place[:, 0], logits)
         return jnp.where(jax.vmap(jax.random.bernoulli)(of_place[:, 1], true), tokens[:, place], drawn)
 
     return choose

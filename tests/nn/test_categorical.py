@@ -69,6 +69,15 @@ def test_temperature_0_is_the_first_of_the_likeliest_and_tiny_ones_come_close():
     assert sample(logits[1:], keys_of(1), 1e-38, 3, 0.9).tolist() == [2]
 
 
+def test_draws_are_those_of_jax():
+    for rows, places in ((64, OUTCOMES), (5, 2)):
+        logits = 2 * jax.random.normal(jax.random.key(rows), (rows, places)).at[:, 0].set(-jnp.inf)
+        logits -= jnp.max(logits, axis=-1, keepdims=True)  # as sample_tokens makes them
+        expected = jax.vmap(jax.random.categorical)(keys_of(rows), logits)
+        assert np.array_equal(categorical.draw(keys_of(rows), logits), expected)
+        assert np.array_equal(sample(logits, keys_of(rows), 1.0, 0, 1.0), expected)
+
+
 def test_a_row_is_drawn_by_its_own_key():
     logits = jnp.zeros((64, OUTCOMES))
     some = sample(logits, keys_of(64), 1.0, 0, 1.0)

@@ -17,7 +17,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import Songs
 from mcvae_jax.music.tokens import START
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.categorical import draw, sample_tokens
 from mcvae_jax.nn.keys import Purpose, for_purpose
 from mcvae_jax.nn.layers import applied
 
@@ -117,7 +117,7 @@ def _next_bar(
     of_choice, of_z, of_stop, *of_tokens = jax.vmap(lambda key: jax.random.split(key, 3 + network.steps))(of_bar).T
     ahead = applied(network, JointMCVAE.ahead, params, state)
     logits = jnp.concatenate([ahead.log_new[:, None], ahead.log_lags + jnp.log(taus[2])], axis=1)
-    lag = jax.vmap(jax.random.categorical)(of_choice, logits)
+    lag = draw(of_choice, logits)
     if z is None:
         drawn, _ = jax.vmap(mixture.sample, in_axes=(0, 0, None, None))(ahead.mixture, of_z, *taus[:2])
     else:
