@@ -1,7 +1,8 @@
 """The process of one contender: `python -m experiments.speed.contender WHAT SIDE SIZES`.
 
-It makes its work, warms it up, and prints a line of JSON. For each line of standard input, a number of seconds, it
-works so long and prints items and seconds; at the end of its input it prints its peak of memory.
+It makes its work, warms it up, and prints a line of JSON, with why native code is not ready where that is so. For each
+line of standard input, a number of seconds, it works so long and prints items and seconds; at the end of its input it
+prints its peak of memory.
 """
 
 import functools
@@ -57,14 +58,15 @@ def maker(what: str, side: str) -> Make:
 def main(argv: list[str]) -> None:
     """Works for standard input."""
     what, side, sizes = argv
-    started = time.perf_counter()
+    started, remark = time.perf_counter(), ""
     if side in ("ours", SCANS, KEPT):
         keep_memory()
     try:
         if side == "ours":
             from mcvae_jax.nn import native  # not above: other sides have no JAX
 
-            native.prepare(lambda line: print(line, file=sys.stderr))
+            said: list[str] = []
+            remark = "" if native.prepare(said.append) else " ".join(said)
         work = maker(what, side)(Sizes(**json.loads(sizes)))
         for _ in range(WARM_CALLS):
             work.call()
@@ -73,7 +75,8 @@ def main(argv: list[str]) -> None:
         print(json.dumps({"failed": f"{type(error).__name__}: {error}".split("\n")[0][:200]}), flush=True)
         return
     ready = time.perf_counter() - started
-    print(json.dumps({"ready": ready, "devices": devices() if "jax" in sys.modules else ""}), flush=True)
+    first = {"ready": ready, "devices": devices() if "jax" in sys.modules else "", "remark": remark}
+    print(json.dumps(first), flush=True)
     for line in sys.stdin:
         items, seconds = timed(work, float(line))
         print(json.dumps({"items": items, "seconds": seconds}), flush=True)

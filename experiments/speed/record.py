@@ -112,6 +112,10 @@ def table(found: Mapping[str, Any]) -> list[str]:
             "|---|---|---|---|---|---|---|",
         ]
         lines += [line for each in raced for line in _raced(each)]
+        remarks = {
+            f"{name}: {side['remark']}" for each in raced for name, side in each["sides"].items() if side["remark"]
+        }
+        lines += [line for remark in sorted(remarks) for line in ("", remark)]
     if timed:
         lines += [""] * bool(raced) + ["| command | seconds | fastest | memory |", "|---|---|---|---|"]
         lines += [line for each in timed for line in _timed(each)]

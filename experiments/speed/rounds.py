@@ -30,6 +30,7 @@ class Measured:
     peak_bytes: int = 0
     devices: str = ""
     failed: str = ""  # why there are no figures
+    remark: str = ""  # what its figures are of, where that is not what they should be of
 
 
 class Contender:
@@ -45,6 +46,7 @@ class Contender:
         self.measured.failed = first.get("failed", "")
         self.measured.ready = first.get("ready", math.nan)
         self.measured.devices = first.get("devices", "")
+        self.measured.remark = first.get("remark", "")
 
     def work(self, seconds: float) -> None:
         """One round."""

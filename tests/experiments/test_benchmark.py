@@ -173,6 +173,16 @@ def test_files_are_read_and_the_record_holds_every_round(tmp_path, real_midi, ca
     assert "| read | mido |" in (tmp_path / "out" / "table.md").read_text()
 
 
+def test_scans_in_place_of_native_code_are_said(tmp_path, monkeypatch):
+    for name, value in {"CXX": "no-such-compiler", "MCVAE_NATIVE": "", "MCVAE_CACHE": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    sizes = Sizes("encode", units=4, latent=2, layers=1)
+    measured = compete("encode", ["ours"], sizes, 1, 0.0)
+    assert measured["ours"].rates and "no C++ compiler is here" in measured["ours"].remark
+    told = table(whole({"rounds": 1}, [row(sizes, measured)]))
+    assert any(line.startswith("ours: LSTM layers run as scans of XLA") for line in told)
+
+
 @pytest.mark.usefixtures("rendered")
 def test_growth_is_drawn_where_a_size_grows(tmp_path):
     def measured(rate):
