@@ -12,6 +12,7 @@ from mcvae_jax.latents import corpus_latents, main, transposed_bars
 from mcvae_jax.models import bar_codec
 from mcvae_jax.models.workdirs import open_codec
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
+from mcvae_jax.nn.padding import Rows
 from tests.small_models import save_corpus, save_vae
 
 
@@ -75,7 +76,7 @@ def test_a_song_that_is_not_there_at_a_shift_is_a_value_error(small):
 def test_they_do_not_depend_on_the_size_of_the_chunks(small, monkeypatch):
     codec, corpus = small
     mu, log_var = codec.encode(corpus.distinct)
-    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", Rows(7, 7))
     few = codec.encode(corpus.distinct)
     np.testing.assert_allclose(few[0], mu, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(few[1], log_var, rtol=1e-5, atol=1e-6)
@@ -110,7 +111,7 @@ def test_what_is_damaged_is_encoded_again(small, encoded):
 
 
 def test_what_was_cut_off_goes_on_from_its_chunks(small, monkeypatch, encoded):
-    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", Rows(7, 7))
     codec, corpus = small
     folder = codec.origin.folder
     whole = corpus_latents(codec, corpus, folder=folder / "whole")
@@ -137,7 +138,7 @@ def test_what_was_cut_off_goes_on_from_its_chunks(small, monkeypatch, encoded):
 
 
 def test_chunks_of_another_vae_are_not_taken(small, tmp_path, monkeypatch, encoded):
-    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 7)
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", Rows(7, 7))
     codec, corpus = small
     folder = codec.origin.folder
     save_vae(tmp_path / "other", corpus, seed=1)

@@ -22,6 +22,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE, Decoder, Prediction
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.layers import applied
+from mcvae_jax.nn.padding import Rows
 from mcvae_jax.storage.chunks import Chunks
 from mcvae_jax.trained import Origin
 
@@ -29,11 +30,10 @@ Array = jax.Array
 Say = Callable[[str], None]
 Each = TypeVar("Each")
 
-ENCODE_CHUNK = 1024  # bars that are encoded at a time
-SCORE_CHUNK = 512  # bars that are scored at a time
-DECODE_CHUNK = 256  # bars that are decoded at a time (docs/sampling.md); a few bars take as long as so many
-FREE_CHUNK = 32  # songs of the free run at a time
-WIDER = 8  # times as many at a time on a GPU or TPU, most of which so few leave idle
+ENCODE_CHUNK = Rows(1024, 4096)  # bars that are encoded at a time
+SCORE_CHUNK = Rows(512, 4096)  # bars that are scored at a time
+DECODE_CHUNK = Rows(256, 8192)  # bars that are decoded at a time (docs/sampling.md); a few take as long as so many
+FREE_CHUNK = Rows(32, 1024)  # songs of the free run at a time
 SECONDS_BETWEEN_LINES = 5.0
 
 BarModule = VAE  # for those who know no model by name
@@ -76,7 +76,7 @@ class BarCodec:
             )
         both = np.empty((2, len(bars), self.latent), np.float32)
         start = last = time.monotonic()
-        there, size = 0, _at_a_time(ENCODE_CHUNK)  # `there`: bars that an earlier call has encoded
+        there, size = 0, ENCODE_CHUNK.here  # `there`: bars that an earlier call has encoded
 
         def chunks() -> Iterator[tuple[int, np.ndarray | None, Sequence[Array]]]:
             for first in range(0, len(bars), size):
@@ -108,7 +108,7 @@ class BarCodec:
     def log_likelihoods(self, bars: np.ndarray, z: np.ndarray, say: Say | None = None) -> np.ndarray:
         """log p(x | z) of each bar, (N,) in nats, by teacher forcing, for bars uint8 (N, T) and z (N, Z)."""
         log_p, last = np.empty(len(bars), np.float32), time.monotonic()
-        size = _at_a_time(SCORE_CHUNK)
+        size = SCORE_CHUNK.here
 
         def chunks() -> Iterator[tuple[int, Array]]:
             for first in range(0, len(bars), size):  # the last chunk is padded and cut again, so that it compiles once
@@ -131,7 +131,7 @@ class BarCodec:
             first = _first(self.vae, self.params, z)
             return _one_bar(self.vae, self.params, first, z, keys, 0, settings.cuts)[1]
 
-        return _in_chunks(render, DECODE_CHUNK, z, keys)
+        return _in_chunks(render, DECODE_CHUNK.here, z, keys)
 
     def free_run(self, z: np.ndarray, keys: Array, bars: int, settings: Settings) -> np.ndarray:
         """The formal VAE's free run (thesis 6.5): z (N, Z), a key each (N,) -> uint8 (N, bars, T).
@@ -147,7 +147,7 @@ class BarCodec:
                 tokens.append(rendered)
             return jnp.stack(tokens, axis=1)
 
-        return _in_chunks(run, FREE_CHUNK, z, keys)
+        return _in_chunks(run, FREE_CHUNK.here, z, keys)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -172,19 +172,14 @@ def _one_bar(
 
 def _in_chunks(run: Callable[[np.ndarray, Array], Array], size: int, z: np.ndarray, keys: Array) -> np.ndarray:
     """run(z (size, Z), keys (size,)) over all rows of z, the last chunk filled up with repeats of its last row."""
-    size = _at_a_time(size)
+    data, kind = np.asarray(jax.random.key_data(keys)), jax.random.key_impl(keys)  # keys themselves are slow to index
 
     def chunks() -> Iterator[Array]:
         for start in range(0, len(z), size):
             rows = np.minimum(np.arange(start, start + size), len(z) - 1)
-            yield run(z[rows], keys[rows])
+            yield run(z[rows], jax.random.wrap_key_data(jnp.asarray(data[rows]), impl=kind))
 
     return np.concatenate([np.asarray(each) for each in _one_ahead(chunks())])[: len(z)]
-
-
-def _at_a_time(on_cpu: int) -> int:
-    """Rows of a chunk on the device that is here."""
-    return on_cpu if jax.default_backend() == "cpu" else WIDER * on_cpu
 
 
 def _one_ahead(made: Iterator[Each]) -> Iterator[Each]:

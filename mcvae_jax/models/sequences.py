@@ -18,12 +18,12 @@ import numpy as np
 from mcvae_jax.models.prior import Prior, Step, TrainablePrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.padding import in_blocks, in_padded_chunks
+from mcvae_jax.nn.padding import Rows, in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
 
-SONGS = 32  # that are composed at a time
+SONGS = Rows(32, 1024)  # that are composed at a time
 BARS = 8  # of a block
 PARTICLES = 256  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
@@ -87,12 +87,13 @@ class LatentPrior:
         """
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
-            carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [seeds[i] for i in chosen])
+            start = _start(self.prior, self.params, len(chosen))
+            carry, _ = _read(self.prior, self.params, start, [seeds[i] for i in chosen])
             _, z, stops = _draw(self.prior, self.params, carry, keys[chosen], bars or max_bars, settings, bars is None)
             lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
             return [of_song[:length] for of_song, length in zip(z, lengths, strict=True)]
 
-        return in_blocks(len(seeds), SONGS, block)
+        return in_blocks(len(seeds), SONGS.here, block)
 
     def fill(self, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings) -> Filled:
         """Draws the `bars` missing between before (n, Z) and after (m, Z); either may be empty.
@@ -104,13 +105,14 @@ class LatentPrior:
         effective sample size near 1 says so, and in many dimensions it is to be expected.
         """
         key_gap, key_choice = jax.random.split(key)
-        carry, _ = _read(self.prior, self.params, _start(self.prior, self.params), [before] * SONGS)
+        together = min(SONGS.here, PARTICLES)
+        carry, _ = _read(self.prior, self.params, _start(self.prior, self.params, together), [before] * together)
         keys = jax.random.split(key_gap, PARTICLES)
         ways, of_ways = [], []
-        for first in range(0, PARTICLES, SONGS):
-            at_end, z, _ = _draw(self.prior, self.params, carry, keys[first : first + SONGS], bars, settings)
+        for first in range(0, PARTICLES, together):
+            at_end, z, _ = _draw(self.prior, self.params, carry, keys[first : first + together], bars, settings)
             ways.append(z)
-            of_ways.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * SONGS)[1])
+            of_ways.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * together)[1])
         log_weights = np.concatenate(of_ways)
         log_weights -= log_weights.max()
         weights = np.exp(log_weights)
@@ -158,11 +160,12 @@ def _draw(
     drawn, last = [], []
     for first in range(0, bars, BARS):
         carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus)
-        drawn.append(np.asarray(z))
-        last.append(np.asarray(stops) & may_stop)
-        if np.concatenate(last, axis=1).any(axis=1).all():
+        drawn.append(z)
+        last.append(stops)
+        if may_stop and np.concatenate(last, axis=1).any(axis=1).all():  # else no block waits for the one before it
             break
-    return carry, np.concatenate(drawn, axis=1)[:, :bars], np.concatenate(last, axis=1)[:, :bars]
+    z, stops = (np.concatenate(each, axis=1)[:, :bars] for each in (drawn, last))
+    return carry, z, stops & may_stop
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -181,9 +184,9 @@ def _next_step(prior: Prior, params: Any, state: Any, z: Array) -> Carry:
     return jax.vmap(of_song)(state, z)
 
 
-def _start(prior: Prior, params: Any) -> Carry:
+def _start(prior: Prior, params: Any, songs: int) -> Carry:
     """The carry of B songs before their first bar."""
-    return _next_step(prior, params, None, jnp.zeros((SONGS, prior.latent)))
+    return _next_step(prior, params, None, jnp.zeros((songs, prior.latent)))
 
 
 @functools.partial(jax.jit, static_argnums=0)

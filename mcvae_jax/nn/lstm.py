@@ -25,6 +25,8 @@ State = tuple[Array, Array]  # (h, c), each (B, H)
 Activations = tuple[Array, ...]  # (T, B, H) each: the cell states, and the four gates after their nonlinearities
 Saved = tuple[Array, Activations, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
 
+TOGETHER_ON_GPU = 8  # steps of a scan that are compiled one after the other
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def matmul(x: Array, w: Array, dtype: jnp.dtype) -> Array:
@@ -123,6 +125,11 @@ def lstm(
     return _lstm(gates, w_h, h0, c0, gate_mask, dtype, reverse)
 
 
+def _unrolled() -> int:
+    """The `unroll` of scans: a GPU is told of several steps at a time, since telling takes longer than doing them."""
+    return TOGETHER_ON_GPU if jax.default_backend() == "gpu" else 1
+
+
 def sigmoid(x: Array) -> Array:
     """The logistic function as a tanh, which is the faster of the two on a CPU."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
@@ -153,7 +160,7 @@ def _run(
         h = o * jnp.tanh(c)
         return (h, c), (h, c, (i, f, s, o))
 
-    final, (hidden, cells, activations) = jax.lax.scan(step, (h0, c0), gates, reverse=reverse)
+    final, (hidden, cells, activations) = jax.lax.scan(step, (h0, c0), gates, reverse=reverse, unroll=_unrolled())
     return hidden, final, (cells, *activations)
 
 
@@ -210,9 +217,8 @@ def _run_back(
         )
         return (matmul(jnp.concatenate(d_gates, axis=-1), tall, dtype), d_c * f), d_gates
 
-    (d_h0, d_c0), d_gates = jax.lax.scan(
-        step, d_final, (d_hidden, cells, _before(c0, cells, reverse), (i, f, s, o)), reverse=not reverse
-    )
+    of_steps = d_hidden, cells, _before(c0, cells, reverse), (i, f, s, o)
+    (d_h0, d_c0), d_gates = jax.lax.scan(step, d_final, of_steps, reverse=not reverse, unroll=_unrolled())
     return d_gates, d_h0, d_c0
 
 

@@ -1,7 +1,10 @@
-"""Sequences of any lengths in few shapes, since each shape is compiled once. S sequences, N items of all of them."""
+"""How much of any amount goes into one call, in few shapes, since each is compiled once.
+
+Letters: S sequences, N items of all of them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -10,6 +13,18 @@ Array = jax.Array
 Item = TypeVar("Item")
 
 SHORTEST = 32  # items, of padded sequences
+
+
+class Rows(NamedTuple):
+    """How many rows go into one call: fewer leave most of a GPU or TPU idle, and more gain nothing on a CPU."""
+
+    cpu: int
+    accelerator: int
+
+    @property
+    def here(self) -> int:
+        """Those of the device that is here."""
+        return self.cpu if jax.default_backend() == "cpu" else self.accelerator
 
 
 def padded_length(bars: int) -> int:

@@ -24,13 +24,14 @@ from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, LatentModel, Song
 from mcvae_jax.music.grid import grid_of
 from mcvae_jax.music.numbering import PLAIN, Numbers, numbers_of
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
+from mcvae_jax.nn.padding import Rows
 from mcvae_jax.sampling import ranking
 from mcvae_jax.sampling.seeds import Seed, check_seeds
 from mcvae_jax.sampling.song import ComposedSong, Setting, Songs, unseeded
 
 Say = Callable[[str], None]
 
-GROUP = 256  # songs between two lines of progress; no song depends on it
+GROUP = Rows(256, 1024)  # songs between two lines of progress; no song depends on it
 PATHS = {"linear": (lerp,), "spherical": (slerp,), "both": (lerp, slerp)}
 
 
@@ -83,9 +84,10 @@ def _go_on(
     _positive("max_bars", max_bars)
     check_seeds([seed for seed in seeds if seed is not None], model)
     nothing, alone = np.empty((0, model.steps), np.uint8), unseeded(model)
+    numbers_alone = numbers_of(alone.metre, grid_of(model.steps))
     made = Songs()
-    for start in range(0, len(seeds), GROUP):
-        group = seeds[start : start + GROUP]
+    for start in range(0, len(seeds), GROUP.here):
+        group = seeds[start : start + GROUP.here]
         numbers = range(first + start, first + start + len(group))
         given = [nothing if seed is None else seed.bars for seed in group]
         chosen = ranking.go_on(model, given, song_keys(settings.seed, numbers, given), bars, settings, max_bars)
@@ -97,7 +99,7 @@ def _go_on(
                 others = ", ".join(f"{each:.1f}" for each in bits[1:])
                 song.notes[f"bits a bar, best of {len(bits)} draws"] = f"{bits[0]:.1f} (others: {others})"
             if seed is None:
-                song = song._replace(numbers=numbers_of(setting.metre, grid_of(model.steps)))
+                song = song._replace(numbers=numbers_alone)
             else:
                 kept, chords = seed.kept and seed.kept.up_to(len(own)), seed.chords_of(0, len(own))
                 song = song._replace(numbers=seed.numbers, kept=kept, chords=chords)
@@ -328,5 +330,5 @@ def _positive(name: str, value: int) -> int:
 
 
 def _progress(say: Say, done: int, total: int) -> None:
-    if total > GROUP:
+    if total > GROUP.here:
         say(f"{done:,} of {total:,} songs")

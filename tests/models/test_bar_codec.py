@@ -9,6 +9,7 @@ from mcvae_jax.models import bar_codec
 from mcvae_jax.models.bar_codec import BarCodec
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.tokens import OUTCOMES, START
+from mcvae_jax.nn.padding import Rows
 from tests.draws import expected_distribution, keys_of
 from tests.vae_layouts import apply, far_from_the_start, make_model
 
@@ -57,8 +58,9 @@ def test_a_device_that_takes_more_at_a_time_gives_the_same(codec, latents, monke
     keys, settings, bars = keys_of(600), Settings(temperature=0.0), codec.decode(latents, keys_of(600), Settings())
     here = codec.decode(latents, keys, settings), *codec.encode(bars), codec.log_likelihoods(bars, latents)
     shapes = []
-    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", 10)
-    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 20)
+    monkeypatch.setattr(bar_codec, "ENCODE_CHUNK", Rows(10, 80))
+    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", Rows(20, 160))
+    monkeypatch.setattr(bar_codec, "DECODE_CHUNK", Rows(256, 2048))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     encode = bar_codec._encode
     monkeypatch.setattr(bar_codec, "_encode", lambda *a: shapes.append(a[2].shape[0]) or encode(*a))

@@ -14,7 +14,7 @@ from mcvae_jax.models import bar_codec, mdrnn, mixture_prior, sequences
 from mcvae_jax.models.bounds import Posteriors, bounds, draw_latents, summarise, whole_song_bounds
 from mcvae_jax.models.prior import OneGaussian, standard_normal
 from mcvae_jax.models.sequences import LatentPrior
-from mcvae_jax.nn.padding import per_song
+from mcvae_jax.nn.padding import Rows, per_song
 from tests.known_songs import LENGTHS, AutoregressivePrior, KnownDraws, LinearGaussian, a_codec, some_songs
 from tests.random_params import random_params
 from tests.vae_layouts import apply
@@ -91,7 +91,7 @@ def test_sequences_of_any_length_are_scored_as_they_are_one_by_one(monkeypatch):
 
 
 def test_the_bound_of_a_vae_against_a_loop(monkeypatch):
-    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 5)
+    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", Rows(5, 5))
     codec = a_codec()
     songs = some_songs([4, 4, 4])
     songs[1][3] = songs[0][0]  # a bar that occurs twice
@@ -159,7 +159,7 @@ def test_the_summary_weighs_songs_by_their_bars_and_is_in_bits():
 
 
 def test_long_work_says_where_it_is(monkeypatch):
-    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", 4)
+    monkeypatch.setattr(bar_codec, "SCORE_CHUNK", Rows(4, 4))
     monkeypatch.setattr(bar_codec, "SECONDS_BETWEEN_LINES", 0.0)
     lines = []
     whole_song_bounds(a_codec(), {}, some_songs([6]), say=lines.append)

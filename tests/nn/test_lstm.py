@@ -23,8 +23,13 @@ def torch_numbers():
         return dict(stored)
 
 
+@pytest.mark.parametrize("together", [1, 2, 8])
 @pytest.mark.parametrize("suffix, direction", [("", 0), ("_reverse", 1)])
-def test_values_and_gradients_are_those_of_pytorch(suffix, direction):
+def test_values_and_gradients_are_those_of_pytorch(suffix, direction, together, monkeypatch):
+    """Also with several steps of the scan compiled one after the other, as a GPU has them."""
+    if together > 1:
+        monkeypatch.setattr("mcvae_jax.nn.lstm.TOGETHER_ON_GPU", together)
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     check_against(torch_numbers(), suffix, direction)
 
 

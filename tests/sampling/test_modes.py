@@ -21,6 +21,7 @@ from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.music.numbering import Numbers
 from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
+from mcvae_jax.nn.padding import Rows
 from mcvae_jax.sampling import modes
 from mcvae_jax.sampling.seeds import Seed
 from mcvae_jax.sampling.song import Setting
@@ -73,7 +74,7 @@ def test_compose_alone_among_others_and_again(composer):
 
 def test_groups_between_lines_of_progress_change_nothing(composer, monkeypatch):
     songs = modes.compose(composer, 5, 3, WILD)
-    monkeypatch.setattr(modes, "GROUP", 2)
+    monkeypatch.setattr(modes, "GROUP", Rows(2, 2))
     lines = []
     assert same(modes.compose(composer, 5, 3, WILD, say=lines.append), songs)
     assert lines == ["2 of 5 songs", "4 of 5 songs", "5 of 5 songs"]

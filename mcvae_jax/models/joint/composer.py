@@ -30,13 +30,13 @@ from mcvae_jax.models.song_model import Songs as ListOfSongs
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import normal, song_keys
 from mcvae_jax.nn.layers import applied
-from mcvae_jax.nn.padding import in_blocks, padded_groups
+from mcvae_jax.nn.padding import Rows, in_blocks, padded_groups
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
 
-SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
-CHUNK = 1024  # bars, padding included, that are scored in one call, each draw counted
+SONGS = Rows(32, 512)  # that are composed at a time: one shape, so that a song does not depend on the others
+CHUNK = Rows(1024, 8192)  # bars, padding included, that are scored in one call, each draw counted
 TOGETHER = 4  # draws in one call, where there are several: one shape for all numbers of draws
 PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
@@ -45,15 +45,15 @@ FOLLOWING = 8  # bars after a gap that weigh them
 class Sizes(NamedTuple):
     """How much goes into one call of a compiled program; songs of other sizes are other draws of the same chances."""
 
-    songs: int = SONGS
-    chunk: int = CHUNK
+    songs: Rows = SONGS
+    chunk: Rows = CHUNK
     particles: int = PARTICLES
     parts: int = QUARTERS  # of the bars of a song, that the distinct ones may be: a program each
     alike: bool = False  # whether songs go together only after seeds of one length, which are then read in less time
 
 
 QUICK = Sizes(
-    songs=8, chunk=64, particles=8, parts=1, alike=True
+    songs=Rows(8, 8), chunk=Rows(64, 64), particles=8, parts=1, alike=True
 )  # one song is there soonest, see docs/results.md, "The studio"
 
 
@@ -95,7 +95,7 @@ class JointComposer(OfCheckpoint):
 
     def encode(self, songs: ListOfSongs) -> list[tuple[np.ndarray, np.ndarray]]:
         """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
-        bars, chunk = np.concatenate(songs), self.sizes.chunk
+        bars, chunk = np.concatenate(songs), self.sizes.chunk.here
         padded = np.zeros((-(-len(bars) // chunk) * chunk, self.steps), np.uint8)
         padded[: len(bars)] = bars
         found = [_encode(self.network, self.params, block) for block in np.split(padded, len(padded) // chunk)]
@@ -165,7 +165,8 @@ class JointComposer(OfCheckpoint):
         together = TOGETHER if draws > 1 else 1  # the last call may draw more than are asked for: they are left away
         calls = [np.arange(first, first + together, dtype=np.uint32) for first in range(0, draws, together)]
         found: dict[int, _Parts] = {}
-        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, self.sizes.chunk // (size * together))):
+        at_a_time = self.sizes.chunk.here // together
+        for size, rows, chunk in padded_groups(lengths, lambda size: max(1, at_a_time // size)):
             block = [songs[i] for i in chunk]
             table = song_tables(block, [0] * len(block), [True] * len(block), rows, size, self.sizes.parts)
             of_songs = keys[np.resize(chunk, rows)]
@@ -200,7 +201,7 @@ class JointComposer(OfCheckpoint):
             groups = [np.flatnonzero(counts == count) for count in np.unique(counts)]
         made: list[np.ndarray] = []
         for rows in groups:
-            made += in_blocks(len(rows), self.sizes.songs, lambda i, rows=rows: block(rows[i]))  # type: ignore[misc]
+            made += in_blocks(len(rows), self.sizes.songs.here, lambda i, rows=rows: block(rows[i]))  # type: ignore[misc]
         return [made[i] for i in np.argsort(np.concatenate(groups))]
 
 
