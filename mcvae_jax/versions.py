@@ -45,6 +45,11 @@ def instructions() -> list[str]:
     return processor().get("flags", "").split()
 
 
+def cores() -> int:
+    """Those of the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def devices() -> str:
     """Those that JAX computes on, in all processes: '1 cpu', '8 TPU v4 of 2 processes'."""
     import jax  # not above: the versions are told without it, and at once

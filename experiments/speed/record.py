@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -63,12 +62,11 @@ def machine() -> dict[str, Any]:
     """The processor, how many of its cores are ours, its instructions that matter here, and the memory."""
     named = versions.processor()
     flags = versions.instructions()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = _read("/proc/meminfo").split()
     return {
         "system": platform.platform(),
         "processor": named.get("model name", platform.processor()),
-        "cores": cores,
+        "cores": versions.cores(),
         "instructions": [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags],
         "memory_bytes": int(memory[1]) * 1024 if memory[:1] == ["MemTotal:"] else 0,
     }

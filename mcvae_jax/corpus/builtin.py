@@ -23,7 +23,6 @@ import gzip
 import importlib.metadata
 import importlib.util
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -40,6 +39,7 @@ from mcvae_jax.music.score import Reason, Score, Skip, Track
 from mcvae_jax.places import cache_folder
 from mcvae_jax.storage.disk import CannotWrite
 from mcvae_jax.storage.files import replacing_file
+from mcvae_jax.versions import cores
 
 COLLECTIONS = ("ryansMammoth", "oneills1850")
 CACHE_FORMAT = 2  # to be raised when the same music21 gives other scores than before
@@ -79,8 +79,7 @@ def read_collections(workers: int | None = None) -> Iterator[tuple[str, Score | 
     if not files:
         raise UserError("the built-in tunes come with the music21 package; pip install music21")
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
-    workers = workers or os.cpu_count() or 1
-    for entries in map_chunks(read_book, iter(chunks), workers, _limits, _failed):
+    for entries in map_chunks(read_book, iter(chunks), workers or cores(), _limits, _failed):
         yield from entries
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from mcvae_jax.music.pulse import pulse_of
 from mcvae_jax.music.readers import FORMATS, SUFFIXES, read_scores, skip_of
 from mcvae_jax.music.score import Reason, Score, Skip
 from mcvae_jax.text import printable
+from mcvae_jax.versions import cores
 
 _LONGEST = 200  # characters of a title or of a detail: a file may hold any number
 _CHUNK = 64  # files that a worker gets at a time
@@ -124,12 +124,8 @@ def _read_all(
     files: Iterator[File | Skipped], settings: CorpusSettings, workers: int | None
 ) -> Iterator[Song | Skipped]:
     read = functools.partial(read_file, settings=settings)
-    for songs in map_chunks(read, _chunks(files), workers or _cores(), _limits, _failed):
+    for songs in map_chunks(read, _chunks(files), workers or cores(), _limits, _failed):
         yield from songs
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chunks(files: Iterable[File | Skipped]) -> Iterator[list[File | Skipped]]:

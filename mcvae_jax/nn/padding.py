@@ -4,15 +4,19 @@ Letters: S sequences, N items of all of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
+from mcvae_jax.versions import cores
+
 Array = jax.Array
 Item = TypeVar("Item")
 
 SHORTEST = 32  # items, of padded sequences
+MOST_THREADS = 16  # that make blocks, each of which takes memory
 
 
 class Rows(NamedTuple):
@@ -35,14 +39,22 @@ def padded_length(bars: int) -> int:
 def in_blocks(count: int, size: int, make: Callable[[np.ndarray], Iterable[Item]]) -> list[Item]:
     """What `make` makes of each of `count` rows, `size` of them at a time: one shape, whatever else is in the call.
 
+    The first block compiles what the others need. These are then made by several threads where the device is a CPU:
+    small products leave most of it idle.
+
     make: takes the indices of the rows of a block, int (size,), the last one filled up with the last row, and gives an
       item for each.
     """
-    made: list[Item] = []
-    for first in range(0, count, size):
+
+    def block(first: int) -> list[Item]:
         rows = np.minimum(np.arange(first, first + size), count - 1)
-        made += list(make(rows))[: count - first]
-    return made
+        return list(make(rows))[: count - first]
+
+    threads = min(cores() + 1, MOST_THREADS) if jax.default_backend() == "cpu" else 1
+    made = [block(first) for first in range(min(count, size))[:1]]
+    with ThreadPoolExecutor(threads) as pool:
+        made += pool.map(block, range(size, count, size))
+    return [item for of_block in made for item in of_block]
 
 
 def padded_groups(lengths: np.ndarray, together: Callable[[int], int]) -> Iterator[tuple[int, int, np.ndarray]]:

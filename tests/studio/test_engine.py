@@ -117,7 +117,7 @@ def test_a_quick_model_draws_with_the_same_chances(joint):
     """Its cost of a song is that of the model; only its blocks are smaller."""
     song = np.array(some_bars(9), np.uint8)
     np.testing.assert_allclose(quick(joint).nats([song])[0], joint.nats([song])[0], rtol=1e-4)
-    assert quick(joint).sizes.songs < joint.sizes.songs
+    assert quick(joint).sizes.chunk < joint.sizes.chunk
     assert quick(FakeModel) is FakeModel
 
 

@@ -35,9 +35,10 @@ from mcvae_jax.trained import Origin
 
 Array = jax.Array
 
-SONGS = Rows(32, 512)  # that are composed at a time: one shape, so that a song does not depend on the others
+SONGS = Rows(8, 256)  # that are composed at a time: one shape, so that a song does not depend on the others
 CHUNK = Rows(1024, 8192)  # bars, padding included, that are scored in one call, each draw counted
 TOGETHER = 4  # draws in one call, where there are several: one shape for all numbers of draws
+FEW_ROWS = jnp.dtype(jnp.float32)  # of the operands of products of few rows, in which a CPU is faster with them
 PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 
@@ -45,16 +46,13 @@ FOLLOWING = 8  # bars after a gap that weigh them
 class Sizes(NamedTuple):
     """How much goes into one call of a compiled program; songs of other sizes are other draws of the same chances."""
 
-    songs: Rows = SONGS
     chunk: Rows = CHUNK
     particles: int = PARTICLES
     parts: int = QUARTERS  # of the bars of a song, that the distinct ones may be: a program each
     alike: bool = False  # whether songs go together only after seeds of one length, which are then read in less time
 
 
-QUICK = Sizes(
-    songs=Rows(8, 8), chunk=Rows(64, 64), particles=8, parts=1, alike=True
-)  # one song is there soonest, see docs/results.md, "The studio"
+QUICK = Sizes(chunk=Rows(64, 64), particles=8, parts=1, alike=True)  # see docs/results.md, "The studio"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,8 +154,8 @@ class JointComposer(OfCheckpoint):
         return {twin.name: twin}
 
     def quick(self) -> SongModel:
-        """See `song_model.Quick`: small blocks, and products in float32, which are faster for few rows."""
-        return dataclasses.replace(self, network=self.network.clone(dtype=jnp.float32), sizes=QUICK)
+        """See `song_model.Quick`."""
+        return dataclasses.replace(self, network=self.network.clone(dtype=FEW_ROWS), sizes=QUICK)
 
     def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
         """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
@@ -187,11 +185,12 @@ class JointComposer(OfCheckpoint):
     ) -> list[np.ndarray]:
         """lengths: of each song after its seed, where that is not `bars`; z (S, bars, Z) of new bars, else drawn."""
         beyond = np.zeros(len(seeds), int) if lengths is None else np.array(lengths) - bars
+        network = self.network if jax.default_backend() != "cpu" else self.network.clone(dtype=FEW_ROWS)
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             of_block = None if z is None else z[chosen]
             call = Call(
-                self.network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block, self.sizes.alike
+                network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block, self.sizes.alike
             )
             return compose_block(call, [seeds[i] for i in chosen], bars)
 
@@ -201,7 +200,7 @@ class JointComposer(OfCheckpoint):
             groups = [np.flatnonzero(counts == count) for count in np.unique(counts)]
         made: list[np.ndarray] = []
         for rows in groups:
-            made += in_blocks(len(rows), self.sizes.songs.here, lambda i, rows=rows: block(rows[i]))  # type: ignore[misc]
+            made += in_blocks(len(rows), SONGS.here, lambda i, rows=rows: block(rows[i]))  # type: ignore[misc]
         return [made[i] for i in np.argsort(np.concatenate(groups))]
 
 
