@@ -1,5 +1,6 @@
 """Settings of the whole test run, and what tests of several modules need."""
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -7,8 +8,10 @@ import io
 import itertools
 import os
 import pickle
+import shutil
 import signal
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +34,13 @@ os.environ.setdefault("JAX_INCLUDE_FULL_TRACEBACKS_IN_LOCATIONS", "0")
 MOST_MEBIBYTES = 1200  # that a module may leave behind before garbage is collected
 os.environ["MCVAE_COMPILED"] = "no"  # commands that tests start keep no programs in the cache of who tests
 os.environ["MCVAE_NATIVE"] = "no"  # nor do they compile; tests/nn/test_native.py has a cache of its own
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # what modules and commands have in common is compiled once in a run
+    COMPILED = tempfile.mkdtemp(prefix="mcvae-tests-")  # of the process that starts the others, which inherit it
+    atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else XLA speaks of each program that it loads
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `pytest &` so, and what tests start inherits it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -171,25 +181,3 @@ def elsewhere(monkeypatch, tmp_path):
 
     numbers = iter(range(100))
     return lambda: another_machine(monkeypatch, tmp_path / f"machine {next(numbers)}")
-
-
-@pytest.fixture(scope="module")
-def compilation_cache(tmp_path_factory):
-    """Where many runs compile the same programs, here and in processes started here, they are compiled once."""
-    import jax
-    from jax.experimental.compilation_cache import compilation_cache
-
-    fields = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    old = {name: getattr(jax.config, name) for name in fields}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in fields.items():
-            jax.config.update(name, value)
-            patch.setenv(name.upper(), str(value))
-        compilation_cache.reset_cache()
-        yield
-    for name, value in old.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()

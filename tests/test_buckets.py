@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def bucket(compilation_cache):
+def bucket():
     with pytest.MonkeyPatch.context() as patch, emulators.google(patch):
         patch.setenv("MCVAE_PUSH_SECONDS", "0.1")
         yield f"gs://{BUCKET}"

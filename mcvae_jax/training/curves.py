@@ -11,7 +11,9 @@ from matplotlib.lines import Line2D
 
 from mcvae_jax.training.metrics import BOOKKEEPING, HELD_OUT, TRAIN
 
-UNITS = dict.fromkeys(("objective", "reconstruction", "kl", "bound", "rate", "stop"), "nats per bar") | {
+NATS = "nats per bar"
+IN_NATS = ("reconstruction", "kl", "bound", "rate", "stop", "nll")
+UNITS = dict.fromkeys(IN_NATS, NATS) | {
     "bound_bits": "bits per bar",
     "nll_per_dim": "nats per bar and dimension",
     "mixture_entropy": "nats",
@@ -108,8 +110,16 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         if curves.best_step is not None:
             axes.axvline(curves.best_step, **BEST)
     axes.set_title(panel.title, fontsize=10)
-    axes.set_ylabel(UNITS.get(panel.name, ""), fontsize=8)
+    axes.set_ylabel(_unit(panel), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(color="0.93")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _unit(panel: Panel) -> str:
+    """Of a metric, where it has one; an objective's is that of its terms, and some have none in nats (a critic's)."""
+    if panel.name != "objective":
+        return UNITS.get(panel.name, "")
+    lines = [line for curves in panel.curves for line in curves.lines if "objective" in line]
+    return NATS if all(any(name in line for name in IN_NATS) for line in lines) else ""

@@ -399,7 +399,7 @@ def test_help_is_the_head_of_the_script(programs, script):
 
 
 @pytest.fixture(scope="module")
-def whole(compilation_cache, tmp_path_factory):
+def whole(tmp_path_factory):
     """The bits of a run that nobody disturbs."""
     return phases.bits(phases.undisturbed(tmp_path_factory.mktemp("jobs")))
 
@@ -439,7 +439,7 @@ def test_a_corpus_that_is_lost_is_built_again_by_one_process(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_host_that_never_comes_is_named_once_by_each_try_and_then_given_up(compilation_cache, tmp_path):
+def test_a_host_that_never_comes_is_named_once_by_each_try_and_then_given_up(tmp_path):
     command = phases.commands(tmp_path / "run", seconds=4)[0]
     host = phases.Host(command, phases.environment() | {"MCVAE_TRIES": "1"})
     assert host.end() == 75
@@ -461,7 +461,7 @@ SRUN = """
 
 
 @pytest.mark.slow
-def test_slurm_s_job_is_stopped_at_its_limit_and_ends_after_the_requeue(compilation_cache, programs, tmp_path):
+def test_slurm_s_job_is_stopped_at_its_limit_and_ends_after_the_requeue(programs, tmp_path):
     """All that is made up is Slurm itself; JAX finds its variables, and gives each task one device."""
     programs.add("srun", SRUN)
     programs.add("scontrol")

@@ -31,7 +31,7 @@ from mcvae_jax.options import parse as parse_config
 from mcvae_jax.storage.jsonfile import write_json
 from tests.small_models import save_corpus
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.slow
 LENGTHS = (20, 16, 18, 33, 18, *([17, 26, 30] * 4))
 
 

@@ -22,7 +22,7 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF
 from mcvae_jax.storage.workdir import Workdir
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parents[2]
 TINY = """

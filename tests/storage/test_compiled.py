@@ -49,10 +49,17 @@ def songs_of(runs, out, seed):
     return json.loads((runs / f"{out}-{seed}" / "songs.json").read_text())["songs"]
 
 
+def environment(cache):
+    """That of a user with a cache there, who has chosen none of JAX."""
+    users = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_COMP", "JAX_PERSISTENT"))}
+    users.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return users | {"MCVAE_CACHE": str(cache), "MCVAE_COMPILED": ""}
+
+
 def call(runs, cache, *seeds):
     """Runs the command for each seed in one process; the songs, the counts, and what was said on stderr."""
     calls = [arguments(cache.name, seed) for seed in seeds]
-    env = os.environ | {"MCVAE_CACHE": str(cache), "MCVAE_COMPILED": ""}
+    env = environment(cache)
     done = subprocess.run([sys.executable, "-c", CALL, *calls], cwd=runs, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     counts = [tuple(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("COUNTS")]
@@ -100,11 +107,7 @@ for workdir in ("one", "two"):
 
 def train_twice(folder, what):
     """Trains two times in one process, which forgets its programs between; how many were not in the cache."""
-    env = os.environ | {
-        "MCVAE_CACHE": str(folder / "cache"),
-        "MCVAE_COMPILED": "",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
+    env = environment(folder / "cache") | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", TRAIN, what], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("MISSED")]

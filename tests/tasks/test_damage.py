@@ -15,8 +15,6 @@ from mcvae_jax.models.song_model import main_origin
 from mcvae_jax.trained import open_corpus
 from tests.tasks.test_mcvae import checkpoint, command, copy, corpora, finished, songs_of  # noqa: F401
 
-pytestmark = pytest.mark.usefixtures("compilation_cache")
-
 
 def flipped(name, place=0.5):
     """Damages one bit of a file."""

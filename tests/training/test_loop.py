@@ -29,9 +29,6 @@ from tests.small_models import edit_json
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
-pytestmark = pytest.mark.usefixtures("compilation_cache")
-
-
 def train(folder, task=None, init_from="", **fields):
     """Trains the toy task; returns the outcome and the lines that it said."""
     said = []
@@ -323,8 +320,15 @@ def test_the_results_are_those_of_the_best_parameters(tmp_path):
 
 
 def test_a_panel_of_the_learning_curve_names_its_unit_where_it_has_one():
-    lines = [{"step": 1, "split": "train", "kl": 2.0, "beta": 0.1}]
-    for name, unit in (("kl", "nats per bar"), ("beta", "")):
+    of_vae = {"objective": 3.0, "kl": 2.0, "beta": 0.1}
+    of_gan = {"objective": 3.0, "critic": 1.0}  # neither is of nats
+    for terms, name, unit in (
+        (of_vae, "kl", "nats per bar"),
+        (of_vae, "beta", ""),
+        (of_vae, "objective", "nats per bar"),
+        (of_gan, "objective", ""),
+    ):
+        lines = [{"step": 1, "split": "train"} | terms]
         axes = Figure().add_subplot()
         curves.draw_panel(axes, curves.Panel(name, name, [curves.Curves(lines, curves.STYLES)]))
         assert axes.get_ylabel() == unit

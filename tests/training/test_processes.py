@@ -10,7 +10,7 @@ import pytest
 from experiments.jobs import phases
 from mcvae_jax.training.peers import LOST
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.slow
 
 
 class Two:
