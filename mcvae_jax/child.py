@@ -82,7 +82,7 @@ def serve(parent: int, by_main_thread: bool) -> None:
                     _bound(resource.RLIMIT_DATA, memory << 20)
                     _bound(resource.RLIMIT_AS, (memory + _MAPPED) << 20)
                 _bound(resource.RLIMIT_CPU, math.ceil(time.process_time() + limits.seconds))
-                answer = _do(function, task)
+                answer = answer_of(function, task)
                 answers.write(HEADER.pack(len(answer)) + answer)
                 answers.flush()
     except EOFError:
@@ -91,7 +91,7 @@ def serve(parent: int, by_main_thread: bool) -> None:
         os._exit(OUT_OF_MEMORY)  # what is left of the process is not to be trusted
 
 
-def _do(function: Callable[[Any], Any], task: Any) -> bytes:
+def answer_of(function: Callable[[Any], Any], task: Any) -> bytes:
     """The pickled result, Failure or UserError of a task; MemoryError where it needs too much."""
     try:
         result = function(task)

@@ -127,7 +127,7 @@ def read_chunks_here(function, chunks, workers, limits, failed):
     from mcvae_jax import child
 
     for task in itertools.chain.from_iterable(chunks):
-        result = pickle.loads(child._do(function, pickle.loads(pickle.dumps(task))))
+        result = pickle.loads(child.answer_of(function, pickle.loads(pickle.dumps(task))))
         if isinstance(result, UserError):
             raise result
         yield failed(task, result) if isinstance(result, child.Failure) else result

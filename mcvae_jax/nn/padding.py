@@ -50,10 +50,12 @@ def in_blocks(count: int, size: int, make: Callable[[np.ndarray], Iterable[Item]
         rows = np.minimum(np.arange(first, first + size), count - 1)
         return list(make(rows))[: count - first]
 
-    threads = min(cores() + 1, MOST_THREADS) if jax.default_backend() == "cpu" else 1
-    made = [block(first) for first in range(min(count, size))[:1]]
-    with ThreadPoolExecutor(threads) as pool:
-        made += pool.map(block, range(size, count, size))
+    made, others = [block(0)] if count else [], range(size, count, size)
+    if jax.default_backend() == "cpu":
+        with ThreadPoolExecutor(min(cores() + 1, MOST_THREADS)) as pool:
+            made += pool.map(block, others)
+    else:
+        made += map(block, others)
     return [item for of_block in made for item in of_block]
 
 

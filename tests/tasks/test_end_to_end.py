@@ -17,6 +17,7 @@ from mcvae_jax.options import load_config
 from mcvae_jax.tasks import end_to_end
 from mcvae_jax.tasks.end_to_end import Loss, held_out_objective, objective
 from mcvae_jax.training import loop
+from tests.layouts import check_layouts_agree
 from tests.small_models import VAE_MODEL, save_corpus, save_joint, save_mdrnn, save_vae
 
 KIND = kind_of("end_to_end")
@@ -46,6 +47,11 @@ def task(both):
 @pytest.fixture(scope="module")
 def params(task):
     return jax.jit(task.init)(jax.random.key(0))
+
+
+@pytest.mark.slow
+def test_jit_on_1_jit_on_8_and_pmap_on_8_agree(both):
+    check_layouts_agree("tests.end_to_end_layouts:make_task", {"folder": str(both / "run")}, steps=3)
 
 
 def test_its_held_out_figure_is_the_whole_song_bound_of_the_model_it_starts_from(both, task, params):
