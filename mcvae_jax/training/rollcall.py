@@ -62,13 +62,15 @@ def listen(peers: Peers, host: str, port: int, facts: Facts) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else error
         raise UserError(f"process 0 cannot listen at {peers.address} ({reason}); choose another port") from error
 
+    numbers: set[int] = set()  # of those that have called
+
     def take_calls() -> None:
         while True:
             try:
                 wire, _ = server.accept()
             except OSError:  # closed
                 return
-            threading.Thread(target=_welcome, args=(peers, wire, facts), daemon=True).start()
+            threading.Thread(target=_welcome, args=(peers, wire, facts, numbers), daemon=True).start()
 
     threading.Thread(target=take_calls, daemon=True).start()
     return server
@@ -85,13 +87,17 @@ def _server(host: str, port: int) -> socket.socket:
         return socket.create_server(("", port))
 
 
-def _welcome(peers: Peers, wire: socket.socket, facts: Facts) -> None:
-    """One call: its first line says who calls and what for."""
+def _welcome(peers: Peers, wire: socket.socket, facts: Facts, numbers: set[int]) -> None:
+    """One call: its first line says who calls and what for; `numbers` gets its own where it fits."""
     lines = wire.makefile("rb")
     try:
         wire.settimeout(10)
         hello = message_of(lines.readline(LONGEST), Hello)
-        index, wrong = hello["process"], _mismatch(peers, facts, hello)
+        index = hello["process"]
+        with peers.changed:  # two that call at the same time with one number do not both fit
+            wrong = _mismatch(peers, facts, hello, numbers)
+            if not wrong:
+                numbers.add(index)
         refusal: Message = {"kind": "refused", "status": UserError.status, "line": wrong}
         if wrong:
             wire.sendall(json.dumps(refusal).encode() + b"\n")
@@ -112,12 +118,12 @@ def _welcome(peers: Peers, wire: socket.socket, facts: Facts) -> None:
     peers.tell_all(kind="here", processes=sorted(peers.here))
 
 
-def _mismatch(peers: Peers, facts: Facts, hello: Hello) -> str:
-    """Why a process cannot be of this run; '' where it can."""
+def _mismatch(peers: Peers, facts: Facts, hello: Hello, numbers: set[int]) -> str:
+    """Why a process cannot be of this run, of which some have called; '' where it can."""
     index = hello["process"]
     if hello["processes"] != peers.count:
         return f"process {index} was told of {hello['processes']} processes, process 0 of {peers.count}"
-    if index in peers.here or not 0 < index < peers.count:
+    if index in numbers or not 0 < index < peers.count:
         return f"two processes have the number {index}; give each its own, from 0 to {peers.count - 1}"
     changes = differences(facts, hello["facts"])
     return f"process {index} was started otherwise than process 0: {'; '.join(changes)}" if changes else ""

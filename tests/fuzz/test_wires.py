@@ -47,7 +47,7 @@ def test_whoever_calls_is_taken_in_or_turned_away(hello):
     peers = Peers(2, 0, "localhost:1")
     try:
         theirs.sendall(hello)
-        rollcall._welcome(peers, ours, FACTS)
+        rollcall._welcome(peers, ours, FACTS, set())
         event("in" if 1 in peers.here else "away")
         assert peers.here == ({0, 1} if peers.wires else {0})
         if peers.wires:

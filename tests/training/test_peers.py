@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
 
-from mcvae_jax.training.peers import LOST
+from mcvae_jax.training import rollcall
+from mcvae_jax.training.peers import LOST, Peers
 from mcvae_jax.training.rollcall import free_port
 
 PROGRAM = """
@@ -201,6 +203,28 @@ def test_an_error_of_one_ends_all_with_its_line(guilty):
 def test_processes_that_do_not_fit_together_say_so(arguments, message):
     ends, _ = Run("print('never')", 2, arguments, seconds=30).ends()
     assert all(status == 2 and message in err and err.count("\n") == 0 for status, _, err in ends), ends
+
+
+def test_of_two_that_call_at_the_same_time_with_one_number_one_does_not_fit(monkeypatch):
+    both, judge = threading.Barrier(2), rollcall._mismatch
+
+    def slow(*arguments):
+        found = judge(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # where two are judged at a time, they meet here
+        return found
+
+    monkeypatch.setattr(rollcall, "_mismatch", slow)
+    peers, port = Peers(3, 0, "here"), free_port()
+    with rollcall.listen(peers, "localhost", port, {}), contextlib.ExitStack() as calls:
+        for _ in range(2):
+            wire = calls.enter_context(socket.create_connection(("localhost", port)))
+            wire.sendall(b'{"process": 1, "processes": 3, "facts": {}}\n')
+        until = time.monotonic() + 10
+        while peers.refused is None and time.monotonic() < until:
+            time.sleep(0.01)
+        peers.is_over = True  # nobody is missed
+    assert "two processes have the number 1" in str(peers.refused)
 
 
 def test_strangers_at_the_port_are_let_be():
