@@ -22,7 +22,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE, Decoder, Prediction
 from mcvae_jax.nn.categorical import sample_tokens
 from mcvae_jax.nn.layers import applied
-from mcvae_jax.nn.padding import Rows
+from mcvae_jax.nn.padding import Rows, block_rows
 from mcvae_jax.storage.chunks import Chunks
 from mcvae_jax.trained import Origin
 
@@ -176,7 +176,7 @@ def _in_chunks(run: Callable[[np.ndarray, Array], Array], size: int, z: np.ndarr
 
     def chunks() -> Iterator[Array]:
         for start in range(0, len(z), size):
-            rows = np.minimum(np.arange(start, start + size), len(z) - 1)
+            rows = block_rows(start, size, len(z))
             yield run(z[rows], jax.random.wrap_key_data(jnp.asarray(data[rows]), impl=kind))
 
     return np.concatenate([np.asarray(each) for each in _one_ahead(chunks())])[: len(z)]

@@ -36,19 +36,22 @@ def padded_length(bars: int) -> int:
     return SHORTEST * 2 ** max(0, (-(-bars // SHORTEST) - 1).bit_length())
 
 
+def block_rows(first: int, size: int, count: int) -> np.ndarray:
+    """The `size` of `count` rows from `first` on, int (size,), filled up with the last row."""
+    return np.minimum(np.arange(first, first + size), count - 1)
+
+
 def in_blocks(count: int, size: int, make: Callable[[np.ndarray], Iterable[Item]]) -> list[Item]:
     """What `make` makes of each of `count` rows, `size` of them at a time: one shape, whatever else is in the call.
 
     The first block compiles what the others need. These are then made by several threads where the device is a CPU:
     small products leave most of it idle.
 
-    make: takes the indices of the rows of a block, int (size,), the last one filled up with the last row, and gives an
-      item for each.
+    make: takes the `block_rows` of a block, and gives an item for each.
     """
 
     def block(first: int) -> list[Item]:
-        rows = np.minimum(np.arange(first, first + size), count - 1)
-        return list(make(rows))[: count - first]
+        return list(make(block_rows(first, size, count)))[: count - first]
 
     made, others = [block(0)] if count else [], range(size, count, size)
     if jax.default_backend() == "cpu":
