@@ -122,17 +122,23 @@ def _next_bar(
         drawn, _ = jax.vmap(mixture.sample, in_axes=(0, 0, None, None))(ahead.mixture, of_z, *taus[:2])
     else:
         drawn, lag = z, jnp.zeros_like(lag)
-    given = applied(network, JointMCVAE.given, params, state, drawn, ahead.recalled)
+    is_new = (lag == 0) & ~turn.is_given
 
-    def step(carry: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
-        (decoder, before), (place, of_token) = carry, inputs
-        decoder, logits = applied(network, JointMCVAE.decoder_step, params, decoder, before, place, along)
-        token = sample_tokens(logits, of_token, *cuts)
-        return (decoder, token), token
+    def written() -> Array:
+        given = applied(network, JointMCVAE.given, params, state, drawn, ahead.recalled)
+        begun, along = applied(network, JointMCVAE.decoder_begin, params, given)
 
-    begun, along = applied(network, JointMCVAE.decoder_begin, params, given)
-    first = begun, jnp.full(len(lag), START, jnp.int32)
-    _, new = jax.lax.scan(step, first, (jnp.arange(network.steps), jnp.stack(of_tokens)))
+        def step(carry: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
+            (decoder, before), (place, of_token) = carry, inputs
+            decoder, logits = applied(network, JointMCVAE.decoder_step, params, decoder, before, place, along)
+            token = sample_tokens(logits, of_token, *cuts)
+            return (decoder, token), token
+
+        first = begun, jnp.full(len(lag), START, jnp.int32)
+        return jax.lax.scan(step, first, (jnp.arange(network.steps), jnp.stack(of_tokens)))[1]
+
+    nothing = jnp.zeros((network.steps, len(lag)), jnp.int32)
+    new = jax.lax.cond(jnp.any(is_new), written, lambda: nothing)  # of one song alone, half of the bars are copies
     copied = jnp.take_along_axis(state.bars, jnp.maximum(lag - 1, 0)[:, None, None], axis=1)[:, 0]
     bar = jnp.where((lag > 0)[:, None], copied, new.T)
     bar = jnp.where(turn.is_given[:, None], turn.bar, bar)
