@@ -20,7 +20,8 @@ from mcvae_jax.errors import UserError
 from mcvae_jax.models import vae
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.vae import VAE, Decoder, Prediction
-from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.categorical import Cuts, sample_tokens
+from mcvae_jax.nn.keys import rows_of
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.padding import Rows, block_rows
 from mcvae_jax.storage.chunks import Chunks
@@ -158,7 +159,7 @@ def _first(vae: VAE, params: Any, z: Array) -> Decoder:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _one_bar(
-    vae: VAE, params: Any, carry: Decoder, z: Array, keys: Array, bar: Array, cuts: tuple[Array, Array, Array]
+    vae: VAE, params: Any, carry: Decoder, z: Array, keys: Array, bar: Array, cuts: Cuts
 ) -> tuple[Decoder, Array]:
     """The decoder after bar number `bar`, and the bar, uint8 (C, T)."""
 
@@ -172,12 +173,12 @@ def _one_bar(
 
 def _in_chunks(run: Callable[[np.ndarray, Array], Array], size: int, z: np.ndarray, keys: Array) -> np.ndarray:
     """run(z (size, Z), keys (size,)) over all rows of z, the last chunk filled up with repeats of its last row."""
-    data, kind = np.asarray(jax.random.key_data(keys)), jax.random.key_impl(keys)  # keys themselves are slow to index
+    of_rows = rows_of(keys)
 
     def chunks() -> Iterator[Array]:
         for start in range(0, len(z), size):
             rows = block_rows(start, size, len(z))
-            yield run(z[rows], jax.random.wrap_key_data(jnp.asarray(data[rows]), impl=kind))
+            yield run(z[rows], of_rows(rows))
 
     return np.concatenate([np.asarray(each) for each in _one_ahead(chunks())])[: len(z)]
 

@@ -28,11 +28,11 @@ from mcvae_jax.models.bar_by_bar import Turn
 from mcvae_jax.models.joint.bars import BarDecoder, BarReader, Given
 from mcvae_jax.models.joint.pitches import Heard, heard_along, silence
 from mcvae_jax.models.note_transformer import NoteTransformer
-from mcvae_jax.models.notes import Cuts, NoteModel, State, Unrolled
 from mcvae_jax.models.notes import Dropout as OfLayers
+from mcvae_jax.models.notes import NoteModel, State, Unrolled
 from mcvae_jax.models.song_model import BOUND
 from mcvae_jax.music.tokens import BAR, START
-from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.categorical import Cuts, sample_tokens
 from mcvae_jax.nn.dropout import kept
 from mcvae_jax.nn.fsq import Levels, codes_of, count, quantised, values_of
 from mcvae_jax.nn.layers import Dense, applied, check_shares, check_sizes, operand_dtype

@@ -58,9 +58,8 @@ class OfCodec:
 
     def render(self, z: Sequence[np.ndarray], keys: Array, settings: Settings) -> list[np.ndarray]:
         """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""
-        lengths = [len(each) for each in z]
-        of_bars = bar_keys(for_purpose(keys, Purpose.TOKENS), lengths)
-        return np.split(self.codec.decode(np.concatenate(z), of_bars, settings), np.cumsum(lengths)[:-1])
+        of_bars = bar_keys(for_purpose(keys, Purpose.TOKENS), [len(each) for each in z])
+        return bars_of(self.codec.decode(np.concatenate(z), of_bars, settings), z)
 
     def drawn_near(self, seeds: Songs, keys: Array) -> list[np.ndarray]:
         """A draw from q of the bars of each seed, float32 (n, Z), with a key each, (S,)."""

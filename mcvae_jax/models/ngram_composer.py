@@ -16,6 +16,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, Alone, Origin, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, HIGHEST, START, VOCABULARY, transpose
 from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.keys import rows_of
 from mcvae_jax.nn.padding import in_blocks
 
 KEYS = range(-5, 7)  # semitones, of models that know every key
@@ -53,8 +54,9 @@ class NGramComposer(Alone):
         """See `SongModel`; temperature, top_k and top_p count."""
 
         def block(chosen: np.ndarray) -> np.ndarray:
-            return self._draw([seeds[i] for i in chosen], keys[chosen], bars or max_bars, settings)
+            return self._draw([seeds[i] for i in chosen], of_rows(chosen), bars or max_bars, settings)
 
+        of_rows = rows_of(keys)
         return in_blocks(len(seeds), SONGS, block)
 
     def _draw(self, seeds: Songs, keys: jax.Array, bars: int, settings: Settings) -> np.ndarray:

@@ -21,14 +21,14 @@ from mcvae_jax.models.bar_by_bar import Turn, compose
 from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import EXACT, MEMORY, OfCheckpoint, SongModel, Songs, bars_of
 from mcvae_jax.music.tokens import BAR, OUTCOMES
-from mcvae_jax.nn.categorical import sample_tokens
+from mcvae_jax.nn.categorical import Cuts, sample_tokens
 from mcvae_jax.nn.dropout import kept
+from mcvae_jax.nn.keys import rows_of
 from mcvae_jax.nn.layers import applied, check_shares
 from mcvae_jax.nn.padding import in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
-Cuts = tuple[Any, Any, Any]  # temperature, top_k and top_p, as `sample_tokens` takes them
 
 PHRASE = 8  # bars, in which their numbers are counted
 SONGS = 32  # that are composed at a time: one shape, so that a song does not depend on the others
@@ -251,12 +251,15 @@ class NoteComposer(OfCheckpoint):
         """See `SongModel`; temperature, top_k and top_p count."""
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
+            of_songs = of_rows(chosen)
+
             def next_bar(state: Any, turn: Turn) -> tuple[Any, Array, Array]:
-                return _next_bar(self.model, self.params, state, turn, keys[chosen], settings.cuts)
+                return _next_bar(self.model, self.params, state, turn, of_songs, settings.cuts)
 
             first = _begin(self.model, self.params, len(chosen))
             return compose(first, next_bar, [seeds[i] for i in chosen], bars or max_bars, bars is None)
 
+        of_rows = rows_of(keys)
         return in_blocks(len(seeds), SONGS, block)
 
     def untrained(self, seed: int) -> dict[str, SongModel]:

@@ -18,18 +18,29 @@ import numpy as np
 from mcvae_jax.models.prior import Prior, Step, TrainablePrior
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.nn import mixture
+from mcvae_jax.nn.keys import rows_of
 from mcvae_jax.nn.padding import Rows, in_blocks, in_padded_chunks
 from mcvae_jax.trained import Origin
 
 Array = jax.Array
 
 SONGS = Rows(32, 1024)  # that are composed at a time
-BARS = 8  # of a block
+BARS = 32  # of a block, at most
 PARTICLES = 256  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 SEQUENCE_CHUNK = 2048  # bars, padding included, that are scored in one call
 
 Carry = tuple[Any, Step]  # the prior's state and what it predicts of the next bar: each song's own, so all lead with B
+
+
+class Drawing(NamedTuple):
+    """A block of bars while it is drawn."""
+
+    number: Array  # int32 (), bars that are drawn
+    ended: Array  # bool (B,): songs that are over
+    carry: Carry
+    z: Array  # float32 (B, T, Z), of the bars that are drawn, then 0
+    last: Array  # bool (B, T): bars with which a song may end
 
 
 class Filled(NamedTuple):
@@ -89,10 +100,12 @@ class LatentPrior:
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             start = _start(self.prior, self.params, len(chosen))
             carry, _ = _read(self.prior, self.params, start, [seeds[i] for i in chosen])
-            _, z, stops = _draw(self.prior, self.params, carry, keys[chosen], bars or max_bars, settings, bars is None)
+            of_songs = of_rows(chosen)
+            _, z, stops = _draw(self.prior, self.params, carry, of_songs, bars or max_bars, settings, bars is None)
             lengths = np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, z.shape[1])
             return [of_song[:length] for of_song, length in zip(z, lengths, strict=True)]
 
+        of_rows = rows_of(keys)
         return in_blocks(len(seeds), SONGS.here, block)
 
     def fill(self, before: np.ndarray, after: np.ndarray, bars: int, key: Array, settings: Settings) -> Filled:
@@ -156,14 +169,17 @@ def _draw(
     prior: Prior, params: Any, carry: Carry, keys: Array, bars: int, settings: Settings, may_stop: bool = False
 ) -> tuple[Carry, np.ndarray, np.ndarray]:
     """`bars` bars, fewer where `may_stop` and all have: the carry, z (B, n, Z), whether each is a last one (B, n)."""
-    taus = tuple(jnp.float32(tau) for tau in (settings.tau_pi, settings.tau_sigma, settings.tau_recall))
+    taus = np.float32(settings.tau_pi), np.float32(settings.tau_sigma), np.float32(settings.tau_recall)
     drawn, last = [], []
+    ended = np.zeros(len(keys), bool)
     for first in range(0, bars, BARS):
-        carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus)
+        carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus, ended, may_stop)
         drawn.append(z)
         last.append(stops)
-        if may_stop and np.concatenate(last, axis=1).any(axis=1).all():  # else no block waits for the one before it
-            break
+        if may_stop:  # else no block waits for the one before it
+            ended |= np.asarray(stops).any(axis=1)
+            if ended.all():
+                break
     z, stops = (np.concatenate(each, axis=1)[:, :bars] for each in (drawn, last))
     return carry, z, stops & may_stop
 
@@ -186,39 +202,56 @@ def _next_step(prior: Prior, params: Any, state: Any, z: Array) -> Carry:
 
 def _start(prior: Prior, params: Any, songs: int) -> Carry:
     """The carry of B songs before their first bar."""
-    return _next_step(prior, params, None, jnp.zeros((songs, prior.latent)))
+    return _next_step(prior, params, None, np.zeros((songs, prior.latent), np.float32))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _read_block(prior: Prior, params: Any, carry: Carry, z: Array, left: Array) -> tuple[Carry, Array]:
     """Reads the first left (B,) bars of z (B, T, Z): the carry, and log densities (B, T), 0 beyond these bars."""
 
-    def step(carry: Carry, bar: tuple[Array, Array]) -> tuple[Carry, Array]:
-        number, z = bar
-        log_density = mixture.log_density(carry[1].mixture, z)
-        carry = _where(number < left, _next_step(prior, params, carry[0], z), carry)
-        return carry, jnp.where(number < left, log_density, 0.0)
+    def step(n: Array, so_far: tuple[Carry, Array]) -> tuple[Carry, Array]:
+        carry, log_density = so_far
+        of_bar = jnp.where(n < left, mixture.log_density(carry[1].mixture, z[:, n]), 0.0)
+        carry = _where(n < left, _next_step(prior, params, carry[0], z[:, n]), carry)
+        return carry, log_density.at[:, n].set(of_bar)
 
-    carry, log_density = jax.lax.scan(step, carry, (jnp.arange(BARS), z.swapaxes(0, 1)))
-    return carry, log_density.T
+    nothing = jnp.zeros(z.shape[:2])
+    return jax.lax.fori_loop(0, jnp.minimum(jnp.max(left), z.shape[1]), step, (carry, nothing))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _draw_block(
-    prior: Prior, params: Any, carry: Carry, keys: Array, first: Array, end: Array, taus: tuple[Array, Array, Array]
+    prior: Prior,
+    params: Any,
+    carry: Carry,
+    keys: Array,
+    first: Array,
+    end: Array,
+    taus: tuple[Array, Array, Array],
+    ended: Array,
+    may_stop: Array,
 ) -> tuple[Carry, Array, Array]:
-    """Draws bars number first, first + 1, ...: the carry before bar `end`, z (B, T, Z), whether a bar is the last."""
+    """Draws bars number first, first + 1, ..., before bar `end`, no more where `may_stop` and all songs have `ended`.
 
-    def step(carry: Carry, number: Array) -> tuple[Carry, tuple[Array, Array]]:
-        of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+    Returns: the carry before the next bar, z (B, T, Z), and whether a bar is the last (B, T); 0 and no beyond the end.
+    """
+
+    def going(so_far: Drawing) -> Array:
+        return (so_far.number < BARS) & (first + so_far.number < end) & ~(may_stop & jnp.all(so_far.ended))
+
+    def step(so_far: Drawing) -> Drawing:
+        n, ended, (state, coming), z, last = so_far
+        of_bar = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, first + n)
         key_z, key_stop = jax.vmap(jax.random.split, out_axes=1)(of_bar)
-        z = jax.vmap(_sample, in_axes=(0, 0, None))(carry[1], key_z, taus)
-        after = _next_step(prior, params, carry[0], z)
-        stops = jnp.log(jax.vmap(jax.random.uniform)(key_stop)) < after[1].log_stop
-        return _where(jnp.broadcast_to(number < end, stops.shape), after, carry), (z, stops)
+        drawn = jax.vmap(_sample, in_axes=(0, 0, None))(coming, key_z, taus)
+        state, coming = _next_step(prior, params, state, drawn)
+        stops = jnp.log(jax.vmap(jax.random.uniform)(key_stop)) < coming.log_stop
+        return Drawing(n + 1, ended | stops, (state, coming), z.at[:, n].set(drawn), last.at[:, n].set(stops))
 
-    carry, (z, stops) = jax.lax.scan(step, carry, first + jnp.arange(BARS))
-    return carry, z.swapaxes(0, 1), stops.T
+    shape = len(keys), BARS
+    nothing = Drawing(jnp.int32(0), ended, carry, jnp.zeros((*shape, prior.latent)), jnp.zeros(shape, bool))
+    _, _, carry, z, last = jax.lax.while_loop(going, step, nothing)
+    return carry, z, last
 
 
 def _sample(output: Step, key: Array, taus: tuple[Array, Array, Array]) -> Array:

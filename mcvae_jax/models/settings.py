@@ -32,9 +32,18 @@ class Settings:
     seed: int = option("of the random numbers: the same seed gives the same songs", 0)
 
     @property
-    def cuts(self) -> tuple[np.float32, np.int32, np.float32]:
-        """What `sample_tokens` asks, as arrays, so that other values need no other program."""
-        return np.float32(self.temperature), np.int32(self.top_k), np.float32(self.top_p)
+    def cuts(self) -> tuple[np.float32, np.int32 | None, np.float32 | None]:
+        """What `sample_tokens` asks, as arrays, so that other values need no other program.
+
+        A GPU waits for the host each time that a program asks something, which took it a third of the time of a bar:
+        there what cuts and what does not are two programs.
+        """
+        import jax  # not above: all commands import settings, and few need JAX to say what they do
+
+        temperature = np.float32(self.temperature)
+        if self.top_k == 0 and self.top_p == 1 and jax.default_backend() != "cpu":
+            return temperature, None, None
+        return temperature, np.int32(self.top_k), np.float32(self.top_p)
 
     def __post_init__(self) -> None:
         for name in ("temperature", "tau_pi", "tau_sigma", "tau_recall", "repetition"):

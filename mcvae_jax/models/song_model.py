@@ -230,7 +230,8 @@ def shared_nats(model: SongModel, songs: Songs) -> np.ndarray | float:
 
 def bars_of(of_bars: np.ndarray, songs: Songs) -> list[np.ndarray]:
     """What stands in a row for the bars of all songs, (N, ...), for each song."""
-    return np.split(of_bars, np.cumsum([len(song) for song in songs])[:-1])
+    ends = np.cumsum([len(song) for song in songs]).tolist()
+    return [of_bars[end - len(song) : end] for song, end in zip(songs, ends, strict=True)]
 
 
 def main_origin(model: SongModel) -> Origin:

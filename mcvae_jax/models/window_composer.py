@@ -27,8 +27,8 @@ from mcvae_jax.models.music_vae import MusicVAE, Writer, init
 from mcvae_jax.models.settings import AS_TRAINED, Settings
 from mcvae_jax.models.song_model import BOUND, MEMORY, OfCheckpoint, SongModel, Songs, bars_of
 from mcvae_jax.nn import gaussian
-from mcvae_jax.nn.categorical import sample_tokens
-from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
+from mcvae_jax.nn.categorical import Cuts, sample_tokens
+from mcvae_jax.nn.keys import Purpose, for_purpose, rows_of, song_keys
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.padding import in_blocks
 from mcvae_jax.trained import Origin
@@ -129,7 +129,7 @@ class WindowComposer(OfCheckpoint):
         size = self.network.bars
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
-            given, of_songs = [seeds[i] for i in chosen], keys[chosen]
+            given, of_songs = [seeds[i] for i in chosen], of_rows(chosen)
             of_tokens = for_purpose(of_songs, Purpose.TOKENS)
 
             def next_bar(writer: Writer, turn: Turn) -> tuple[Writer, Array, Array]:
@@ -141,6 +141,7 @@ class WindowComposer(OfCheckpoint):
 
             return compose(None, next_bar, given, bars or max_bars, bars is None)
 
+        of_rows = rows_of(keys)
         return in_blocks(len(seeds), SONGS, block)
 
     def untrained(self, seed: int) -> dict[str, SongModel]:
@@ -226,7 +227,7 @@ def _next_bar(
     turn: Turn,
     place: Array,
     keys: Array,
-    cuts: tuple[Array, Array, Array],
+    cuts: Cuts,
 ) -> tuple[Writer, Array, Array]:
     """See `bar_by_bar.NextBar`; `place` is the number of the bar in its window."""
     of_tokens = token_keys(keys, turn.drawn, network.steps + 1)

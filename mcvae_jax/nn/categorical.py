@@ -4,24 +4,32 @@ Letters: B draws, V outcomes (130 tokens, of which START is none, so it is never
 for which temperature and cuts are the same).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+Cuts = tuple[Any, Any, Any]  # temperature, top_k and top_p of `sample_tokens`
 
 
-def sample_tokens(logits: Array, keys: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
+def sample_tokens(logits: Array, keys: Array, temperature: Array, top_k: Array | None, top_p: Array | None) -> Array:
     """Draws a token from each row of logits (B, V) with its own key (B,): int32 (B,).
 
     In this order: the logits are divided by the temperature (0 takes the likeliest token, and nothing is drawn); of
     the distribution that this gives the `top_k` likeliest tokens stay (0 is off); of these, renormalised, the fewest
     that together hold a share of at least `top_p` (1 is off; the likeliest always stays; Holtzman et al. 2020,
     arXiv:1904.09751). Of equal logits the lower token counts as the likelier, so exactly k tokens stay.
+
+    Where both are None nothing is cut, and the program does not ask whether it should.
     """
     scaled = (logits - jnp.max(logits, axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, 1.0)
-    kept = jax.lax.cond(  # most calls cut nothing, which saves half of their time
-        (top_k > 0) | (top_p < 1), _cut, lambda x, k, p: x, scaled, jnp.asarray(top_k), jnp.asarray(top_p)
-    )
+    if top_k is None or top_p is None:
+        kept = scaled
+    else:
+        kept = jax.lax.cond(  # most calls cut nothing, which saves half of their time
+            (top_k > 0) | (top_p < 1), _cut, lambda x, k, p: x, scaled, jnp.asarray(top_k), jnp.asarray(top_p)
+        )
     return _largest(jnp.where(temperature > 0, kept + _noise(keys, logits), logits))
 
 

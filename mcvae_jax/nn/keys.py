@@ -2,7 +2,7 @@
 
 import enum
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import jax
@@ -57,10 +57,17 @@ def another(keys: jax.Array, n: int) -> jax.Array:
     return _fold_purpose(for_purpose(keys, Purpose.ANOTHER), n) if n else keys
 
 
+def rows_of(keys: jax.Array) -> Callable[[np.ndarray], jax.Array]:
+    """A function that takes some of the keys (S,), int (R,) -> (R,): an index into the keys themselves is slow."""
+    data, kind = np.asarray(jax.random.key_data(keys)), jax.random.key_impl(keys)
+    return lambda rows: jax.random.wrap_key_data(jnp.asarray(data[rows]), impl=kind)
+
+
 def bar_keys(keys: jax.Array, lengths: Sequence[int]) -> jax.Array:
     """The keys of the bars of all songs, one song after the other, from the songs' keys (S,) and lengths in bars."""
-    bars = np.concatenate([np.arange(length, dtype=np.uint32) for length in lengths])
-    return _fold_each(keys, np.repeat(np.arange(len(lengths)), lengths), bars)
+    song = np.repeat(np.arange(len(lengths)), lengths)
+    first = np.cumsum(lengths) - lengths
+    return _fold_each(keys, song, (np.arange(len(song)) - first[song]).astype(np.uint32))
 
 
 def _music_hash(bars: np.ndarray) -> int:

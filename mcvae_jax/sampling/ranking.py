@@ -46,10 +46,9 @@ def go_on(
         raise UserError(
             f"the {model.name} has no likelihood by which one of several draws can be chosen; give best_of=1"
         )
-    of_draws = jnp.concatenate([another(keys, n) for n in range(best_of)])
     if best_of == 1:
-        made = model.go_on(seeds, of_draws, bars, settings, max_bars)
-        return [Chosen(song, []) for song in made]
+        return [Chosen(song, []) for song in model.go_on(seeds, keys, bars, settings, max_bars)]
+    of_draws = jnp.concatenate([another(keys, n) for n in range(best_of)])
     judge = quick(model)  # a song is scored by itself, and costs a whole block
     with ThreadPoolExecutor(1) as beside:
         if bars:  # the judge's program is opened while songs are composed

@@ -53,6 +53,14 @@ def make_prior(recall):
     return LatentPrior(MixturePrior(network), tree.unflatten(moved))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_blocks():
+    """Few bars are several blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequences, "BARS", 8)
+        yield
+
+
 @pytest.fixture(scope="module", params=[0, 2], ids=["mdrnn", "recall"])
 def model(request):
     return make_prior(request.param)
@@ -71,6 +79,18 @@ def test_songs_alone_and_among_others_are_the_same_to_the_bit(model, seeds):
     for i in (0, 1, 31, 32, 50, 69):
         (alone,) = model.go_on([seeds[i]], keys[i : i + 1], 25, SETTINGS)
         assert np.array_equal(alone[:11], together[i])
+
+
+def test_the_length_of_a_block_changes_no_bit(seeds, monkeypatch):
+    for bars, most in ((11, 128), (None, 20)):
+        in_short = make_prior(0).go_on(seeds[:40], keys_of(40), bars, SETTINGS, most)
+        with monkeypatch.context() as patch:
+            patch.setattr(sequences, "BARS", 32)
+            jax.clear_caches()
+            in_long = make_prior(0).go_on(seeds[:40], keys_of(40), bars, SETTINGS, most)
+        jax.clear_caches()
+        assert [z.tolist() for z in in_long] == [z.tolist() for z in in_short]
+    assert len({len(z) for z in in_long}) > 3  # songs end where they end
 
 
 def test_what_follows_is_what_the_prior_says_step_by_step(model, seeds):

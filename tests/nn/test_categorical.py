@@ -69,6 +69,13 @@ def test_temperature_0_is_the_first_of_the_likeliest_and_tiny_ones_come_close():
     assert sample(logits[1:], keys_of(1), 1e-38, 3, 0.9).tolist() == [2]
 
 
+def test_a_program_that_cuts_nothing_draws_the_same():
+    logits = 2 * jax.random.normal(jax.random.key(0), (256, OUTCOMES))
+    for temperature in (0.0, 0.7, 1.0):
+        expected = sample(logits, keys_of(256), temperature, 0, 1.0)
+        assert np.array_equal(sample(logits, keys_of(256), temperature, None, None), expected)
+
+
 def test_draws_are_those_of_jax():
     for rows, places in ((64, OUTCOMES), (5, 2)):
         logits = 2 * jax.random.normal(jax.random.key(rows), (rows, places)).at[:, 0].set(-jnp.inf)

@@ -25,6 +25,7 @@ from mcvae_jax.models.latent_windows import InWindows, place_of
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, Songs, bars_of
 from mcvae_jax.nn import gaussian
+from mcvae_jax.nn.keys import rows_of
 from mcvae_jax.nn.padding import in_blocks
 
 Array = jax.Array
@@ -68,7 +69,7 @@ class DiffusionComposer(InWindows):
         offsets, window = np.cumsum(lengths) - lengths, self.prior.window
         parts = [(song, first) for song, bars in enumerate(lengths) for first in range(0, bars, window)]
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), OF_LEVELS), draw)
-        keys, found = _part_keys(key, np.array(parts, np.uint32)), np.empty(len(z))
+        of_rows, found = rows_of(_part_keys(key, np.array(parts, np.uint32))), np.empty(len(z))
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             rows = [parts[i] for i in chosen]
@@ -78,7 +79,7 @@ class DiffusionComposer(InWindows):
                 row[: len(bars)] = bars
             left = np.array([lengths[song] - first for song, first in rows])
             place = place_of([first for _, first in rows], left, np.ones(len(rows), bool), window)
-            return list(np.asarray(_bound(self.prior, self.params, padded, place, keys[chosen])))
+            return list(np.asarray(_bound(self.prior, self.params, padded, place, of_rows(chosen))))
 
         for (song, first), nats in zip(parts, in_blocks(len(parts), WINDOWS, block), strict=True):
             bars = min(window, lengths[song] - first)

@@ -28,7 +28,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, OfCheckpoint, SongModel
 from mcvae_jax.models.song_model import Songs as ListOfSongs
 from mcvae_jax.nn import gaussian
-from mcvae_jax.nn.keys import normal, song_keys
+from mcvae_jax.nn.keys import normal, rows_of, song_keys
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.padding import Rows, in_blocks, padded_groups
 from mcvae_jax.trained import Origin
@@ -189,12 +189,11 @@ class JointComposer(OfCheckpoint):
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             of_block = None if z is None else z[chosen]
-            call = Call(
-                network, self.params, keys[chosen], settings, may_end, beyond[chosen], of_block, self.sizes.alike
-            )
+            of_songs, further = of_rows(chosen), beyond[chosen]
+            call = Call(network, self.params, of_songs, settings, may_end, further, of_block, self.sizes.alike)
             return compose_block(call, [seeds[i] for i in chosen], bars)
 
-        groups = [np.arange(len(seeds))]
+        of_rows, groups = rows_of(keys), [np.arange(len(seeds))]
         if self.sizes.alike:
             counts = np.array([len(seed) for seed in seeds])
             groups = [np.flatnonzero(counts == count) for count in np.unique(counts)]

@@ -17,7 +17,7 @@ from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import Songs
 from mcvae_jax.music.tokens import START
 from mcvae_jax.nn import mixture
-from mcvae_jax.nn.categorical import draw, sample_tokens
+from mcvae_jax.nn.categorical import Cuts, draw, sample_tokens
 from mcvae_jax.nn.keys import Purpose, for_purpose
 from mcvae_jax.nn.layers import applied
 
@@ -108,7 +108,7 @@ def _next_bar(
     coming: Coming,
     keys: Array,
     taus: tuple[Array, Array, Array],
-    cuts: tuple[Array, Array, Array],
+    cuts: Cuts,
     z: Array | None,
 ) -> tuple[tuple[State, Array], Array, Array]:
     """See `bar_by_bar.NextBar`; with z (B, Z) every bar is a new one of it."""
