@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, token_rows
+from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, of_gates, token_rows
 from mcvae_jax.nn.precision import fastest
 
 Array = jax.Array
@@ -50,21 +50,19 @@ class LSTMLayer(nn.Module):
 
         Inputs may come in two calls, each with None for those of the other: the second adds `onto` what the first gave.
         """
-        masks = masks or (None,) * len(xs)
-
-        def gate(k: int) -> Array:
-            total = self.b[k] if onto is None else onto[k]
-            for x, w, mask in zip(xs, self.w_x, masks, strict=True):
-                if x is None:
-                    continue
-                if jnp.issubdtype(x.dtype, jnp.integer):
-                    projected = token_rows(w[k], x, self.dtype)
-                else:
-                    projected = matmul(x, w[k], self.dtype)
-                total = total + (projected if mask is None else projected * mask[..., None])
-            return total
-
-        return gate(0), gate(1), gate(2), gate(3)
+        masks, total = masks or (None,) * len(xs), tuple(self.b) if onto is None else onto
+        for x, w, mask in zip(xs, self.w_x, masks, strict=True):
+            if x is None:
+                continue
+            if jnp.issubdtype(x.dtype, jnp.integer):
+                projected = tuple(token_rows(of_gate, x, self.dtype) for of_gate in w)
+            else:
+                projected = of_gates(x, w, self.dtype)
+            if mask is not None:
+                projected = tuple(each * mask[..., None] for each in projected)
+            total = tuple(so_far + each for so_far, each in zip(total, projected, strict=True))
+        i, f, s, o = total
+        return i, f, s, o
 
     def __call__(
         self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False

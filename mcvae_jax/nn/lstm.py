@@ -13,6 +13,7 @@ squash (the thesis' name for the candidate), output.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ State = tuple[Array, Array]  # (h, c), each (B, H)
 Activations = tuple[Array, ...]  # (T, B, H) each: the cell states, and the four gates after their nonlinearities
 Saved = tuple[Array, Activations, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
 
+FEW_ROWS = 16
 TOGETHER_ON_GPU = 8  # steps of a scan that are compiled one after the other
 
 
@@ -32,6 +34,26 @@ TOGETHER_ON_GPU = 8  # steps of a scan that are compiled one after the other
 def matmul(x: Array, w: Array, dtype: jnp.dtype) -> Array:
     """x (..., I) times w (I, O): operands in `dtype`, sums and result (..., O) in float32, of float64 in float64."""
     return jnp.matmul(x.astype(dtype), w.astype(dtype), preferred_element_type=_of_sums(dtype))
+
+
+def of_gates(x: Array, w: Array, dtype: jnp.dtype) -> Gates:
+    """x (..., I) times the matrix of each gate, w (4, I, O): (..., O) each."""
+    if not _few_rows(x):
+        i, f, s, o = (matmul(x, of_gate, dtype) for of_gate in w)
+    else:
+        four = jnp.broadcast_to(x.reshape(-1, x.shape[-1]), (4, math.prod(x.shape[:-1]), x.shape[-1]))
+        parts = jnp.matmul(four.astype(dtype), w.astype(dtype), preferred_element_type=_of_sums(dtype))
+        i, f, s, o = parts.reshape(4, *x.shape[:-1], w.shape[-1])
+    return i, f, s, o
+
+
+def _few_rows(x: Array) -> bool:
+    """Whether a CPU takes less for a product of x (..., I) than for a copy of the matrix.
+
+    Then the gates are best one product of four parts: for four products XLA copies each matrix out of the array of all,
+    and for one wide product all to one place.
+    """
+    return math.prod(x.shape[:-1]) <= FEW_ROWS and jax.default_backend() == "cpu"
 
 
 def _of_sums(dtype: jnp.dtype) -> jnp.dtype:
@@ -149,11 +171,11 @@ def _run(
     """The forward pass; `keep`, whether all that the backward pass needs is wanted."""
     if native.fits(gates[0], dtype):
         return native.forward(gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=keep)
-    wide = jnp.concatenate(list(w_h), axis=-1)
+    wide = None if len(gates[0]) == 1 and _few_rows(h0) else jnp.concatenate(list(w_h), axis=-1)
 
     def step(state: State, gates_t: Gates) -> tuple[State, tuple[Array, Array, Gates]]:
         h, c = state
-        recurrent = jnp.split(matmul(h, wide, dtype), 4, axis=-1)
+        recurrent = of_gates(h, w_h, dtype) if wide is None else jnp.split(matmul(h, wide, dtype), 4, axis=-1)
         i, f, s, o = (x + y for x, y in zip(gates_t, recurrent, strict=True))
         i, f, s, o = sigmoid(i), sigmoid(f), jnp.tanh(s), sigmoid(o)
         c = f * c + i * (gate_mask * s)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.nn.lstm import lstm, matmul, token_rows
+from mcvae_jax.nn.lstm import FEW_ROWS, lstm, matmul, of_gates, token_rows
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 F32 = jnp.float32
@@ -77,6 +77,35 @@ def check_against(numbers, suffix, direction):
     }
     for name, (mine_, theirs) in expected.items():
         np.testing.assert_allclose(mine_, theirs, rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(F32, 1e-5), (jnp.bfloat16, 2e-2)])
+@pytest.mark.parametrize("shape", [(1, 3), (FEW_ROWS,), (2, FEW_ROWS)])
+def test_products_for_the_gates_and_their_gradients_are_those_of_numpy(shape, dtype, tolerance):
+    """Of a few rows they are computed together."""
+    rng = np.random.default_rng(0)
+    x, w, d_y = (rng.normal(size=s) for s in ((*shape, 5), (4, 5, 7), (4, *shape, 7)))
+    run = jax.jit(lambda x, w: jax.vjp(lambda x, w: of_gates(x, w, dtype), x, w))
+    found, pullback = run(jnp.asarray(x, F32), jnp.asarray(w, F32))
+    np.testing.assert_allclose(found, x @ w.reshape(4, *[1] * (len(shape) - 1), 5, 7), rtol=tolerance, atol=tolerance)
+    d_x, d_w = pullback(tuple(jnp.asarray(d_y, F32)))
+    assert d_x.dtype == d_w.dtype == F32 and all(each.dtype == F32 for each in found)
+    np.testing.assert_allclose(d_x, np.einsum("k...o,kio->...i", d_y, w), rtol=tolerance, atol=6 * tolerance)
+    rows = x.reshape(-1, 5), d_y.reshape(4, -1, 7)
+    np.testing.assert_allclose(d_w, np.einsum("ni,kno->kio", *rows), rtol=tolerance, atol=6 * tolerance)
+
+
+@pytest.mark.parametrize("rows", [1, FEW_ROWS, 2 * FEW_ROWS])
+def test_a_single_step(rows):
+    keys = jax.random.split(jax.random.key(0), 7)
+    gates = tuple(jax.random.normal(k, (1, rows, 5)) for k in keys[:4])
+    w_h, (h, c) = jax.random.normal(keys[4], (4, 5, 5)), jax.random.normal(keys[5], (2, rows, 5))
+    found = lstm(gates, w_h, h, c, dtype=F32)
+    jax.tree.map(
+        lambda mine, plain: np.testing.assert_allclose(mine, plain, rtol=1e-5, atol=1e-5),
+        found,
+        plain_lstm(gates, w_h, h, c, 1.0, False),
+    )
 
 
 def plain_lstm(gates, w_h, h, c, mask, reverse):

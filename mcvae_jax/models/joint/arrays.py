@@ -82,5 +82,5 @@ class Ahead(NamedTuple):
     log_new: Array  # (B,)
     log_lags: Array  # (B, L)
     mixture: Mixture  # of z, (B, K), (B, K, Z)
-    recalled: Array  # (B, R, T, A)
+    attention: Array  # (B, R, L), of each head that shows earlier bars to the decoder
     stop_logit: Array  # (B,): of its being the last

@@ -228,12 +228,12 @@ class JointMCVAE(nn.Module):
         known = (lag <= state.bars_read[:, None])[:, None]
         scores, new = self._scores(state.hidden[:, None], query, state.keys, lag[None], known, state.runs[:, None])
         log_p = jax.nn.log_softmax(jnp.concatenate([new[..., None], scores[:, 0]], axis=-1), axis=-1)[:, 0]
-        recalled = jnp.einsum("brs,bsta->brta", _attention(scores)[:, :, 0], self.decoder.embed(state.bars))
         stop = self.new_and_stop(state.hidden)[..., 1]
-        return Ahead(log_p[:, 0], log_p[:, 1:], self._mixture(state.hidden), recalled, stop)
+        return Ahead(log_p[:, 0], log_p[:, 1:], self._mixture(state.hidden), _attention(scores)[:, :, 0], stop)
 
-    def given(self, state: State, z: Array, recalled: Array) -> Given:
-        """What the decoder has of the next bar, with z (B, Z)."""
+    def given(self, state: State, z: Array, attention: Array) -> Given:
+        """What the decoder has of the next bar, with z (B, Z) and `Ahead.attention`."""
+        recalled = jnp.einsum("brs,bsta->brta", attention, self.decoder.embed(state.bars))
         return Given(z, jnp.concatenate([state.hidden, state.read], axis=-1), recalled, state.heard)
 
     def decoder_begin(self, given: Given) -> tuple[Any, Gates]:

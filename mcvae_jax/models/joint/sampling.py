@@ -125,7 +125,7 @@ def _next_bar(
     is_new = (lag == 0) & ~turn.is_given
 
     def written() -> Array:
-        given = applied(network, JointMCVAE.given, params, state, drawn, ahead.recalled)
+        given = applied(network, JointMCVAE.given, params, state, drawn, ahead.attention)
         begun, along = applied(network, JointMCVAE.decoder_begin, params, given)
 
         def step(carry: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:

@@ -66,7 +66,7 @@ def says(state):
     for each z of GRID; and the logit that the song is over."""
     ahead = call("ahead", state)
     z = jnp.asarray(GRID)[:, None]
-    many = jax.tree.map(lambda x: jnp.repeat(x, len(GRID), axis=0), (state, ahead.recalled))
+    many = jax.tree.map(lambda x: jnp.repeat(x, len(GRID), axis=0), (state, ahead.attention))
     given = call("given", many[0], z, many[1])
     first, along = call("decoder_begin", given)
     _, logits = call("decoder_step", first, jnp.full(len(GRID), START), jnp.asarray(0), along)
