@@ -33,6 +33,8 @@ from tests.small_models import save_corpus, save_mdrnn, save_vae
 from tests.training import test_loop
 from tests.training.test_loop import assert_same_bits, load, log_of, start, start_two, train
 
+pytestmark = pytest.mark.more
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -16,6 +16,8 @@ from mcvae_jax import children
 from mcvae_jax.children import Failure, How, Limits
 from mcvae_jax.errors import UserError
 
+pytestmark = pytest.mark.more
+
 LIMITS = Limits(seconds=5.0, mebibytes=300)
 KEPT = []  # what a task leaves behind in its process
 

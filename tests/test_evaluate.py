@@ -35,6 +35,8 @@ from mcvae_jax.trained import open_corpus
 from tests.browser import open_browser
 from tests.small_models import save_corpus, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.more
+
 HELD_OUT_LENGTHS = (16, 18, 17, 33, 16, 20, 16, 16, 24, 16, 17)
 TRAINING_LENGTHS = (20, 16, 7, 33, 18)
 SMALL = ("--songs=5", "--bars=8", "--draws=1")

@@ -118,6 +118,7 @@ def test_a_row_added_is_a_kind_like_the_others(monkeypatch):
         kind_of("toys")
 
 
+@pytest.mark.more
 def test_the_root_of_a_pipeline_opens_as_the_last_model_that_was_trained(tmp_path):
     """At every moment of a run: nothing, the VAE alone, and both; `which` is of that model."""
     root = tmp_path / "run"

@@ -43,6 +43,7 @@ def call(runs, tmp_path, capsys):
     return run
 
 
+@pytest.mark.more
 def test_continue_from_the_last_bars(call, runs):
     record, lines = call("mdrnn", "--mode=continue", f"--seed_file={runs / 'a.mid'}", "--bars=3", "--songs=2")
     assert [song["bars"] for song in record["songs"]] == [23, 23]
@@ -219,6 +220,7 @@ def test_help_explains_every_option(capsys):
         assert word in text
 
 
+@pytest.mark.more
 def test_what_is_not_said_is_as_the_model_itself_composes(call, runs):
     save_joint(runs / "joint")
     record, _ = call("joint", "--songs=2", "--bars=3", "--top_k=5")

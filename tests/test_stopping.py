@@ -12,6 +12,8 @@ import pytest
 
 from mcvae_jax import stopping
 
+pytestmark = pytest.mark.more
+
 BUSY = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"  # compiled code that takes minutes, as a compilation may
 STOPPED = "Stopped. Do it again."
 

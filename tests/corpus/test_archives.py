@@ -234,6 +234,7 @@ def test_members_beyond_a_number_are_left_out(tmp_path, monkeypatch):
         assert found == [(f"{n}.mid", "music") for n in range(5)] + [(name, Reason.TOO_LARGE)]
 
 
+@pytest.mark.more
 def test_a_directory_that_takes_too_much_memory_is_refused(tmp_path, monkeypatch):
     """Two million empty names, 92 MB; held at once they take some 800 MB."""
     entry = struct.pack("<4sHHHHHHLLLHHHHHLL", b"PK\1\2", 20, 20, *[0] * 14)
@@ -263,6 +264,7 @@ def stuck(source):
         pass
 
 
+@pytest.mark.more
 def test_a_reader_of_archives_that_loops_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "members", stuck)
     monkeypatch.setattr(archives, "LIMITS", Limits(1.0, 256))

@@ -214,6 +214,7 @@ def test_every_setting_is_a_flag_with_its_comment_as_help(capsys):
 REAL = [("nottingham", 1034, 35076, 12384), ("pop909", 909, 65352, 28943)]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(("folder", "songs", "bars", "distinct"), REAL)
 def test_real_music_has_the_counts_of_an_independent_reader(real_midi, tmp_path, folder, songs, bars, distinct):
     """The counts stand in the README of the test music; chords in a melody leave room for two readings."""

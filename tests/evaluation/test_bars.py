@@ -23,6 +23,7 @@ def constant_model(token, certainty=40.0):
     return vae, params
 
 
+@pytest.mark.more
 def test_scores_of_a_model_that_always_says_the_same():
     vae, params = constant_model(NO_EVENT)
     bars = np.full((SIZE, 16), NO_EVENT, np.uint8)
@@ -78,6 +79,7 @@ def test_batches_and_padding_do_not_change_the_scores():
     assert apart["greedy"] == pytest.approx(together["greedy"])
 
 
+@pytest.mark.more
 def test_padding_with_pitches_that_the_model_rules_out_changes_nothing():
     _, params = make_model()
     vae = VAE(units=16, latent=5, min_pitch=30)
@@ -97,6 +99,7 @@ def test_active_units_are_those_whose_mean_moves():
     assert score_bars(vae, params, [example_batch(SIZE)])["active_units"] == 2
 
 
+@pytest.mark.more
 def test_more_importance_samples_give_a_tighter_bound_and_one_gives_the_elbo():
     vae, params = make_model()
     params = far_from_the_start(params)

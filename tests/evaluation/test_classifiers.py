@@ -107,6 +107,7 @@ def test_silence_is_not_told_from_silence():
     assert strong(silence, silence)["value"] == 0.5
 
 
+@pytest.mark.more
 def test_scikit_learn_is_imported_when_it_is_asked():
     script = "import sys, mcvae_jax.evaluate as e; e.parse(['--workdir=x', '--out=y']); print('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"

@@ -142,6 +142,7 @@ def test_the_interval_of_a_ratio_is_that_of_its_log():
     assert math.isnan(ratio([2.0], [1.0])[1])
 
 
+@pytest.mark.more
 def test_what_fails_is_told_and_the_others_go_on(monkeypatch):
     monkeypatch.setitem(contender.SIDES, "read", {"ours": "ours:read", "nobody": "nobody:read"})
     found = compete("read", ["ours", "nobody"], Sizes("read", source="nowhere"), 2, 0.0)
@@ -173,6 +174,7 @@ def test_files_are_read_and_the_record_holds_every_round(tmp_path, real_midi, ca
     assert "| read | mido |" in (tmp_path / "out" / "table.md").read_text()
 
 
+@pytest.mark.more
 def test_scans_in_place_of_native_code_are_said(tmp_path, monkeypatch):
     for name, value in {"CXX": "no-such-compiler", "MCVAE_NATIVE": "", "MCVAE_CACHE": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)

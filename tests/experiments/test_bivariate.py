@@ -9,6 +9,8 @@ from scipy import special, stats
 from experiments.sketches.bivariate import LARGEST_RHO, Correlated, bounded_rho, log_density, sample
 from mcvae_jax.nn.mixture import Mixture
 
+pytestmark = pytest.mark.more
+
 
 def some_mixture(components, seed=0):
     """float64 numpy arrays, without leading axes."""

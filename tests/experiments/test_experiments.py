@@ -172,6 +172,7 @@ def test_the_share_in_the_range_of_real_songs(tmp_path):
     assert capacity.share_in_range(scored, scores.REAL) == 91 / 101
 
 
+@pytest.mark.more
 @pytest.mark.usefixtures("rendered")
 def test_figures_are_drawn_with_any_number_of_seeds_and_arms(tmp_path):
     found = [result_of(arm, seed, [10, 20, 30]) for arm in ("beta 0.2", "capacity 15") for seed in (0, 1)]

@@ -202,6 +202,7 @@ def stages_of(calls):
     ]
 
 
+@pytest.mark.more
 def test_a_tpu_that_is_taken_away_twice_is_asked_for_again_and_deleted_at_the_end(programs):
     programs.add("gcloud", GCLOUD)
     status, said, err = programs.run("tpu.sh", *TPU, "--price=1.5", "--", "--config=mcvae:smoke")
@@ -255,6 +256,7 @@ def test_ctrl_c_ends_the_watching_and_says_that_the_tpu_costs(programs):
     assert process.returncode == 130 and "goes on and costs" in err and stages_of(programs.calls()) == ["create"]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("ended, told", [(0, True), (2, True), (75, True), (143, False), (137, False)])
 def test_a_vm_runs_the_job_in_a_container_and_tells_how_it_ended(programs, ended, told):
     programs.add("gcloud", GCLOUD)
@@ -312,6 +314,7 @@ def test_xpk_is_told_the_same_command(programs):
     assert programs.calls()[-1][1:4] == ["workload", "delete", "--workload=r1"]
 
 
+@pytest.mark.more
 def test_slurm_s_job_is_queued_again_where_time_is_over_and_something_was_saved(programs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     programs.add("sbatch")

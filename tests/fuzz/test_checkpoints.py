@@ -35,6 +35,7 @@ def saved(tmp_path_factory):
     return Saved(folder, {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()})
 
 
+@pytest.mark.more
 @given(data=st.data())
 def test_other_parameters_are_never_restored_silently(saved, data):
     damages = data.draw(_damages(saved.files))

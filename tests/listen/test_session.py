@@ -24,6 +24,8 @@ from mcvae_jax.listen.voice import ALL_NOTES_OFF
 from mcvae_jax.music.tokens import NO_EVENT
 from tests.listen.messages import off, on, stuck
 
+pytestmark = pytest.mark.more
+
 BAR = 0.6  # seconds: 400 quarters a minute
 
 

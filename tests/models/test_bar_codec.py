@@ -44,6 +44,7 @@ def test_bars_follow_the_logits_that_the_teacher_forced_decoder_gives(codec):
     assert not (bars == START).any()
 
 
+@pytest.mark.more
 def test_a_bar_does_not_depend_on_the_others(codec, latents):
     keys, settings = keys_of(600), Settings(temperature=1.0, top_p=0.95)
     together = codec.decode(latents, keys, settings)
@@ -53,6 +54,7 @@ def test_a_bar_does_not_depend_on_the_others(codec, latents):
     assert not np.array_equal(together, codec.decode(latents, keys_of(600, seed=1), settings))
 
 
+@pytest.mark.more
 def test_a_device_that_takes_more_at_a_time_gives_the_same(codec, latents, monkeypatch):
     """What a GPU is asked for, computed here: chunks of other shapes, the last of them not full."""
     keys, settings, bars = keys_of(600), Settings(temperature=0.0), codec.decode(latents, keys_of(600), Settings())

@@ -21,6 +21,8 @@ from mcvae_jax.options import load_config
 from tests.draws import keys_of
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 T, G, LEVELS, V, MEMORY = 2, 2, (2, 3), 6, 3
 NETWORK = CodeTransformer(units=12, layers=2, heads=3, memory=MEMORY, steps=G, outcomes=G * V)
 BARS = BarCodes(codes=G, levels=LEVELS, encoder_units=5, decoder_units=6, steps=T)

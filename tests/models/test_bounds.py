@@ -60,6 +60,7 @@ def test_a_worse_posterior_only_loosens_the_bound(shift, widen):
     assert -2 * LENGTHS.sum() < gap.sum() < -0.1 * LENGTHS.sum()
 
 
+@pytest.mark.more
 def test_importance_weights_on_whole_short_songs_close_the_gap_from_below():
     lengths = np.full(40, 4)
     model = LinearGaussian.make(rho=0.8, lengths=lengths, scales=(1.0, 0.5))

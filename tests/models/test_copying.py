@@ -18,6 +18,8 @@ from mcvae_jax.music.tokens import OUTCOMES
 from tests.draws import keys_of
 from tests.known_songs import a_codec
 
+pytestmark = pytest.mark.more
+
 
 def some_switch(seed=0, size=1.0):
     rng = np.random.default_rng(seed)

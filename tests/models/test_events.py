@@ -15,6 +15,8 @@ from mcvae_jax.music.tokens import NO_EVENT, NOTE_OFF, OUTCOMES, START
 from tests.random_params import random_params
 from tests.vae_layouts import apply
 
+pytestmark = pytest.mark.more
+
 SETTINGS = {"units": 9, "latent": 4, "layers": 2, "merge": "add", "matmul_dtype": "float32"}
 
 

@@ -61,6 +61,7 @@ def test_without_memory_the_rate_is_the_kl_in_closed_form(composer):
     assert parts["reconstruction_nats"] + parts["rate_nats"] == pytest.approx(expected.sum() / sum(LENGTHS), rel=1e-5)
 
 
+@pytest.mark.more
 def test_log_weights_and_tighter_bounds_are_of_the_same_draws(composer):
     """-log w of one draw is the cost with -log q of the draw in place of its entropy, of one particle the same sum."""
     weights = composer.log_weights(SONGS, 2, 3)

@@ -310,6 +310,7 @@ class SwitchingProcess:
         return special.logsumexp(each, axis=0) - math.log(2)
 
 
+@pytest.mark.more
 def test_it_approaches_the_entropy_rate_of_a_process_whose_density_is_known():
     net = MDRNN(latent=2, units=24, layers=1, components=3)
     params = train(net, SwitchingProcess.draw, steps=200, rate=2e-2)
@@ -332,6 +333,7 @@ def repeating(rng, songs=12, bars=12, lag=4):
     return z
 
 
+@pytest.mark.more
 def test_recall_learns_what_a_small_lstm_cannot_carry():
     z = repeating(np.random.default_rng(9), songs=50).astype(np.float32)
     nats = {}

@@ -16,6 +16,8 @@ from mcvae_jax.options import load_config
 from tests.draws import keys_of
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 N, T, L = 4, 3, 2
 BOTH = pytest.mark.parametrize("decoder", [FLAT, CONDUCTOR])
 

@@ -15,6 +15,8 @@ from mcvae_jax.music.tokens import OUTCOMES, START, VOCABULARY
 from tests.draws import keys_of
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 T, UNITS = 4, 5
 MODEL = NoteModel(NoteLSTM(units=UNITS, layers=2, steps=T))
 

@@ -17,6 +17,8 @@ from tests.draws import keys_of
 from tests.random_params import random_params
 from tests.torch_transformer import dense, leaves_of, norm, through_layers
 
+pytestmark = pytest.mark.more
+
 T, UNITS, LAYERS, HEADS, MEMORY = 2, 12, 2, 3, 3
 MODEL = NoteModel(NoteTransformer(units=UNITS, layers=LAYERS, heads=HEADS, memory=MEMORY, steps=T))
 REACH = MEMORY * T + 1

@@ -21,6 +21,8 @@ from mcvae_jax.nn.padding import per_song
 from tests.known_songs import AutoregressivePrior, LinearGaussian, a_codec, some_songs
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 
 @dataclasses.dataclass(frozen=True)
 class SteppingPrior(AutoregressivePrior):

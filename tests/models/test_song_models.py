@@ -173,6 +173,7 @@ def conforms(model):
     assert all(isinstance(advice, str) for advice in model.lacks.values()) and dict(model.origins) == {}
 
 
+@pytest.mark.more
 def test_it_has_all_that_its_users_ask_and_so_have_its_twins_and_kin(model, songs):
     conforms(model)
     others = {**model.untrained(0), **model.baselines(songs)}
@@ -234,6 +235,7 @@ def test_what_follows_depends_on_the_seed_where_there_is_memory(model):
     assert np.array_equal(*after) == isinstance(model, BarByBar | Dice)
 
 
+@pytest.mark.more
 def test_without_a_number_of_bars_every_song_ends(model):
     seeds, keys = tunes([0, 2, 0, 5, 0, 0, 1, 0], seed=3), keys_of(8)
     songs = model.go_on(seeds, keys, None, WILD, max_bars=4)

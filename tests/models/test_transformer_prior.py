@@ -20,6 +20,8 @@ from tests.models.test_mdrnn import MEAN, SCALE, log_density, repeating, sequenc
 from tests.random_params import random_params
 from tests.torch_transformer import dense, leaves_of, norm, through_layers
 
+pytestmark = pytest.mark.more
+
 UNITS, LAYERS, HEADS, MEMORY, COMPONENTS = 12, 2, 3, 4, 3
 KINDS = pytest.mark.parametrize("per_dimension", [False, True])
 PER_DIMENSION = pytest.mark.parametrize("per_dimension", [pytest.param(False, marks=pytest.mark.slow), True])

@@ -17,6 +17,8 @@ from mcvae_jax.nn.layers import applied
 from tests.draws import keys_of
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 N, T = 3, 2
 GRID = np.linspace(-6, 6, 201).astype(np.float32)  # of z
 BOTH = pytest.mark.parametrize("decoder", [pytest.param(FLAT, marks=pytest.mark.slow), CONDUCTOR])

@@ -110,6 +110,7 @@ def check(sample: list[Tune]) -> tuple[int, int]:
     return written, played
 
 
+@pytest.mark.more
 def test_a_sample():
     chance = random.Random(0)
     sample = [tune for name in COLLECTIONS[:5] for tune in chance.sample(list(tunes(name)), 20)]

@@ -31,6 +31,7 @@ def assert_same_notes(corpus: Path, names: list[str]) -> None:
         assert (np.abs(np.subtract(sums(notes), ORACLE[name]) - early) <= slack).all(), name
 
 
+@pytest.mark.more
 def test_public_files_agree_with_verovio(corpus):
     assert_same_notes(corpus, sorted(ORACLE)[::15])
 

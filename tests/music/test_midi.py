@@ -35,6 +35,7 @@ def assert_same_notes(files):
         assert [notes for _channel, notes in notes_of(read_midi(data))] == [notes for _channel, notes in expected], path
 
 
+@pytest.mark.more
 def test_real_files_agree_with_mido(real_files):
     assert_same_notes(real_files[::12])
 

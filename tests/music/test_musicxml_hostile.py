@@ -70,6 +70,7 @@ HOSTILE = {  # name -> what stands in the first part
 QUICK = ("repeats", "repeats of notes", "depth", "a huge number", "a huge sum", "a huge attribute", "shapes")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", QUICK)
 def test_hostile_scores_are_read_or_skipped_soon(name):
     begin = clock.process_time()

@@ -5,6 +5,8 @@ import pytest
 
 from mcvae_jax.nn.attention import attend, attend_next, fresh_cache, rotated
 
+pytestmark = pytest.mark.more
+
 REACH = 4
 
 

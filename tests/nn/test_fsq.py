@@ -9,6 +9,8 @@ import pytest
 
 from mcvae_jax.nn.fsq import codes_of, count, quantised, values_of
 
+pytestmark = pytest.mark.more
+
 LEVELS = pytest.mark.parametrize("levels", [(8, 5, 5), (2, 3), (4,), (7, 6, 2, 3)])
 
 

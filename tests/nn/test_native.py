@@ -18,6 +18,8 @@ from mcvae_jax.nn.native import build
 from mcvae_jax.storage.workdir import Workdir
 from tests.small_models import save_corpus
 
+pytestmark = pytest.mark.more
+
 F32, BF16 = jnp.float32, jnp.bfloat16
 
 

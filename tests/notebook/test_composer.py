@@ -50,6 +50,7 @@ def same(a, b):
     ]
 
 
+@pytest.mark.more
 def test_each_method_is_a_mode_of_sampling(runs, composer, tune):
     model, wild = open_model(runs / "mdrnn"), Settings(temperature=1.0, seed=3)
     other = composer.tune("Jingle Bells", bars=4)

@@ -70,6 +70,7 @@ def test_the_corpus_shows_its_report(tmp_path):
     assert "data:image/png" in view._repr_html_()
 
 
+@pytest.mark.more
 def test_the_output_shows_what_this_call_trains(tmp_path, in_a_notebook):
     corpus = save_corpus(tmp_path / "corpus")
     for name in ("vae", "mdrnn"):

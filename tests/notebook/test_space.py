@@ -29,6 +29,7 @@ def rows(bars):
     return {bar.tobytes() for bar in bars}
 
 
+@pytest.mark.more
 def test_directions_come_from_training_bars_and_are_measured_on_others(opened, space):
     corpus, composer = opened
     of_training = rows(corpus.tokens[corpus.bars(TRAIN)])
@@ -58,6 +59,7 @@ def test_extremes_are_those_of_the_training_bars(space):
     assert ((least < 128).sum(), (most < 128).sum()) == (counts.min(), counts.max())
 
 
+@pytest.mark.more
 @pytest.mark.usefixtures("rendered")
 def test_effects_of_each_direction_and_of_random_ones_are_drawn(space):
     scales = (-1.0, 1.0)

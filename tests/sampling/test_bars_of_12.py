@@ -92,6 +92,7 @@ def read_seed_of(text, folder, steps=12, **options):
     return read_seed(folder / "seed.abc", 8, steps=steps, **options)
 
 
+@pytest.mark.more
 def test_songs_of_a_jig_model(runs, tmp_path, capsys):
     """Songs from nothing in the metre of most training songs, the others in that of their seed."""
     for mode, options in [("compose", ["--bars=3"]), ("continue", [f"--seed_file={runs / 'tune.abc'}", "--metre=3/4"])]:

@@ -156,6 +156,7 @@ def test_the_seed_is_read_as_a_draw_from_q(composer):
     assert len({song.bars.tobytes() for song in modes.compose(composer, 12, 6, still)}) == 1
 
 
+@pytest.mark.more
 def test_what_remembers_nothing_of_a_vae_and_of_a_composer_alike(composer, runs):
     """The free run and the VAE bar by bar, `songs` of each."""
     songs = modes.without_memory(open_model(runs / "vae"), 40, 3, WILD)

@@ -20,6 +20,8 @@ from mcvae_jax.sampling.roll import draw_roll
 from mcvae_jax.sampling.song import ComposedSong, Setting
 from tests.browser import wait
 
+pytestmark = pytest.mark.more
+
 HOSTILE = '<script>alert(1)</script> & "x" \' $title'
 
 

@@ -99,6 +99,7 @@ def test_a_song_is_saved_as_a_score(tmp_path):
         song_of().save(tmp_path / "x.pdf")
 
 
+@pytest.mark.more
 def test_the_page_in_a_browser_shows_scores_and_gives_them(tmp_path):
     pytest.importorskip("verovio")
     write(tmp_path / "out", [song_of()], ("abc",))

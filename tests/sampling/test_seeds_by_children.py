@@ -30,6 +30,7 @@ def sleeping(asked):
     time.sleep(60)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     ("limits", "reader", "told"),
     [
@@ -47,6 +48,7 @@ def test_a_file_beyond_its_limits_is_one_line_that_names_them(tmp_path, monkeypa
     assert told in message and "cut it to a single piece" in message
 
 
+@pytest.mark.more
 def test_a_file_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mid", track(scale(8)))
     monkeypatch.setattr(seeds, "_read", dying)

@@ -309,6 +309,7 @@ run_command(lambda argv: write_results(argv[0], songs_of(3000, 25), "Songs", {},
 """
 
 
+@pytest.mark.more
 def test_a_stop_keeps_the_songs_that_are_written(tmp_path):
     command = [sys.executable, "-u", "-c", WRITE_MANY, str(tmp_path / "songs")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -113,6 +113,7 @@ def train_twice(folder, what):
     return [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("MISSED")]
 
 
+@pytest.mark.more
 def test_the_loop_finds_the_programs_of_another_run(tmp_path):
     first, second = train_twice(tmp_path, "toy")
     assert first > 3 and second == 0

@@ -113,6 +113,7 @@ def test_what_cannot_be_is_said(engine):
         engine.answer(Vary(steps=16, bars=some_bars(2), chosen=[0]))
 
 
+@pytest.mark.more
 def test_a_quick_model_draws_with_the_same_chances(joint):
     """Its cost of a song is that of the model; only its blocks are smaller."""
     song = np.array(some_bars(9), np.uint8)

@@ -9,6 +9,8 @@ from mcvae_jax.studio.server import Studio
 from tests.studio.fake import FakeModel, fake_engine
 from tests.studio.test_studio_page import actions, draw, notes, opened
 
+pytestmark = pytest.mark.more
+
 STRAIGHT = ["sixteenths", "eighths", "dotted eighths", "quarters", "dotted quarters", "halves"]
 SIXTHS = ["triplet eighths", "eighths", "triplet quarters", "quarters", "dotted quarters", "halves"]
 

@@ -17,6 +17,8 @@ from tests.browser import wait
 from tests.studio.fake import fake_engine
 from tests.studio.test_server import TUNE
 
+pytestmark = pytest.mark.more
+
 MACHINE = r"latent|temperature|sigma|model|token|sampl|neural|train|checkpoint|\bbits\b|encod|decod|\bseed"
 PHRASE = ((0, 67), (4, 69), (8, 71), (12, 74), (16, 72), (24, 67))
 

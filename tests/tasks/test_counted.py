@@ -15,6 +15,8 @@ from mcvae_jax.models.ngrams import NGrams
 from mcvae_jax.models.settings import Settings
 from tests.draws import keys_of
 
+pytestmark = pytest.mark.more
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -23,6 +23,8 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.small_models import save_corpus, save_vae
 
+pytestmark = pytest.mark.more
+
 
 @pytest.mark.slow
 def test_jit_on_1_jit_on_8_and_pmap_on_8_agree():

@@ -20,6 +20,8 @@ from mcvae_jax.training import loop
 from tests.layouts import check_layouts_agree
 from tests.small_models import VAE_MODEL, save_corpus, save_joint, save_mdrnn, save_vae
 
+pytestmark = pytest.mark.more
+
 KIND = kind_of("end_to_end")
 
 

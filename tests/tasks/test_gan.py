@@ -29,6 +29,8 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.small_models import save_corpus, save_vae
 
+pytestmark = pytest.mark.more
+
 TASK = make_task()
 PRIOR = a_prior()
 

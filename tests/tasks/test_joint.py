@@ -49,6 +49,7 @@ def assert_close(one, other, rtol=2e-5):
         np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("train", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_padding_counts_for_nothing(sums, train):
     """Eight bars more of padding, and other tokens in the rows that no bar uses."""

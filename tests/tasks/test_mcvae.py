@@ -20,7 +20,7 @@ from mcvae_jax.sampling import demo
 from mcvae_jax.tasks import mcvae
 from tests.small_models import edit_json, save_corpus
 
-pytestmark = pytest.mark.usefixtures("read_here")
+pytestmark = [pytest.mark.usefixtures("read_here"), pytest.mark.more]
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mcvae.py"
 TINY = """

@@ -18,6 +18,8 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.window_layouts import STEPS, make_task
 
+pytestmark = pytest.mark.more
+
 BOTH = pytest.mark.parametrize("decoder", [pytest.param("flat", marks=pytest.mark.slow), "conductor"])
 
 

@@ -19,7 +19,7 @@ from tests.layouts import check_layouts_agree
 from tests.learning import learnt
 from tests.note_layouts import make_task
 
-pytestmark = pytest.mark.usefixtures("read_here")
+pytestmark = [pytest.mark.usefixtures("read_here"), pytest.mark.more]
 
 
 @pytest.mark.parametrize(

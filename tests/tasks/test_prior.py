@@ -65,6 +65,7 @@ def assert_close(one, other):
         np.testing.assert_allclose(one[name], other[name], rtol=2e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("train", [False, True])
 def test_the_noise_of_a_song_does_not_depend_on_its_place_in_the_batch(train):
     batch = TASK.batch(0)
@@ -191,6 +192,7 @@ def trained_run(vae_folder):
         return folder, run(make_config(vae_folder), folder)[1]
 
 
+@pytest.mark.more
 def test_training_ends_with_the_bound_under_every_prior_and_a_composer_that_opens(vae_folder, trained_run):
     folder, said = trained_run
     assert "3 training songs from 16 to 339 bars; 2 held-out songs are scored, 0 too short" in said[0]

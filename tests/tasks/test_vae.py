@@ -43,6 +43,7 @@ def test_jit_on_1_jit_on_8_and_pmap_on_8_agree_for_every_objective(objectives):
     check_layouts_agree("tests.vae_layouts:make_task", *objectives, steps=3)
 
 
+@pytest.mark.more
 def test_the_noise_of_an_example_does_not_depend_on_its_place_in_the_batch():
     task = make_task()
     params, key, batch = jax.jit(task.init)(jax.random.key(0)), jax.random.key(1), task.batch(0)
@@ -55,6 +56,7 @@ def test_the_noise_of_an_example_does_not_depend_on_its_place_in_the_batch():
     assert len({tuple(row) for row in jax.random.key_data(example_keys(key, np.arange(64))).tolist()}) == 64
 
 
+@pytest.mark.more
 def test_a_few_bars_are_learnt_by_heart():
     """From 16 log(130) = 77.9 nats to below 5 when 16 bars are all there is."""
     task = make_task(Dropout(), beta=0.01)

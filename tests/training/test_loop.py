@@ -80,6 +80,7 @@ def start(folder, lines=1, **fields):
 # ---- resume
 
 
+@pytest.mark.more
 def test_a_longer_run_is_the_same_run_up_to_its_old_end(tmp_path):
     train(tmp_path / "whole", steps=40)
     train(tmp_path / "parts", steps=17)
@@ -88,6 +89,7 @@ def test_a_longer_run_is_the_same_run_up_to_its_old_end(tmp_path):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "parts"))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_changes_no_bit(tmp_path, kills):
     fields = dict(steps=100 * kills, log_every=10, eval_every=30, save_every=10)
@@ -108,6 +110,7 @@ def test_kill_9_at_random_moments_changes_no_bit(tmp_path, kills):
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "killed"), (moments, reached)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     fields = dict(steps=3000, log_every=10, eval_every=5000, save_every=5000)
@@ -122,6 +125,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("during", ["save", "wait"])
 def test_a_signal_in_the_last_save_stops_before_the_results(tmp_path, monkeypatch, during):
     train(tmp_path / "whole", steps=20)
@@ -142,6 +146,7 @@ def test_a_signal_in_the_last_save_stops_before_the_results(tmp_path, monkeypatc
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
 
 
+@pytest.mark.more
 def test_a_second_signal_quits_at_once(tmp_path):
     process = start(tmp_path, sleep=2.0, steps=300, log_every=1, eval_every=500, save_every=500)
     process.send_signal(signal.SIGINT)
@@ -155,6 +160,7 @@ def test_a_second_signal_quits_at_once(tmp_path):
         assert checkpoints.steps() == []
 
 
+@pytest.mark.more
 def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
     """The objective here is made to grow, so that the best is an older one."""
     task = toy_task.make_task()
@@ -168,6 +174,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
     assert_same_bits(load(tmp_path / "whole"), load(tmp_path / "run"))
 
 
+@pytest.mark.more
 def test_a_damaged_best_checkpoint_gives_its_place_to_the_next_best(tmp_path):
     task = toy_task.make_task()
     growing = task._replace(held_out_objective=lambda s: (-task.held_out_objective(s)[0], {}))
@@ -310,6 +317,7 @@ def test_a_finished_run_says_so_and_only_missing_results_are_made_again(tmp_path
     assert_same_bits(before, load(tmp_path))
 
 
+@pytest.mark.more
 @pytest.mark.usefixtures("rendered")
 def test_the_results_are_those_of_the_best_parameters(tmp_path):
     train(tmp_path, steps=20)
@@ -355,6 +363,7 @@ def test_a_run_without_a_checkpoint_leaves_its_folder_to_another(tmp_path):
     assert Workdir(tmp_path).read().config["optimizer"]["learning_rate"] == 0.01
 
 
+@pytest.mark.more
 def test_a_run_records_on_what_it_is_computed_and_says_where_that_changes(tmp_path, monkeypatch):
     """Recorded is from which step on; a run that is done is computed no further."""
     here = versions.here()
@@ -377,6 +386,7 @@ def test_a_run_records_on_what_it_is_computed_and_says_where_that_changes(tmp_pa
     assert f"from step 0   {versions.as_text(here)}" in shown and f"from step 20  {versions.as_text(other)}" in shown
 
 
+@pytest.mark.more
 def test_a_run_of_an_earlier_version_did_not_say_on_what(tmp_path):
     train(tmp_path, steps=20)
     edit_json(tmp_path / "config.json", lambda record: record.pop("environments"))
@@ -419,6 +429,7 @@ def test_differences_are_named_by_their_path_and_counted():
 # ---- init_from
 
 
+@pytest.mark.more
 def test_init_from_starts_from_the_best_parameters_of_another_run(tmp_path):
     train(tmp_path / "a", steps=20)
     train(tmp_path / "b", steps=1, init_from=str(tmp_path / "a"))
@@ -450,6 +461,7 @@ def test_init_from_another_model_names_the_fields(tmp_path):
 # ---- several processes
 
 
+@pytest.mark.more
 def test_who_starts_a_run_again_is_told_how_far_it_is(tmp_path, monkeypatch):
     train(tmp_path / "untold", steps=4)
     monkeypatch.setenv("MCVAE_PROGRESS", str(tmp_path / "progress"))
@@ -506,6 +518,7 @@ def test_impossible_fields_are_refused_before_anything_is_written(tmp_path, fiel
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.more
 def test_a_run_may_go_on_under_the_other_layout(tmp_path):
     train(tmp_path / "whole", steps=40)
     train(tmp_path / "parts", steps=20, parallel="pmap")

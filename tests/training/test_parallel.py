@@ -10,6 +10,7 @@ from tests import toy_task
 from tests.layouts import check_layouts_agree
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     "objectives", [["capacity"], pytest.param(["beta", "free_bits"], marks=pytest.mark.slow)], ids="-".join
 )

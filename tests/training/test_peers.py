@@ -15,6 +15,8 @@ from mcvae_jax.training import rollcall
 from mcvae_jax.training.peers import LOST, Peers
 from mcvae_jax.training.rollcall import free_port
 
+pytestmark = pytest.mark.more
+
 PROGRAM = """
 import os, sys, time
 from mcvae_jax import stopping

@@ -52,6 +52,7 @@ def test_a_signal_stops_both_once(to):
     assert (process.returncode, err) == (128 + signal.SIGTERM, "warns\nStopped. Do it again.\n")
 
 
+@pytest.mark.more
 def test_a_child_does_not_outlive_its_parent():
     process, child = start()
     process.kill()

@@ -41,6 +41,7 @@ def copy_with(folder, place, **changes):
     return place
 
 
+@pytest.mark.more
 def test_only_the_fields_that_differ_are_shown(runs):
     lines = two_runs.describe_two(*runs)
     assert section(lines, "config") == [["model.units", "5", "4"], ["train.steps", "20", "40"]]

@@ -162,6 +162,7 @@ def test_impossible_optimisers_are_refused(fields):
         make_optimizer(optimizer_config(**fields))
 
 
+@pytest.mark.more
 def test_runs_that_differ_in_their_seed_alone_share_a_program():
     task, optimizer = toy_task.make_task(), optax.sgd(1.0)
     traced = []

@@ -48,6 +48,7 @@ def tiny_ours(tiny, tmp_path, monkeypatch):
     unpacked._unpacked.cache_clear()
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     "options, name",
     [

@@ -36,6 +36,7 @@ def songs_of(model):
     return model.go_on(seeds, keys, 4, Settings(temperature=1.0, tau_sigma=1.0))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", ["joint", pytest.param("both", marks=pytest.mark.slow)])
 def test_a_file_of_float32_composes_the_same_songs_as_its_workdir(runs, tmp_path, name):
     write_packed(tmp_path / "all.npz", pack(runs / name, "float32"))
@@ -45,6 +46,7 @@ def test_a_file_of_float32_composes_the_same_songs_as_its_workdir(runs, tmp_path
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.more
 def test_float16_changes_the_bits_of_a_song_by_less_than_a_hundredth(runs, tmp_path):
     write_packed(tmp_path / "all.npz", pack(runs / "joint"))
     corpus = save_corpus(tmp_path / "corpus")

@@ -19,6 +19,8 @@ from tests.draws import keys_of
 from tests.known_songs import some_songs
 from tests.random_params import random_params
 
+pytestmark = pytest.mark.more
+
 WILD = Settings(temperature=1.0, tau_sigma=1.0)
 NETWORK = a_prior().network
 

@@ -12,6 +12,8 @@ from mcvae_jax.models.diffusion import process
 from mcvae_jax.models.diffusion.process import Path
 from tests.draws import keys_of
 
+pytestmark = pytest.mark.more
+
 N, Z = 3, 2  # places and dimensions
 COVARIANCE = np.cov(np.random.default_rng(0).normal(size=(6, 9)) * 0.8) + 0.1 * np.eye(6)
 

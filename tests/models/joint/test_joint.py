@@ -136,6 +136,7 @@ def test_bars_are_drawn_with_the_exact_chances():
     assert chisquare(pooled[0], pooled[1] * pooled[0].sum() / pooled[1].sum()).pvalue > 1e-4
 
 
+@pytest.mark.more
 def test_repetition_turns_the_odds_of_copies():
     (seed,) = some_songs([6], tokens=4, seed=3)
     copies, new = exact(seed, 7)
@@ -172,6 +173,7 @@ def test_what_is_rendered_is_made_of_the_given_latents():
     assert len({int(song[0, 0]) for song in many}) > 1, "the latents change nothing"
 
 
+@pytest.mark.more
 def test_a_gap_is_filled_with_what_the_bars_after_it_make_likely():
     (song,) = some_songs([12], tokens=4, seed=4)
     filled = composer().fill(song, [(3, 5), (8, 9)], keys_of(6), WILD)
