@@ -38,12 +38,13 @@ from mcvae_jax.sampling.results import check_folder, write_results
 from mcvae_jax.sampling.scores import WRITERS, parse_formats
 from mcvae_jax.sampling.seeds import Seed, read_seed
 from mcvae_jax.sampling.song import Songs
-from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Options, taken_by
+from mcvae_jax.sampling.table import BARS, MODES, SEED_BARS, Mode, Options, taken_by
 from mcvae_jax.storage.buckets import mounted
 from mcvae_jax.storage.compiled import keep_compiled
 
 MOST_SONGS, MOST_BARS = 100_000, 10_000  # of a call, and of a song
 MOST_IN_ALL = 10_000_000  # bars of all songs of a call: they decode at a time, in some GB
+EARLY, MANY = 16, 100  # songs that are written before the others are composed, where there are so many
 
 
 def _description() -> str:
@@ -158,18 +159,40 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     model, seeds = _model_and_seeds(flags, _seed_files(flags))
     facts, settings = _facts(model), settings_of(flags, Settings, model.defaults)
     say(f"{flags.mode} with {', '.join(dict.fromkeys(_places(model)))}")
-    start = time.monotonic()
-    songs = mode.make(model, seeds, settings_of(flags, Options), settings, say)
-    seconds = time.monotonic() - start
-    bars = sum(int((~song.given).sum()) for song in songs)
-    count = f"{len(songs):,} song{'s' * (len(songs) != 1)}"
-    say(f"{count}, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
     command = shlex.join(["python", "-m", "mcvae_jax.sample", *argv])
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
+    formats, asked = parse_formats(flags.formats), settings_of(flags, Options)
+    songs, seconds, early = Songs(), 0.0, _early(mode, asked) if Path(flags.out) == out else 0
+    for part in _parts(asked, early):
+        start = time.monotonic()
+        songs += mode.make(model, seeds, part, settings, say)
+        seconds += time.monotonic() - start
+        if len(songs) == early:
+            write_results(out, songs, title, about, say, formats, earlier, asked.songs)
+            say(f"Open {flags.out}/index.html to hear and see the first {early} songs; {asked.songs - early:,} follow.")
+    bars = sum(int((~song.given).sum()) for song in songs)
+    count = f"{len(songs):,} song{'s' * (len(songs) != 1)}"
+    say(f"{count}, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
     if earlier and "first" not in mode.takes:
         songs = Songs(renumbered(songs, flags.first - 1))
-    write_results(out, songs, title, about, say, parse_formats(flags.formats), earlier)
+    write_results(out, songs, title, about, say, formats, earlier)
+
+
+def _early(mode: Mode, asked: Options) -> int:
+    """How many songs are written before the others are composed; none of a mode that takes no number or no first song,
+    and of 'vae', which makes songs of several kinds, one kind after the other."""
+    takes = {"songs", "first"} <= set(mode.takes) and mode.needs
+    return EARLY if takes and asked.songs >= MANY else 0
+
+
+def _parts(asked: Options, early: int) -> list[Options]:
+    """What is asked for as two calls, the first of `early` songs, or as one."""
+    if not early:
+        return [asked]
+    first = asked.first or 1
+    others = dataclasses.replace(asked, songs=asked.songs - early, first=first + early)
+    return [dataclasses.replace(asked, songs=early, first=first), others]
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:

@@ -124,6 +124,32 @@ def test_a_second_call_adds_the_next_numbers(call, runs, tmp_path):
     assert set(ways["files"]) == {path.name for path in (tmp_path / "out").iterdir()}
 
 
+def test_of_many_songs_the_first_can_be_heard_while_the_others_are_composed(call, tmp_path, monkeypatch):
+    """Also where the call then ends; the songs are those of a call that makes all at a time."""
+    options = ("mdrnn", "--mode=compose", "--bars=2", "--songs=6", "--seed=5", "--replace")
+    at_a_time, lines = call(*options)
+    assert not [line for line in lines if "follow" in line]
+    monkeypatch.setattr(sample, "MANY", 6)
+    monkeypatch.setattr(sample, "EARLY", 2)
+    in_two, lines = call(*options)
+    page = f"{tmp_path / 'out'}/index.html"
+    assert f"Open {page} to hear and see the first 2 songs; 4 follow." in lines
+    assert in_two["songs"] == at_a_time["songs"] and "unfinished" not in in_two and in_two["warnings"] == []
+
+    def make(model, seeds, asked, settings, say):
+        if asked.first > 1:
+            raise KeyboardInterrupt
+        return MODES["compose"].make(model, seeds, asked, settings, say)
+
+    monkeypatch.setattr(sample, "MODES", {**MODES, "compose": MODES["compose"]._replace(make=make)})
+    with pytest.raises(KeyboardInterrupt):
+        call(*options)
+    record = json.loads((tmp_path / "out" / "songs.json").read_text())
+    assert record["songs"] == at_a_time["songs"][:2] and record["unfinished"] == 6
+    assert "The first 2 of 6 songs" in Path(page).read_text()
+    assert set(record["files"]) == {path.name for path in (tmp_path / "out").iterdir()}
+
+
 def test_damaged_facts_about_earlier_songs_are_one_line(call, runs, tmp_path):
     options = ("mdrnn", "--mode=compose", "--bars=2", "--songs=1")
     call(*options)

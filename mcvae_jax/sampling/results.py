@@ -68,19 +68,21 @@ def write_results(
     say: Callable[[str], None],
     formats: Sequence[str] = (),
     earlier: Sequence[Earlier] = (),
+    asked: int = 0,
 ) -> dict[str, Any]:
     """Writes NAME.mid for each song, NAME.wav for the first HEARD, songs.png, songs.json and index.html into `folder`.
 
     Every file of notes is read back as a corpus would; one that does not come back is a warning, said and shown on
     the page. The folder is written beside its place and then moved there. It replaces what earlier calls wrote, but for
     songs in `earlier` whose names are not taken anew. A command that is stopped here keeps the songs that are written:
-    'unfinished' is then how many it was to write.
+    'unfinished' is then how many it was to write, as it is where these are the first of several that follow.
 
     Args:
       songs: with names that differ.
       about: as JSON, see write_page.
       say: prints a line.
       formats: in which songs are written beside MIDI, see scores.WRITERS.
+      asked: how many songs there will be, where these are the first of them; a later call writes all.
 
     Returns: what songs.json holds, `tokens` apart.
 
@@ -89,15 +91,17 @@ def write_results(
     """
     folder = on_this_machine(folder).resolve()
     check_folder(folder)
-    asked = len(songs)
+    asked = max(asked, len(songs))
     taken = {song.name for song in songs}
     earlier = [each for each in earlier if each.song.name not in taken]
     with stopping.held("Stopping after this song"), replacing(folder) as place:
         warnings = _write_notes(place, songs, formats, say)
-        if (written := len(list(place.glob("*.mid")))) < asked:
+        if (written := len(list(place.glob("*.mid")))) < len(songs):
             songs = songs[:written]
             warnings.append(f"Stopped after {written:,} of {asked:,} songs")
             say(f"{warnings[-1]}: these are kept in {folder}.")
+        elif len(songs) < asked:
+            warnings.append(f"The first {len(songs):,} of {asked:,} songs: load the page again for the others")
         previews = _write_previews(place, songs, say)
         draw_songs(songs, place / "songs.png")
         others, calls = put_beside(earlier, place)
