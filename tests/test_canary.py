@@ -9,8 +9,6 @@ import pytest
 
 from tests.conftest import NO_OPTIMISATION
 
-pytestmark = pytest.mark.more
-
 TOLERANCE = 1e-4  # of the largest value of an array
 
 

@@ -18,7 +18,7 @@ from experiments.sketches.strokes import Drawing, to_three
 from experiments.sketches.task import KIND, SCALE
 from mcvae_jax.errors import UserError
 from mcvae_jax.kinds import kind_of
-from mcvae_jax.nn.keys import Purpose, for_purpose, song_keys
+from mcvae_jax.nn.keys import Purpose, for_purpose, rows_of, song_keys
 from mcvae_jax.nn.layers import applied
 from mcvae_jax.nn.padding import in_blocks
 from mcvae_jax.storage.workdir import Workdir
@@ -59,10 +59,11 @@ class Sketcher:
 
         It depends on z, the seed, its number and its temperature alone.
         """
-        all_keys, temperatures = for_purpose(song_keys(seed, numbers), Purpose.TOKENS), np.asarray(taus, np.float32)
+        of_rows = rows_of(for_purpose(song_keys(seed, numbers), Purpose.TOKENS))
+        temperatures = np.asarray(taus, np.float32)
 
         def block(rows: np.ndarray) -> list[Drawing]:
-            made = _draw(self.network, self.params["network"], self.steps, z[rows], all_keys[rows], temperatures[rows])
+            made = _draw(self.network, self.params["network"], self.steps, z[rows], of_rows(rows), temperatures[rows])
             return [self._in_units(to_three(each)) for each in np.asarray(made)]
 
         return in_blocks(len(z), TOGETHER, block)

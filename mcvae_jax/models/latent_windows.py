@@ -20,7 +20,7 @@ from mcvae_jax.models.prior import Moments
 from mcvae_jax.models.settings import Settings
 from mcvae_jax.models.song_model import FILL, LATENTS, MEMORY, FilledSong, Gaps, Songs
 from mcvae_jax.nn.arrays import AnyArray
-from mcvae_jax.nn.keys import Purpose, for_purpose
+from mcvae_jax.nn.keys import Purpose, for_purpose, rows_of
 from mcvae_jax.nn.padding import in_blocks
 from mcvae_jax.trained import Origin
 
@@ -196,9 +196,10 @@ class InWindows(WithPrior):
             first = np.array([starts[i] for i in songs])
             left = np.array([len(drafts[i].z) for i in songs]) - first
             place = place_of(first, left, np.array([drafts[i].ends for i in songs]), window)
-            of_windows = _part_keys_of(keys[np.array(songs)], first)
+            of_windows = _part_keys_of(of_rows(np.array(songs)), first)
             return list(np.asarray(self.drawn(z, known, place, of_windows, settings)))
 
+        of_rows = rows_of(keys)
         return in_blocks(len(rows), SONGS, block)
 
 

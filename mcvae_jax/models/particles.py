@@ -20,6 +20,7 @@ from mcvae_jax.models.bounds import Priors, SongDraws
 from mcvae_jax.models.prior import Prior, State, Step
 from mcvae_jax.models.sequences import LatentPrior
 from mcvae_jax.nn import gaussian, mixture
+from mcvae_jax.nn.keys import example_keys, rows_of
 from mcvae_jax.nn.padding import in_padded_chunks, per_song
 
 Array = jax.Array
@@ -45,10 +46,10 @@ def particle_bounds(songs: SongDraws, priors: Priors, particles: int, seed: int)
 def _filter_songs(prior: LatentPrior, z: np.ndarray, log_w: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
     """log mean weights of every bar, (N,), for draws z (N, K, Z) with log p(x | z) - log q(z | x) (N, K)."""
     key = jax.random.fold_in(jax.random.key(seed), RESAMPLING)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, np.arange(len(lengths)))
+    of_rows = rows_of(example_keys(key, np.arange(len(lengths))))
 
     def weigh(z: np.ndarray, log_w: np.ndarray, chunk: np.ndarray) -> Array:
-        return _filter(prior.prior, prior.params, z, log_w, keys[np.resize(chunk, SONGS)])
+        return _filter(prior.prior, prior.params, z, log_w, of_rows(np.resize(chunk, SONGS)))
 
     return in_padded_chunks(weigh, (z, log_w), lengths, lambda size: SONGS)
 

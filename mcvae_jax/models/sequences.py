@@ -120,10 +120,11 @@ class LatentPrior:
         key_gap, key_choice = jax.random.split(key)
         together = min(SONGS.here, PARTICLES)
         carry, _ = _read(self.prior, self.params, _start(self.prior, self.params, together), [before] * together)
-        keys = jax.random.split(key_gap, PARTICLES)
+        of_rows = rows_of(jax.random.split(key_gap, PARTICLES))
         ways, of_ways = [], []
         for first in range(0, PARTICLES, together):
-            at_end, z, _ = _draw(self.prior, self.params, carry, keys[first : first + together], bars, settings)
+            of_ways_here = of_rows(np.arange(first, first + together))
+            at_end, z, _ = _draw(self.prior, self.params, carry, of_ways_here, bars, settings)
             ways.append(z)
             of_ways.append(_read(self.prior, self.params, at_end, [after[:FOLLOWING]] * together)[1])
         log_weights = np.concatenate(of_ways)

@@ -153,11 +153,12 @@ class WindowComposer(OfCheckpoint):
     def _draws(self, windows: Windows, draws: int, seed: int) -> Iterator[Scored]:
         """Of one draw of every z after the other; a window's depends on the seed, its song and its number alone."""
         songs = song_keys(seed, range(int(windows.song[-1]) + 1))
-        keys = jax.vmap(jax.random.fold_in)(songs[windows.song], windows.number)
+        of_rows = rows_of(jax.vmap(jax.random.fold_in)(songs[windows.song], windows.number))
         for draw in range(draws):
 
             def block(rows: np.ndarray, draw: int = draw) -> Iterator[tuple[np.ndarray, ...]]:
-                found = _score(self.network, self.params, windows.bars[rows], windows.mask[rows], keys[rows], draw)
+                bars, mask = windows.bars[rows], windows.mask[rows]
+                found = _score(self.network, self.params, bars, mask, of_rows(rows), draw)
                 return zip(*jax.device_get(found), strict=True)
 
             of_windows = in_blocks(len(windows.song), WINDOWS, block)

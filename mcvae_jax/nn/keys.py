@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcvae_jax.errors import UserError
+from mcvae_jax.nn.arrays import AnyArray
 
 
 class Purpose(enum.IntEnum):
@@ -22,7 +23,7 @@ class Purpose(enum.IntEnum):
     ANOTHER = 4  # a whole song
 
 
-def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
+def example_keys(key: jax.Array, index: AnyArray) -> jax.Array:
     """Keys (B,), one for each example, from the key of the step and the indices (B,) of the examples."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
 

@@ -4,6 +4,7 @@ Letters: B examples, T steps, H units, I inputs, O outputs.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from mcvae_jax.errors import UserError
-from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, of_gates, token_rows
+from mcvae_jax.nn.lstm import Gates, State, lstm, matmul, step_of_few_rows, together, token_rows
 from mcvae_jax.nn.precision import fastest
 
 Array = jax.Array
@@ -39,6 +40,7 @@ class LSTMLayer(nn.Module):
     units: int
     inputs: tuple[int, ...]  # the widths of the inputs
     dtype: jnp.dtype = jnp.float32
+    few_rows: int = 0  # up to so many in a call, the products for the four gates are computed together
 
     def setup(self) -> None:
         self.w_x = [self.param(f"w_x{n}", _kernel_init, (4, width, self.units)) for n, width in enumerate(self.inputs)]
@@ -50,14 +52,17 @@ class LSTMLayer(nn.Module):
 
         Inputs may come in two calls, each with None for those of the other: the second adds `onto` what the first gave.
         """
-        masks, total = masks or (None,) * len(xs), tuple(self.b) if onto is None else onto
+        masks = masks or (None,) * len(xs)
+        total = tuple(self.b[k] for k in range(4)) if onto is None else onto
         for x, w, mask in zip(xs, self.w_x, masks, strict=True):
             if x is None:
                 continue
             if jnp.issubdtype(x.dtype, jnp.integer):
-                projected = tuple(token_rows(of_gate, x, self.dtype) for of_gate in w)
+                projected = tuple(token_rows(w[k], x, self.dtype) for k in range(4))
+            elif self._is_few(x):
+                projected = together(x, w, self.dtype)
             else:
-                projected = of_gates(x, w, self.dtype)
+                projected = tuple(matmul(x, w[k], self.dtype) for k in range(4))
             if mask is not None:
                 projected = tuple(each * mask[..., None] for each in projected)
             total = tuple(so_far + each for so_far, each in zip(total, projected, strict=True))
@@ -68,7 +73,13 @@ class LSTMLayer(nn.Module):
         self, gates: Gates, h0: Array, c0: Array, gate_mask: Array | None = None, reverse: bool = False
     ) -> tuple[Array, State]:
         """`mcvae_jax.nn.lstm.lstm` with this layer's weights."""
+        if len(gates[0]) == 1 and self._is_few(h0):
+            return step_of_few_rows(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask)
         return lstm(gates, self.w_h, h0, c0, dtype=self.dtype, gate_mask=gate_mask, reverse=reverse)
+
+    def _is_few(self, x: Array) -> bool:
+        """Whether x (..., I) has few rows; those that a vmap around this adds are not seen."""
+        return math.prod(x.shape[:-1]) <= self.few_rows
 
 
 def fresh_states(layers: Sequence[LSTMLayer], examples: int) -> States:

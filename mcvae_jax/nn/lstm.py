@@ -13,7 +13,6 @@ squash (the thesis' name for the candidate), output.
 """
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +25,6 @@ State = tuple[Array, Array]  # (h, c), each (B, H)
 Activations = tuple[Array, ...]  # (T, B, H) each: the cell states, and the four gates after their nonlinearities
 Saved = tuple[Array, Activations, Array, Array, Array, Array]  # what the backward pass needs, see `_lstm_forward`
 
-FEW_ROWS = 16
 TOGETHER_ON_GPU = 8  # steps of a scan that are compiled one after the other
 
 
@@ -36,24 +34,14 @@ def matmul(x: Array, w: Array, dtype: jnp.dtype) -> Array:
     return jnp.matmul(x.astype(dtype), w.astype(dtype), preferred_element_type=_of_sums(dtype))
 
 
-def of_gates(x: Array, w: Array, dtype: jnp.dtype) -> Gates:
-    """x (..., I) times the matrix of each gate, w (4, I, O): (..., O) each."""
-    if not _few_rows(x):
-        i, f, s, o = (matmul(x, of_gate, dtype) for of_gate in w)
-    else:
-        four = jnp.broadcast_to(x.reshape(-1, x.shape[-1]), (4, math.prod(x.shape[:-1]), x.shape[-1]))
-        parts = jnp.matmul(four.astype(dtype), w.astype(dtype), preferred_element_type=_of_sums(dtype))
-        i, f, s, o = parts.reshape(4, *x.shape[:-1], w.shape[-1])
-    return i, f, s, o
+def together(x: Array, w: Array, dtype: jnp.dtype) -> Gates:
+    """x (..., I) times the matrix of each gate, w (4, I, O), as one product of four parts: (..., O) each.
 
-
-def _few_rows(x: Array) -> bool:
-    """Whether a CPU takes less for a product of x (..., I) than for a copy of the matrix.
-
-    Then the gates are best one product of four parts: for four products XLA copies each matrix out of the array of all,
-    and for one wide product all to one place.
+    For a few rows that takes less than what XLA on a CPU does for other ways: for four products it copies each matrix
+    out of w, and for a wide one all side by side.
     """
-    return math.prod(x.shape[:-1]) <= FEW_ROWS and jax.default_backend() == "cpu"
+    i, f, s, o = jax.vmap(lambda x, w: matmul(x, w, dtype))(jnp.broadcast_to(x, (4, *x.shape)), w)
+    return i, f, s, o
 
 
 def _of_sums(dtype: jnp.dtype) -> jnp.dtype:
@@ -147,6 +135,24 @@ def lstm(
     return _lstm(gates, w_h, h0, c0, gate_mask, dtype, reverse)
 
 
+def step_of_few_rows(
+    gates: Gates, w_h: Array, h: Array, c: Array, *, dtype: jnp.dtype, gate_mask: Array | None = None
+) -> tuple[Array, State]:
+    """`lstm` of one step, gates (1, B, H), whose recurrent products are computed `together`."""
+    i, f, s, o = (of_gate[0] for of_gate in gates)
+    mask = jnp.ones((), jnp.float32) if gate_mask is None else gate_mask
+    (h, c), _ = _cell((i, f, s, o), together(h, w_h, dtype), c, mask)
+    return h[None], (h, c)
+
+
+def _cell(gates: Gates, recurrent: Gates, c: Array, gate_mask: Array) -> tuple[State, Gates]:
+    """The next (h, c), and the gates after their nonlinearities: equations 3.5 to 3.10."""
+    i, f, s, o = (x + y for x, y in zip(gates, recurrent, strict=True))
+    i, f, s, o = sigmoid(i), sigmoid(f), jnp.tanh(s), sigmoid(o)
+    c = f * c + i * (gate_mask * s)
+    return (o * jnp.tanh(c), c), (i, f, s, o)
+
+
 def _unrolled() -> int:
     """The `unroll` of scans: a GPU is told of several steps at a time, since telling takes longer than doing them."""
     return TOGETHER_ON_GPU if jax.default_backend() == "gpu" else 1
@@ -171,16 +177,13 @@ def _run(
     """The forward pass; `keep`, whether all that the backward pass needs is wanted."""
     if native.fits(gates[0], dtype):
         return native.forward(gates, w_h, h0, c0, gate_mask, dtype=dtype, reverse=reverse, keep=keep)
-    wide = None if len(gates[0]) == 1 and _few_rows(h0) else jnp.concatenate(list(w_h), axis=-1)
+    wide = jnp.concatenate(list(w_h), axis=-1)
 
     def step(state: State, gates_t: Gates) -> tuple[State, tuple[Array, Array, Gates]]:
         h, c = state
-        recurrent = of_gates(h, w_h, dtype) if wide is None else jnp.split(matmul(h, wide, dtype), 4, axis=-1)
-        i, f, s, o = (x + y for x, y in zip(gates_t, recurrent, strict=True))
-        i, f, s, o = sigmoid(i), sigmoid(f), jnp.tanh(s), sigmoid(o)
-        c = f * c + i * (gate_mask * s)
-        h = o * jnp.tanh(c)
-        return (h, c), (h, c, (i, f, s, o))
+        i, f, s, o = jnp.split(matmul(h, wide, dtype), 4, axis=-1)
+        (h, c), activations = _cell(gates_t, (i, f, s, o), c, gate_mask)
+        return (h, c), (h, c, activations)
 
     final, (hidden, cells, activations) = jax.lax.scan(step, (h0, c0), gates, reverse=reverse, unroll=_unrolled())
     return hidden, final, (cells, *activations)

@@ -32,6 +32,7 @@ from mcvae_jax.models.song_model import (
     NO_LIKELIHOOD,
     SongModel,
     Tightened,
+    bars_of,
     log_weights,
     shared_nats,
 )
@@ -290,3 +291,8 @@ def test_a_switch_that_never_copies_costs_what_the_model_costs(plain, songs):
     np.testing.assert_allclose(np.concatenate(Copying(model, never).nats(songs, 2, 3)), expected, rtol=1e-5)
     if draws_nothing(model) or isinstance(model, WindowComposer):
         np.testing.assert_allclose(expected, np.concatenate(model.nats(songs, 2, 3)))
+
+
+def test_what_stands_for_all_bars_is_parted_into_songs():
+    songs = [np.zeros((length, 16), np.uint8) for length in (2, 0, 3)]
+    assert [part.tolist() for part in bars_of(np.arange(5), songs)] == [[0, 1], [], [2, 3, 4]]

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcvae_jax.nn.lstm import FEW_ROWS, lstm, matmul, of_gates, token_rows
+from mcvae_jax.nn.layers import LSTMLayer
+from mcvae_jax.nn.lstm import lstm, matmul, together, token_rows
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 F32 = jnp.float32
@@ -79,33 +80,38 @@ def check_against(numbers, suffix, direction):
         np.testing.assert_allclose(mine_, theirs, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(F32, 1e-5), (jnp.bfloat16, 2e-2)])
-@pytest.mark.parametrize("shape", [(1, 3), (FEW_ROWS,), (2, FEW_ROWS)])
-def test_products_for_the_gates_and_their_gradients_are_those_of_numpy(shape, dtype, tolerance):
-    """Of a few rows they are computed together."""
+@pytest.mark.parametrize("dtype", [F32, jnp.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 3), (16,), (2, 16)])
+def test_products_for_the_gates_and_their_gradients_are_those_of_numpy(shape, dtype):
+    """Of operands that are rounded to the format; sums stay in float32."""
     rng = np.random.default_rng(0)
-    x, w, d_y = (rng.normal(size=s) for s in ((*shape, 5), (4, 5, 7), (4, *shape, 7)))
-    run = jax.jit(lambda x, w: jax.vjp(lambda x, w: of_gates(x, w, dtype), x, w))
-    found, pullback = run(jnp.asarray(x, F32), jnp.asarray(w, F32))
-    np.testing.assert_allclose(found, x @ w.reshape(4, *[1] * (len(shape) - 1), 5, 7), rtol=tolerance, atol=tolerance)
-    d_x, d_w = pullback(tuple(jnp.asarray(d_y, F32)))
-    assert d_x.dtype == d_w.dtype == F32 and all(each.dtype == F32 for each in found)
-    np.testing.assert_allclose(d_x, np.einsum("k...o,kio->...i", d_y, w), rtol=tolerance, atol=6 * tolerance)
-    rows = x.reshape(-1, 5), d_y.reshape(4, -1, 7)
-    np.testing.assert_allclose(d_w, np.einsum("ni,kno->kio", *rows), rtol=tolerance, atol=6 * tolerance)
+    x, w, d_y = (rng.normal(size=s).astype(np.float32) for s in ((*shape, 5), (4, 5, 7), (4, *shape, 7)))
+    found, pullback = jax.vjp(jax.jit(lambda x, w: together(x, w, dtype)), x, w)
+    d_x, d_w = pullback(tuple(d_y))
+    assert all(each.dtype == F32 for each in (*found, d_x, d_w))
+    x, w, d_y = (np.asarray(jnp.asarray(a, dtype), np.float64) for a in (x, w, d_y))
+    for mine, expected in (
+        (found, np.einsum("...i,kio->k...o", x, w)),
+        (d_x, np.einsum("k...o,kio->...i", d_y, w)),
+        (d_w, np.einsum("ni,kno->kio", x.reshape(-1, 5), d_y.reshape(4, -1, 7))),
+    ):
+        np.testing.assert_allclose(mine, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, FEW_ROWS, 2 * FEW_ROWS])
-def test_a_single_step(rows):
-    keys = jax.random.split(jax.random.key(0), 7)
-    gates = tuple(jax.random.normal(k, (1, rows, 5)) for k in keys[:4])
-    w_h, (h, c) = jax.random.normal(keys[4], (4, 5, 5)), jax.random.normal(keys[5], (2, rows, 5))
-    found = lstm(gates, w_h, h, c, dtype=F32)
-    jax.tree.map(
-        lambda mine, plain: np.testing.assert_allclose(mine, plain, rtol=1e-5, atol=1e-5),
-        found,
-        plain_lstm(gates, w_h, h, c, 1.0, False),
-    )
+@pytest.mark.parametrize("few_rows", [0, 4])
+@pytest.mark.parametrize("rows", [4, 5])
+def test_a_layer_of_few_rows_takes_the_same_step(rows, few_rows):
+    layer = LSTMLayer(5, (3,), few_rows=few_rows)
+    x, (h, c) = jax.random.normal(jax.random.key(0), (1, rows, 3)), jax.random.normal(jax.random.key(1), (2, rows, 5))
+    params = layer.init(jax.random.key(2), x, method="gates")
+    gates = layer.apply(params, x, method="gates")
+    w = params["params"]
+    np.testing.assert_allclose(gates, np.einsum("tbi,kio->ktbo", x, w["w_x0"]) + w["b"][:, None, None], atol=1e-5)
+    found, expected = layer.apply(params, gates, h, c), plain_lstm(gates, w["w_h"], h, c, 1.0, False)
+    jax.tree.map(lambda mine, plain: np.testing.assert_allclose(mine, plain, rtol=1e-5, atol=1e-5), found, expected)
+    mask = jnp.arange(5) % 2 * 2.0
+    masked, expected = layer.apply(params, gates, h, c, mask), plain_lstm(gates, w["w_h"], h, c, mask, False)
+    jax.tree.map(lambda mine, plain: np.testing.assert_allclose(mine, plain, rtol=1e-5, atol=1e-5), masked, expected)
 
 
 def plain_lstm(gates, w_h, h, c, mask, reverse):

@@ -18,8 +18,6 @@ from mcvae_jax.nn.native import build
 from mcvae_jax.storage.workdir import Workdir
 from tests.small_models import save_corpus
 
-pytestmark = pytest.mark.more
-
 F32, BF16 = jnp.float32, jnp.bfloat16
 
 
@@ -110,6 +108,7 @@ def test_values_and_gradients_are_those_of_float64(lanes, steps, batch, units, r
         assert np.max(np.abs(x - oracle)) < 3e-6 * np.max(np.abs(oracle))
 
 
+@pytest.mark.more
 def test_bfloat16_is_as_near_to_float64_as_the_scan(ready, monkeypatch):
     work = layer(6, 70, 128, masked=False)
     if not native.fits(work[0][0][0], BF16):
@@ -123,6 +122,7 @@ def test_bfloat16_is_as_near_to_float64_as_the_scan(ready, monkeypatch):
         assert 0 < np.max(np.abs(a - c)) < 1.5 * np.max(np.abs(b - c))
 
 
+@pytest.mark.more
 def test_extreme_numbers_are_those_of_the_scan(ready, monkeypatch):
     (gates, w_h, h0, c0), _, _ = layer(4, 3, 64)
     extreme = jnp.resize(jnp.array([0.0, 1e-30, -1e-6, 30.0, -200.0, 1e30, -1e30, jnp.inf, -jnp.inf]), gates[0].shape)
@@ -133,6 +133,7 @@ def test_extreme_numbers_are_those_of_the_scan(ready, monkeypatch):
     np.testing.assert_allclose(mine, scan, atol=1e-6)
 
 
+@pytest.mark.more
 def test_not_a_number_is_not_hidden(ready):
     (gates, w_h, h0, c0), _, _ = layer(4, 3, 64)
     gates = tuple(g.at[2, 1, 5].set(jnp.nan) for g in gates)
@@ -142,6 +143,7 @@ def test_not_a_number_is_not_hidden(ready):
     assert not wrong[:2].any() and not wrong[:, [0, 2]].any()
 
 
+@pytest.mark.more
 def test_rows_do_not_depend_on_their_batch(ready):
     (gates, w_h, h0, c0), _, _ = layer(6, 130, 64)
     run = jax.jit(lambda g, h, c: lstm(g, w_h, h, c, dtype=F32)[0])
@@ -150,6 +152,7 @@ def test_rows_do_not_depend_on_their_batch(ready):
     np.testing.assert_array_equal(whole[:, 40:77], part)
 
 
+@pytest.mark.more
 def test_vmap_and_many_threads_at_once(ready):
     (gates, w_h, h0, c0), _, _ = layer(4, 6, 64)
     run = jax.jit(jax.vmap(lambda *g: lstm(g, w_h, h0, c0, dtype=F32)[0]))
@@ -159,6 +162,7 @@ def test_vmap_and_many_threads_at_once(ready):
         np.testing.assert_array_equal(run(*many)[n], single)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("steps, units, dtype", [(3, 64, F32), (8, 65, F32), (8, 32, F32), (8, 64, jnp.float16)])
 def test_what_does_not_fit_is_left_to_the_scan(ready, steps, units, dtype):
     assert not native.fits(jnp.zeros((steps, 2, units)), dtype)
@@ -167,12 +171,14 @@ def test_what_does_not_fit_is_left_to_the_scan(ready, steps, units, dtype):
         assert lstm(gates, w_h, h0, c0, dtype=dtype)[0].shape == (steps, 2, units)
 
 
+@pytest.mark.more
 def test_no_sequences_are_none(ready):
     (gates, w_h, h0, c0), _, _ = layer(4, 3, 64)
     hidden, (h, _) = lstm(tuple(g[:, :0] for g in gates), w_h, h0[:0], c0[:0], dtype=F32)
     assert hidden.shape == (4, 0, 64) and h.shape == (0, 64)
 
 
+@pytest.mark.more
 def test_it_is_compiled_once_and_recorded(ready, cache):
     assert ready == ["Compiling the LSTM for this processor, once ..."]
     assert [path.name for path in (cache / "native").iterdir()] == [f"lstm-{build.digest()}.so"]
@@ -190,12 +196,14 @@ def run_elsewhere(cache, code="", **variables):
     return done.stdout.splitlines()
 
 
+@pytest.mark.more
 def test_without_a_compiler_one_line_says_so(tmp_path):
     line, state = run_elsewhere(tmp_path, CXX="no-such-compiler -O1")
     assert state == "False"
     assert "no C++ compiler is here (no-such-compiler -O1)" in line and "MCVAE_NATIVE=no" in line
 
 
+@pytest.mark.more
 def test_a_compiler_that_fails_is_quoted(tmp_path):
     compiler = tmp_path / "compiler"
     compiler.write_text("#!/bin/sh\necho 'lstm.cc:1: error: no room for vectors' >&2\nexit 1\n")
@@ -205,6 +213,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path):
     assert list((tmp_path / "native").iterdir()) == []
 
 
+@pytest.mark.more
 def test_a_damaged_library_is_said(tmp_path):
     (tmp_path / "native").mkdir()
     (tmp_path / "native" / f"lstm-{build.digest()}.so").write_bytes(b"no library")
@@ -212,12 +221,14 @@ def test_a_damaged_library_is_said(tmp_path):
     assert state == "False" and "cannot be loaded" in line
 
 
+@pytest.mark.more
 def test_it_can_be_left_out_and_several_devices_leave_it_out(tmp_path):
     assert run_elsewhere(tmp_path, MCVAE_NATIVE="no") == ["False"]
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     assert run_elsewhere(tmp_path, XLA_FLAGS=flags) == ["False"]
 
 
+@pytest.mark.more
 @pytest.mark.slow
 def test_a_training_goes_on_with_the_same_bits(ready, cache, tmp_path):
     save_corpus(tmp_path / "corpus")

@@ -96,11 +96,12 @@ class BarDecoder(nn.Module):
     latent: int
     context: int  # C
     heads: int  # R
+    few_rows: int = 0  # see `LSTMLayer`
 
     def setup(self) -> None:
         notes = (VOCABULARY, PITCHES, INTERVALS)
         others = (self.latent, self.context, self.heads * self.recalled_width)
-        self.lstm = LSTMLayer(self.units, (*notes, *filter(None, others)), self.dtype)
+        self.lstm = LSTMLayer(self.units, (*notes, *filter(None, others)), self.dtype, self.few_rows)
         self.first = Dense(2 * self.units, self.dtype)
         self.logits = Dense(OUTCOMES, self.dtype)
         self.by_interval = Dense(2 * WIDEST + 1, self.dtype)

@@ -38,7 +38,7 @@ Array = jax.Array
 SONGS = Rows(8, 256)  # that are composed at a time: one shape, so that a song does not depend on the others
 CHUNK = Rows(1024, 8192)  # bars, padding included, that are scored in one call, each draw counted
 TOGETHER = 4  # draws in one call, where there are several: one shape for all numbers of draws
-FEW_ROWS = jnp.dtype(jnp.float32)  # of the operands of products of few rows, in which a CPU is faster with them
+FEW_ROWS = {"dtype": jnp.dtype(jnp.float32), "few_rows": 16}  # of a network with few rows in a call, for a CPU
 PARTICLES = 64  # drawn for a gap
 FOLLOWING = 8  # bars after a gap that weigh them
 
@@ -155,11 +155,11 @@ class JointComposer(OfCheckpoint):
 
     def quick(self) -> SongModel:
         """See `song_model.Quick`."""
-        return dataclasses.replace(self, network=self.network.clone(dtype=FEW_ROWS), sizes=QUICK)
+        return dataclasses.replace(self, network=self.network.clone(**FEW_ROWS), sizes=QUICK)
 
     def _parts(self, songs: ListOfSongs, draws: int, seed: int) -> "list[_Parts]":
         """The parts of each song, of `draws` draws; songs of like lengths go together, in few shapes."""
-        keys, lengths = song_keys(seed, range(len(songs))), np.array([len(song) for song in songs])
+        of_rows, lengths = rows_of(song_keys(seed, range(len(songs)))), np.array([len(song) for song in songs])
         together = TOGETHER if draws > 1 else 1  # the last call may draw more than are asked for: they are left away
         calls = [np.arange(first, first + together, dtype=np.uint32) for first in range(0, draws, together)]
         found: dict[int, _Parts] = {}
@@ -167,7 +167,7 @@ class JointComposer(OfCheckpoint):
         for size, rows, chunk in padded_groups(lengths, lambda size: max(1, at_a_time // size)):
             block = [songs[i] for i in chunk]
             table = song_tables(block, [0] * len(block), [True] * len(block), rows, size, self.sizes.parts)
-            of_songs = keys[np.resize(chunk, rows)]
+            of_songs = of_rows(np.resize(chunk, rows))
             scored = [jax.device_get(_score(self.network, self.params, table, of_songs, call)) for call in calls]
             for row, (i, song) in enumerate(zip(chunk.tolist(), block, strict=True)):
                 found[i] = _parts_of(scored, row, song, draws)
@@ -185,7 +185,7 @@ class JointComposer(OfCheckpoint):
     ) -> list[np.ndarray]:
         """lengths: of each song after its seed, where that is not `bars`; z (S, bars, Z) of new bars, else drawn."""
         beyond = np.zeros(len(seeds), int) if lengths is None else np.array(lengths) - bars
-        network = self.network if jax.default_backend() != "cpu" else self.network.clone(dtype=FEW_ROWS)
+        network = self.network if jax.default_backend() != "cpu" else self.network.clone(**FEW_ROWS)
 
         def block(chosen: np.ndarray) -> list[np.ndarray]:
             of_block = None if z is None else z[chosen]

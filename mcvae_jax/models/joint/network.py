@@ -52,11 +52,13 @@ class JointMCVAE(nn.Module):
     steps: int = BAR
     floor: float = 1e-2  # of the standard deviations of the mixture
     dtype: jnp.dtype = jnp.float32
+    few_rows: int = 0  # of composer and decoder, see `LSTMLayer`
 
     def setup(self) -> None:
         inputs = (self.encoder_units, COUNTED + 1, PHRASE)
         self.encoder = BarEncoder(self.encoder_units, self.dtype, self.latent)
-        self.lstm = [LSTMLayer(self.units, (self.units,) if n else inputs, self.dtype) for n in range(self.layers)]
+        widths = [(self.units,) if n else inputs for n in range(self.layers)]
+        self.lstm = [LSTMLayer(self.units, width, self.dtype, self.few_rows) for width in widths]
         self.start = self.param("start", nn.initializers.normal(0.1), (self.encoder_units,))
         self.queries_and_keys = Dense(2 * self.heads * HEAD_WIDTH, self.dtype)
         self.by_lag = self.param("by_lag", nn.initializers.zeros_init(), (self.heads, self.memory))
@@ -71,6 +73,7 @@ class JointMCVAE(nn.Module):
             self.latent,
             self.units + self.encoder_units,
             self.heads,
+            self.few_rows,
         )
 
     @property

@@ -90,7 +90,7 @@ def _of_composer(state: State) -> dict[str, Any]:
 def _read_bar(
     network: JointMCVAE, params: Any, known: tuple[State, Array], turn: Turn, coming: Coming, keys: Array
 ) -> tuple[tuple[State, Array], Array, Array]:
-    """What `_next_bar` does with a bar that is given in all songs, where nothing has to be drawn or decoded."""
+    """What `_next_bar` does with a bar that is given in all songs; what else might have come is not worked out."""
     state, is_last = known
     of_bar = jax.vmap(jax.random.fold_in)(keys, turn.drawn)
     _, _, of_stop, *_ = jax.vmap(lambda key: jax.random.split(key, 3 + network.steps))(of_bar).T
@@ -138,7 +138,7 @@ def _next_bar(
         return jax.lax.scan(step, first, (jnp.arange(network.steps), jnp.stack(of_tokens)))[1]
 
     nothing = jnp.zeros((network.steps, len(lag)), jnp.int32)
-    new = jax.lax.cond(jnp.any(is_new), written, lambda: nothing)  # of one song alone, half of the bars are copies
+    new = jax.lax.cond(jnp.any(is_new), written, lambda: nothing)  # of one song alone, half are copies
     copied = jnp.take_along_axis(state.bars, jnp.maximum(lag - 1, 0)[:, None, None], axis=1)[:, 0]
     bar = jnp.where((lag > 0)[:, None], copied, new.T)
     bar = jnp.where(turn.is_given[:, None], turn.bar, bar)
