@@ -163,14 +163,16 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     about = {"command": command, **facts, **dataclasses.asdict(settings)}
     title = f"{flags.mode}: {', '.join(seed.title for seed in seeds)}" if seeds else flags.mode
     formats, asked = parse_formats(flags.formats), settings_of(flags, Options)
-    songs, seconds, early = Songs(), 0.0, _early(mode, asked) if Path(flags.out) == out else 0
-    for part in _parts(asked, early):
+    songs, seconds = Songs(), 0.0
+    parts = _parts(mode, asked) if Path(flags.out) == out else [asked]  # a bucket has all songs at the end
+    for part in parts:
         start = time.monotonic()
         songs += mode.make(model, seeds, part, settings, say)
         seconds += time.monotonic() - start
-        if len(songs) == early:
+        if part is not parts[-1]:
             write_results(out, songs, title, about, say, formats, earlier, asked.songs)
-            say(f"Open {flags.out}/index.html to hear and see the first {early} songs; {asked.songs - early:,} follow.")
+            left = asked.songs - len(songs)
+            say(f"Open {flags.out}/index.html to hear and see the first {len(songs)} songs; {left:,} follow.")
     bars = sum(int((~song.given).sum()) for song in songs)
     count = f"{len(songs):,} song{'s' * (len(songs) != 1)}"
     say(f"{count}, {bars:,} bars composed in {seconds:.1f} s ({len(songs) / seconds:.1f} songs a second)")
@@ -179,20 +181,17 @@ def make_songs(flags: argparse.Namespace, out: Path, argv: list[str]) -> None:
     write_results(out, songs, title, about, say, formats, earlier)
 
 
-def _early(mode: Mode, asked: Options) -> int:
-    """How many songs are written before the others are composed; none of a mode that takes no number or no first song,
-    and of 'vae', which makes songs of several kinds, one kind after the other."""
-    takes = {"songs", "first"} <= set(mode.takes) and mode.needs
-    return EARLY if takes and asked.songs >= MANY else 0
+def _parts(mode: Mode, asked: Options) -> list[Options]:
+    """What is asked for; of many songs as two calls, the first of which is written before the other is made.
 
-
-def _parts(asked: Options, early: int) -> list[Options]:
-    """What is asked for as two calls, the first of `early` songs, or as one."""
-    if not early:
+    A mode that takes no number or no first song makes all at a time, and so does 'vae', whose songs are of several
+    kinds, one kind after the other.
+    """
+    if asked.songs < MANY or not {"songs", "first"} <= set(mode.takes) or not mode.needs:
         return [asked]
     first = asked.first or 1
-    others = dataclasses.replace(asked, songs=asked.songs - early, first=first + early)
-    return [dataclasses.replace(asked, songs=early, first=first), others]
+    others = dataclasses.replace(asked, songs=asked.songs - EARLY, first=first + EARLY)
+    return [dataclasses.replace(asked, songs=EARLY, first=first), others]
 
 
 def _seed_files(flags: argparse.Namespace) -> list[str]:

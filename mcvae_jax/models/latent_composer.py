@@ -52,9 +52,8 @@ class OfCodec:
 
     def encode(self, songs: Songs) -> list[tuple[np.ndarray, np.ndarray]]:
         """q of the bars of each song: mu and log variance, float32 (n, Z) each."""
-        mu, log_var, lengths = encode_songs(self.codec, songs)
-        ends = np.cumsum(lengths)[:-1]
-        return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
+        mu, log_var, _ = encode_songs(self.codec, songs)
+        return list(zip(bars_of(mu, songs), bars_of(log_var, songs), strict=True))
 
     def render(self, z: Sequence[np.ndarray], keys: Array, settings: Settings) -> list[np.ndarray]:
         """The bars, uint8 (n, T), of each song's z (n, Z), with a key each, (S,)."""

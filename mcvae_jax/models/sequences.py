@@ -171,16 +171,13 @@ def _draw(
 ) -> tuple[Carry, np.ndarray, np.ndarray]:
     """`bars` bars, fewer where `may_stop` and all have: the carry, z (B, n, Z), whether each is a last one (B, n)."""
     taus = np.float32(settings.tau_pi), np.float32(settings.tau_sigma), np.float32(settings.tau_recall)
-    drawn, last = [], []
-    ended = np.zeros(len(keys), bool)
+    ended, drawn, last = jnp.zeros(len(keys), bool), [], []
     for first in range(0, bars, BARS):
-        carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus, ended, may_stop)
+        ended, carry, z, stops = _draw_block(prior, params, carry, keys, first, bars, taus, ended, may_stop)
         drawn.append(z)
         last.append(stops)
-        if may_stop:  # else no block waits for the one before it
-            ended |= np.asarray(stops).any(axis=1)
-            if ended.all():
-                break
+        if may_stop and np.all(ended):  # else no block waits for the one before it
+            break
     z, stops = (np.concatenate(each, axis=1)[:, :bars] for each in (drawn, last))
     return carry, z, stops & may_stop
 
@@ -231,10 +228,11 @@ def _draw_block(
     taus: tuple[Array, Array, Array],
     ended: Array,
     may_stop: Array,
-) -> tuple[Carry, Array, Array]:
+) -> tuple[Array, Carry, Array, Array]:
     """Draws bars number first, first + 1, ..., before bar `end`, no more where `may_stop` and all songs have `ended`.
 
-    Returns: the carry before the next bar, z (B, T, Z), and whether a bar is the last (B, T); 0 and no beyond the end.
+    Returns: which songs have ended (B,), the carry before the next bar, z (B, T, Z), and whether a bar is the last
+      (B, T); 0 and no beyond the end.
     """
 
     def going(so_far: Drawing) -> Array:
@@ -251,8 +249,8 @@ def _draw_block(
 
     shape = len(keys), BARS
     nothing = Drawing(jnp.int32(0), ended, carry, jnp.zeros((*shape, prior.latent)), jnp.zeros(shape, bool))
-    _, _, carry, z, last = jax.lax.while_loop(going, step, nothing)
-    return carry, z, last
+    _, ended, carry, z, last = jax.lax.while_loop(going, step, nothing)
+    return ended, carry, z, last
 
 
 def _sample(output: Step, key: Array, taus: tuple[Array, Array, Array]) -> Array:

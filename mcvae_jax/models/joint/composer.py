@@ -25,7 +25,7 @@ from mcvae_jax.models.joint.network import JointMCVAE
 from mcvae_jax.models.joint.sampling import Call, compose_block
 from mcvae_jax.models.joint.tables import QUARTERS, first_appearances, song_tables
 from mcvae_jax.models.settings import Settings
-from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, OfCheckpoint, SongModel
+from mcvae_jax.models.song_model import BOUND, FILL, LATENTS, MEMORY, FilledSong, Gaps, OfCheckpoint, SongModel, bars_of
 from mcvae_jax.models.song_model import Songs as ListOfSongs
 from mcvae_jax.nn import gaussian
 from mcvae_jax.nn.keys import normal, rows_of, song_keys
@@ -97,9 +97,8 @@ class JointComposer(OfCheckpoint):
         padded = np.zeros((-(-len(bars) // chunk) * chunk, self.steps), np.uint8)
         padded[: len(bars)] = bars
         found = [_encode(self.network, self.params, block) for block in np.split(padded, len(padded) // chunk)]
-        ends = np.cumsum([len(song) for song in songs])[:-1]
         mu, log_var = (np.concatenate([np.asarray(block[n]) for block in found])[: len(bars)] for n in (1, 2))
-        return list(zip(np.split(mu, ends), np.split(log_var, ends), strict=True))
+        return list(zip(bars_of(mu, songs), bars_of(log_var, songs), strict=True))
 
     def go_on(
         self, seeds: ListOfSongs, keys: Array, bars: int | None, settings: Settings, max_bars: int = 128
